@@ -1,0 +1,31 @@
+import type { Entry } from "../../conf/collect-config.ts";
+
+/** One running entry of the collect config. It never fails for good: trouble is shown in its status and retried. */
+export interface TailTask {
+  readonly entry: Entry;
+  readonly status: TaskStatus;
+  /**
+   * Stops reading at once. With `drain`, waits for the acknowledgement of what was read until the signal is aborted.
+   * Checkpoints of what was acknowledged are written in both cases. Idempotent.
+   */
+  stop(options: { readonly drain: boolean; readonly signal: AbortSignal }): Promise<void>;
+}
+
+/** Figures of one task; counters since the agent started. Bytes are of the files, newlines included. */
+export interface TaskStatus {
+  readonly path: string;
+  readonly topic: string;
+  readonly state: "starting" | "running" | "waiting" | "stopped";
+  /** Trouble that a person may want to know, each a sentence that starts with what failed; empty when all is well. */
+  readonly problems: readonly string[];
+  readonly files: number;
+  readonly bytesRead: number;
+  readonly bytesAcked: number;
+  readonly linesAcked: number;
+  readonly bytesLost: number;
+  /** Size of the files minus what is acknowledged. */
+  readonly bytesBehind: number;
+  /** Age of the oldest byte that was read and not acknowledged; 0 when there is none. */
+  readonly oldestUnackedAgeMs: number;
+  readonly openFiles: number;
+}

@@ -1,0 +1,30 @@
+/**
+ * The key-value file under the store, as a synchronous port. Keys and values are bytes; keys compare bytewise. Buckets
+ * have etcd's names. Writes are seen by reads at once and become durable, all together, in `commit()`: the applied
+ * index is written in the same commit as the data, so that a crash never separates them.
+ */
+export type Bucket = "key" | "meta" | "lease" | "alarm" | "members" | "auth";
+
+export interface Backend {
+  /** The value, owned by the backend and not to be written to; undefined when absent. */
+  get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
+  /** Pairs with `from` <= key < `to` in order; `to` undefined: to the end of the bucket. At most `limit` (0: all). */
+  range(bucket: Bucket, from: Uint8Array, to: Uint8Array | undefined, limit: number): Iterable<BackendPair>;
+  put(bucket: Bucket, key: Uint8Array, value: Uint8Array): void;
+  delete(bucket: Bucket, key: Uint8Array): void;
+  /** Makes every write so far durable; resolves when it is. Writes made meanwhile belong to the next commit. */
+  commit(): Promise<void>;
+  /** Bytes written and not yet handed to a commit. */
+  readonly pendingBytes: number;
+  /** Size of the file, and the part of it in use, in bytes. */
+  size(): { readonly totalBytes: number; readonly inUseBytes: number };
+  /** A consistent copy of what is committed, into a new file. */
+  copy(path: string): Promise<void>;
+  /** Commits and closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface BackendPair {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}

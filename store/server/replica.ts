@@ -1,0 +1,27 @@
+import type { ApplyOutcome, StateMachine } from "../apply/types.ts";
+import type { RaftStatus } from "../raft/types.ts";
+
+/**
+ * One member's replicated state machine as the services see it: what stands between them and propose → WAL → apply.
+ * With one member or five, nothing above this line changes.
+ */
+export interface Replica {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly status: RaftStatus;
+  readonly state: StateMachine;
+  /**
+   * Proposes a marshalled InternalRaftRequest whose header carries `requestId` and resolves with its outcome once it is
+   * durable (fsynced by a quorum) and applied. Rejects with StoreError: Timeout, Stopped, NoLeader, TooManyRequests
+   * (more than the limit of proposals is waiting).
+   */
+  propose(
+    requestId: bigint,
+    data: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ApplyOutcome>;
+  /** Resolves when the applied state may serve a linearizable read that arrived before the call. */
+  readIndex(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** A request id no other member and no earlier run uses (etcd `idutil`: member, time, counter). */
+  nextRequestId(): bigint;
+}

@@ -1,0 +1,50 @@
+/**
+ * Watch without a transport: the hub is told of each revision as it is applied and gives each watcher its events in
+ * order, each once, none missed, whole revisions only. It never waits for a watcher: one whose outlet is full is set
+ * aside ("slow") and catches up from history when its outlet says so (etcd "victim" watchers).
+ */
+export interface WatchSpec {
+  readonly key: Uint8Array;
+  /** etcd's convention: empty: one key; a single zero byte: everything from `key` on; otherwise exclusive end. */
+  readonly rangeEnd: Uint8Array;
+  /** First revision wanted; 0: from now on. Below the compacted revision: the watcher is told "compacted" and ended. */
+  readonly startRevision: number;
+  readonly prevKv: boolean;
+  readonly noPut: boolean;
+  readonly noDelete: boolean;
+}
+
+/** The events of one revision that match a watcher, marshalled once and shared by all watchers that want the same. */
+export interface EventBatch {
+  readonly revision: number;
+  /** Marshalled `mvccpb.Event` each, shared, never written to. */
+  readonly events: readonly Uint8Array[];
+}
+
+export type WatchOutput =
+  | { readonly kind: "events"; readonly batches: readonly EventBatch[] }
+  /** Every event up to `revision` has been given. */
+  | { readonly kind: "progress"; readonly revision: number }
+  | { readonly kind: "compacted"; readonly compactRevision: number };
+
+/** Where a watcher's output goes. */
+export interface WatchOutlet {
+  /** Takes the output and returns true, or takes nothing and returns false when its buffer is full. Never throws. */
+  offer(output: WatchOutput): boolean;
+}
+
+export interface Watcher {
+  /** The outlet has room again: a watcher that was set aside goes on. */
+  resume(): void;
+  /** True when every event up to the store's revision has been given: progress may be told. */
+  readonly synced: boolean;
+  /** Idempotent; nothing is offered after it. */
+  cancel(): void;
+}
+
+export interface WatchHub {
+  watch(spec: WatchSpec, outlet: WatchOutlet): Watcher;
+  /** Moves unsynced watchers forward from history by a bounded amount; true while there is more to do. */
+  catchUpStep(): boolean;
+  readonly counts: { readonly synced: number; readonly unsynced: number; readonly slow: number };
+}
