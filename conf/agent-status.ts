@@ -1,0 +1,61 @@
+import { z } from "zod";
+
+/** The largest status value: a fleet of thousands writes one a minute each, into a store with a quota. */
+export const STATUS_BYTES_MAX = 16 * 1024;
+
+/** How many tasks a status names; the rest shows in the totals and on the agent's own HTTP. */
+export const STATUS_WORST_TASKS_MAX = 20;
+
+const count = z.int().min(0);
+
+/** One task in trouble, or far behind. */
+export const statusTaskSchema = z.object({
+  path: z.string(),
+  topic: z.string(),
+  state: z.enum(["starting", "running", "waiting", "stopped"]),
+  /** Size of the files minus what is acknowledged. */
+  bytesBehind: count,
+  /** Sentences that start with what failed. */
+  problems: z.array(z.string()),
+});
+
+/**
+ * The value of `<key's folder>/status`, which an agent writes under its lease: on change, and at most once a minute.
+ * Readers ignore fields they do not know, so that a newer agent shows in an older `logctl`; hence the objects are not
+ * strict.
+ */
+export const agentStatusSchema = z.object({
+  /** Of the logagent package. */
+  version: z.string(),
+  /** The agent's identity. */
+  ip: z.string(),
+  /** When the process started, ISO 8601 in UTC. */
+  startedAt: z.string(),
+  config: z.object({
+    /** mod_revision of the collect config that runs; 0: none yet. */
+    applied: count,
+    /** The newest revision that was refused, while the applied one kept running. */
+    failed: z.object({ revision: count, reason: z.string() }).optional(),
+  }),
+  /** Sums over all tasks; bytes are of the files, newlines included; counters since the start. */
+  totals: z.object({
+    tasks: count,
+    files: count,
+    bytesRead: count,
+    bytesAcked: count,
+    linesAcked: count,
+    bytesBehind: count,
+    bytesLost: count,
+    /** Of the oldest byte in the agent that was read and not acknowledged; 0 when there is none. */
+    oldestUnackedAgeMs: z.number().min(0),
+  }),
+  /** The tasks with problems first, then those furthest behind. */
+  worst: z.array(statusTaskSchema).max(STATUS_WORST_TASKS_MAX),
+  /** Names of the collect config's fields that this agent understands. */
+  knownFields: z.array(z.string()),
+  /** Conditions of the whole agent worth a person's look, as stable words ("identity-conflict"). */
+  flags: z.array(z.string()),
+});
+
+export type StatusTask = z.output<typeof statusTaskSchema>;
+export type AgentStatus = z.output<typeof agentStatusSchema>;
