@@ -5,7 +5,8 @@
 // source: internal.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader } from "../binary-reader.ts";
+import { BinaryWriter } from "../binary-writer.ts";
 import {
   AlarmRequest,
   CompactionRequest,
@@ -61,7 +62,7 @@ export const RequestHeader: MessageFns<RequestHeader> = {
       writer.uint32(18).string(message.username);
     }
     if (message.authRevision !== 0) {
-      writer.uint32(24).uint64(BigInt(message.authRevision));
+      writer.uint32(24).uint64(message.authRevision);
     }
     return writer;
   },
@@ -100,15 +101,13 @@ export const RequestHeader: MessageFns<RequestHeader> = {
               break;
             }
 
-            message.authRevision = longToNumber(reader.uint64());
+            message.authRevision = reader.safeUint64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -254,11 +253,9 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -338,17 +335,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -5,7 +5,8 @@
 // source: rpc.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, EMPTY_BYTES } from "../binary-reader.ts";
+import { BinaryWriter } from "../binary-writer.ts";
 import { Permission, UserAddOptions } from "./auth.ts";
 import { Event, KeyValue } from "./kv.ts";
 
@@ -766,10 +767,10 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
       writer.uint32(16).uint64(message.memberId);
     }
     if (message.revision !== 0) {
-      writer.uint32(24).int64(BigInt(message.revision));
+      writer.uint32(24).int64(message.revision);
     }
     if (message.raftTerm !== 0) {
-      writer.uint32(32).uint64(BigInt(message.raftTerm));
+      writer.uint32(32).uint64(message.raftTerm);
     }
     return writer;
   },
@@ -808,7 +809,7 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
               break;
             }
 
-            message.revision = longToNumber(reader.int64());
+            message.revision = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -816,15 +817,13 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
               break;
             }
 
-            message.raftTerm = longToNumber(reader.uint64());
+            message.raftTerm = reader.safeUint64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -846,8 +845,8 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
 
 function createBaseRangeRequest(): RangeRequest {
   return {
-    key: Buffer.alloc(0),
-    rangeEnd: Buffer.alloc(0),
+    key: EMPTY_BYTES,
+    rangeEnd: EMPTY_BYTES,
     limit: 0,
     revision: 0,
     sortOrder: 0,
@@ -871,10 +870,10 @@ export const RangeRequest: MessageFns<RangeRequest> = {
       writer.uint32(18).bytes(message.rangeEnd);
     }
     if (message.limit !== 0) {
-      writer.uint32(24).int64(BigInt(message.limit));
+      writer.uint32(24).int64(message.limit);
     }
     if (message.revision !== 0) {
-      writer.uint32(32).int64(BigInt(message.revision));
+      writer.uint32(32).int64(message.revision);
     }
     if (message.sortOrder !== 0) {
       writer.uint32(40).int32(message.sortOrder);
@@ -892,26 +891,16 @@ export const RangeRequest: MessageFns<RangeRequest> = {
       writer.uint32(72).bool(message.countOnly);
     }
     if (message.minModRevision !== 0) {
-      writer.uint32(80).int64(BigInt(message.minModRevision));
+      writer.uint32(80).int64(message.minModRevision);
     }
     if (message.maxModRevision !== 0) {
-      writer.uint32(88).int64(BigInt(message.maxModRevision));
+      writer.uint32(88).int64(message.maxModRevision);
     }
     if (message.minCreateRevision !== 0) {
-      if (BigInt.asIntN(64, BigInt(message.minCreateRevision)) !== BigInt(message.minCreateRevision)) {
-        throw new globalThis.Error(
-          "value provided for field BigInt(message.minCreateRevision) of type int64 too large",
-        );
-      }
-      writer.uint32(96).int64(BigInt(message.minCreateRevision));
+      writer.uint32(96).int64(message.minCreateRevision);
     }
     if (message.maxCreateRevision !== 0) {
-      if (BigInt.asIntN(64, BigInt(message.maxCreateRevision)) !== BigInt(message.maxCreateRevision)) {
-        throw new globalThis.Error(
-          "value provided for field BigInt(message.maxCreateRevision) of type int64 too large",
-        );
-      }
-      writer.uint32(104).int64(BigInt(message.maxCreateRevision));
+      writer.uint32(104).int64(message.maxCreateRevision);
     }
     return writer;
   },
@@ -934,7 +923,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 2: {
@@ -942,7 +931,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.rangeEnd = Buffer.from(reader.bytes());
+            message.rangeEnd = reader.bytes();
             continue;
           }
           case 3: {
@@ -950,7 +939,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.limit = longToNumber(reader.int64());
+            message.limit = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -958,7 +947,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.revision = longToNumber(reader.int64());
+            message.revision = reader.safeInt64();
             continue;
           }
           case 5: {
@@ -1006,7 +995,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.minModRevision = longToNumber(reader.int64());
+            message.minModRevision = reader.safeInt64();
             continue;
           }
           case 11: {
@@ -1014,7 +1003,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.maxModRevision = longToNumber(reader.int64());
+            message.maxModRevision = reader.safeInt64();
             continue;
           }
           case 12: {
@@ -1022,7 +1011,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.minCreateRevision = longToNumber(reader.int64());
+            message.minCreateRevision = reader.safeInt64();
             continue;
           }
           case 13: {
@@ -1030,15 +1019,13 @@ export const RangeRequest: MessageFns<RangeRequest> = {
               break;
             }
 
-            message.maxCreateRevision = longToNumber(reader.int64());
+            message.maxCreateRevision = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1050,8 +1037,8 @@ export const RangeRequest: MessageFns<RangeRequest> = {
   },
   fromPartial(object: DeepPartial<RangeRequest>): RangeRequest {
     const message = createBaseRangeRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.rangeEnd = object.rangeEnd ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
+    message.rangeEnd = object.rangeEnd ?? EMPTY_BYTES;
     message.limit = object.limit ?? 0;
     message.revision = object.revision ?? 0;
     message.sortOrder = object.sortOrder ?? 0;
@@ -1083,7 +1070,7 @@ export const RangeResponse: MessageFns<RangeResponse> = {
       writer.uint32(24).bool(message.more);
     }
     if (message.count !== 0) {
-      writer.uint32(32).int64(BigInt(message.count));
+      writer.uint32(32).int64(message.count);
     }
     return writer;
   },
@@ -1130,15 +1117,13 @@ export const RangeResponse: MessageFns<RangeResponse> = {
               break;
             }
 
-            message.count = longToNumber(reader.int64());
+            message.count = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1194,11 +1179,9 @@ export const RangeStreamResponse: MessageFns<RangeStreamResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1219,8 +1202,8 @@ export const RangeStreamResponse: MessageFns<RangeStreamResponse> = {
 
 function createBasePutRequest(): PutRequest {
   return {
-    key: Buffer.alloc(0),
-    value: Buffer.alloc(0),
+    key: EMPTY_BYTES,
+    value: EMPTY_BYTES,
     lease: 0n,
     prevKv: false,
     ignoreValue: false,
@@ -1269,7 +1252,7 @@ export const PutRequest: MessageFns<PutRequest> = {
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 2: {
@@ -1277,7 +1260,7 @@ export const PutRequest: MessageFns<PutRequest> = {
               break;
             }
 
-            message.value = Buffer.from(reader.bytes());
+            message.value = reader.bytes();
             continue;
           }
           case 3: {
@@ -1313,11 +1296,9 @@ export const PutRequest: MessageFns<PutRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1329,8 +1310,8 @@ export const PutRequest: MessageFns<PutRequest> = {
   },
   fromPartial(object: DeepPartial<PutRequest>): PutRequest {
     const message = createBasePutRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.value = object.value ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
+    message.value = object.value ?? EMPTY_BYTES;
     message.lease = (object.lease !== undefined && object.lease !== null) ? BigInt(object.lease) : 0n;
     message.prevKv = object.prevKv ?? false;
     message.ignoreValue = object.ignoreValue ?? false;
@@ -1384,11 +1365,9 @@ export const PutResponse: MessageFns<PutResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1411,7 +1390,7 @@ export const PutResponse: MessageFns<PutResponse> = {
 };
 
 function createBaseDeleteRangeRequest(): DeleteRangeRequest {
-  return { key: Buffer.alloc(0), rangeEnd: Buffer.alloc(0), prevKv: false };
+  return { key: EMPTY_BYTES, rangeEnd: EMPTY_BYTES, prevKv: false };
 }
 
 export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
@@ -1446,7 +1425,7 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 2: {
@@ -1454,7 +1433,7 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
               break;
             }
 
-            message.rangeEnd = Buffer.from(reader.bytes());
+            message.rangeEnd = reader.bytes();
             continue;
           }
           case 3: {
@@ -1466,11 +1445,9 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1482,8 +1459,8 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
   },
   fromPartial(object: DeepPartial<DeleteRangeRequest>): DeleteRangeRequest {
     const message = createBaseDeleteRangeRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.rangeEnd = object.rangeEnd ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
+    message.rangeEnd = object.rangeEnd ?? EMPTY_BYTES;
     message.prevKv = object.prevKv ?? false;
     return message;
   },
@@ -1499,7 +1476,7 @@ export const DeleteRangeResponse: MessageFns<DeleteRangeResponse> = {
       ResponseHeader.encode(message.header, writer.uint32(10).fork()).join();
     }
     if (message.deleted !== 0) {
-      writer.uint32(16).int64(BigInt(message.deleted));
+      writer.uint32(16).int64(message.deleted);
     }
     for (const v of message.prevKvs) {
       KeyValue.encode(v!, writer.uint32(26).fork()).join();
@@ -1533,7 +1510,7 @@ export const DeleteRangeResponse: MessageFns<DeleteRangeResponse> = {
               break;
             }
 
-            message.deleted = longToNumber(reader.int64());
+            message.deleted = reader.safeInt64();
             continue;
           }
           case 3: {
@@ -1545,11 +1522,9 @@ export const DeleteRangeResponse: MessageFns<DeleteRangeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1642,11 +1617,9 @@ export const RequestOp: MessageFns<RequestOp> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1763,11 +1736,9 @@ export const ResponseOp: MessageFns<ResponseOp> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1813,7 +1784,7 @@ export const ResponseOp: MessageFns<ResponseOp> = {
 };
 
 function createBaseCompare(): Compare {
-  return { result: 0, target: 0, key: Buffer.alloc(0), targetUnion: undefined, rangeEnd: Buffer.alloc(0) };
+  return { result: 0, target: 0, key: EMPTY_BYTES, targetUnion: undefined, rangeEnd: EMPTY_BYTES };
 }
 
 export const Compare: MessageFns<Compare> = {
@@ -1884,7 +1855,7 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 4: {
@@ -1892,7 +1863,7 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.targetUnion = { $case: "version", value: longToNumber(reader.int64()) };
+            message.targetUnion = { $case: "version", value: reader.safeInt64() };
             continue;
           }
           case 5: {
@@ -1900,7 +1871,7 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.targetUnion = { $case: "createRevision", value: longToNumber(reader.int64()) };
+            message.targetUnion = { $case: "createRevision", value: reader.safeInt64() };
             continue;
           }
           case 6: {
@@ -1908,7 +1879,7 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.targetUnion = { $case: "modRevision", value: longToNumber(reader.int64()) };
+            message.targetUnion = { $case: "modRevision", value: reader.safeInt64() };
             continue;
           }
           case 7: {
@@ -1916,7 +1887,7 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.targetUnion = { $case: "value", value: Buffer.from(reader.bytes()) };
+            message.targetUnion = { $case: "value", value: reader.bytes() };
             continue;
           }
           case 8: {
@@ -1932,15 +1903,13 @@ export const Compare: MessageFns<Compare> = {
               break;
             }
 
-            message.rangeEnd = Buffer.from(reader.bytes());
+            message.rangeEnd = reader.bytes();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -1954,7 +1923,7 @@ export const Compare: MessageFns<Compare> = {
     const message = createBaseCompare();
     message.result = object.result ?? 0;
     message.target = object.target ?? 0;
-    message.key = object.key ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
     switch (object.targetUnion?.$case) {
       case "version": {
         if (object.targetUnion?.value !== undefined && object.targetUnion?.value !== null) {
@@ -1987,7 +1956,7 @@ export const Compare: MessageFns<Compare> = {
         break;
       }
     }
-    message.rangeEnd = object.rangeEnd ?? Buffer.alloc(0);
+    message.rangeEnd = object.rangeEnd ?? EMPTY_BYTES;
     return message;
   },
 };
@@ -2048,11 +2017,9 @@ export const TxnRequest: MessageFns<TxnRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2127,11 +2094,9 @@ export const TxnResponse: MessageFns<TxnResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2159,7 +2124,7 @@ function createBaseCompactionRequest(): CompactionRequest {
 export const CompactionRequest: MessageFns<CompactionRequest> = {
   encode(message: CompactionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.revision !== 0) {
-      writer.uint32(8).int64(BigInt(message.revision));
+      writer.uint32(8).int64(message.revision);
     }
     if (message.physical !== false) {
       writer.uint32(16).bool(message.physical);
@@ -2185,7 +2150,7 @@ export const CompactionRequest: MessageFns<CompactionRequest> = {
               break;
             }
 
-            message.revision = longToNumber(reader.int64());
+            message.revision = reader.safeInt64();
             continue;
           }
           case 2: {
@@ -2197,11 +2162,9 @@ export const CompactionRequest: MessageFns<CompactionRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2253,11 +2216,9 @@ export const CompactionResponse: MessageFns<CompactionResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2343,11 +2304,9 @@ export const WatchRequest: MessageFns<WatchRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2394,8 +2353,8 @@ export const WatchRequest: MessageFns<WatchRequest> = {
 
 function createBaseWatchCreateRequest(): WatchCreateRequest {
   return {
-    key: Buffer.alloc(0),
-    rangeEnd: Buffer.alloc(0),
+    key: EMPTY_BYTES,
+    rangeEnd: EMPTY_BYTES,
     startRevision: 0,
     progressNotify: false,
     filters: [],
@@ -2414,7 +2373,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
       writer.uint32(18).bytes(message.rangeEnd);
     }
     if (message.startRevision !== 0) {
-      writer.uint32(24).int64(BigInt(message.startRevision));
+      writer.uint32(24).int64(message.startRevision);
     }
     if (message.progressNotify !== false) {
       writer.uint32(32).bool(message.progressNotify);
@@ -2430,7 +2389,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
       writer.uint32(48).bool(message.prevKv);
     }
     if (message.watchId !== 0) {
-      writer.uint32(56).int64(BigInt(message.watchId));
+      writer.uint32(56).int64(message.watchId);
     }
     if (message.fragment !== false) {
       writer.uint32(64).bool(message.fragment);
@@ -2456,7 +2415,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 2: {
@@ -2464,7 +2423,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
               break;
             }
 
-            message.rangeEnd = Buffer.from(reader.bytes());
+            message.rangeEnd = reader.bytes();
             continue;
           }
           case 3: {
@@ -2472,7 +2431,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
               break;
             }
 
-            message.startRevision = longToNumber(reader.int64());
+            message.startRevision = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -2514,7 +2473,7 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
               break;
             }
 
-            message.watchId = longToNumber(reader.int64());
+            message.watchId = reader.safeInt64();
             continue;
           }
           case 8: {
@@ -2526,11 +2485,9 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2542,8 +2499,8 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
   },
   fromPartial(object: DeepPartial<WatchCreateRequest>): WatchCreateRequest {
     const message = createBaseWatchCreateRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.rangeEnd = object.rangeEnd ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
+    message.rangeEnd = object.rangeEnd ?? EMPTY_BYTES;
     message.startRevision = object.startRevision ?? 0;
     message.progressNotify = object.progressNotify ?? false;
     message.filters = object.filters?.map((e) => e) || [];
@@ -2561,7 +2518,7 @@ function createBaseWatchCancelRequest(): WatchCancelRequest {
 export const WatchCancelRequest: MessageFns<WatchCancelRequest> = {
   encode(message: WatchCancelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.watchId !== 0) {
-      writer.uint32(8).int64(BigInt(message.watchId));
+      writer.uint32(8).int64(message.watchId);
     }
     return writer;
   },
@@ -2584,15 +2541,13 @@ export const WatchCancelRequest: MessageFns<WatchCancelRequest> = {
               break;
             }
 
-            message.watchId = longToNumber(reader.int64());
+            message.watchId = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2632,11 +2587,9 @@ export const WatchProgressRequest: MessageFns<WatchProgressRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2671,7 +2624,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
       ResponseHeader.encode(message.header, writer.uint32(10).fork()).join();
     }
     if (message.watchId !== 0) {
-      writer.uint32(16).int64(BigInt(message.watchId));
+      writer.uint32(16).int64(message.watchId);
     }
     if (message.created !== false) {
       writer.uint32(24).bool(message.created);
@@ -2680,7 +2633,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
       writer.uint32(32).bool(message.canceled);
     }
     if (message.compactRevision !== 0) {
-      writer.uint32(40).int64(BigInt(message.compactRevision));
+      writer.uint32(40).int64(message.compactRevision);
     }
     if (message.cancelReason !== "") {
       writer.uint32(50).string(message.cancelReason);
@@ -2720,7 +2673,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
               break;
             }
 
-            message.watchId = longToNumber(reader.int64());
+            message.watchId = reader.safeInt64();
             continue;
           }
           case 3: {
@@ -2744,7 +2697,7 @@ export const WatchResponse: MessageFns<WatchResponse> = {
               break;
             }
 
-            message.compactRevision = longToNumber(reader.int64());
+            message.compactRevision = reader.safeInt64();
             continue;
           }
           case 6: {
@@ -2772,11 +2725,9 @@ export const WatchResponse: MessageFns<WatchResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2809,7 +2760,7 @@ function createBaseLeaseGrantRequest(): LeaseGrantRequest {
 export const LeaseGrantRequest: MessageFns<LeaseGrantRequest> = {
   encode(message: LeaseGrantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.TTL !== 0) {
-      writer.uint32(8).int64(BigInt(message.TTL));
+      writer.uint32(8).int64(message.TTL);
     }
     if (message.ID !== 0n) {
       writer.uint32(16).int64(message.ID);
@@ -2835,7 +2786,7 @@ export const LeaseGrantRequest: MessageFns<LeaseGrantRequest> = {
               break;
             }
 
-            message.TTL = longToNumber(reader.int64());
+            message.TTL = reader.safeInt64();
             continue;
           }
           case 2: {
@@ -2847,11 +2798,9 @@ export const LeaseGrantRequest: MessageFns<LeaseGrantRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2882,7 +2831,7 @@ export const LeaseGrantResponse: MessageFns<LeaseGrantResponse> = {
       writer.uint32(16).int64(message.ID);
     }
     if (message.TTL !== 0) {
-      writer.uint32(24).int64(BigInt(message.TTL));
+      writer.uint32(24).int64(message.TTL);
     }
     if (message.error !== "") {
       writer.uint32(34).string(message.error);
@@ -2924,7 +2873,7 @@ export const LeaseGrantResponse: MessageFns<LeaseGrantResponse> = {
               break;
             }
 
-            message.TTL = longToNumber(reader.int64());
+            message.TTL = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -2936,11 +2885,9 @@ export const LeaseGrantResponse: MessageFns<LeaseGrantResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -2996,11 +2943,9 @@ export const LeaseRevokeRequest: MessageFns<LeaseRevokeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3051,11 +2996,9 @@ export const LeaseRevokeResponse: MessageFns<LeaseRevokeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3084,7 +3027,7 @@ export const LeaseCheckpoint: MessageFns<LeaseCheckpoint> = {
       writer.uint32(8).int64(message.ID);
     }
     if (message.remainingTTL !== 0) {
-      writer.uint32(16).int64(BigInt(message.remainingTTL));
+      writer.uint32(16).int64(message.remainingTTL);
     }
     return writer;
   },
@@ -3115,15 +3058,13 @@ export const LeaseCheckpoint: MessageFns<LeaseCheckpoint> = {
               break;
             }
 
-            message.remainingTTL = longToNumber(reader.int64());
+            message.remainingTTL = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3175,11 +3116,9 @@ export const LeaseCheckpointRequest: MessageFns<LeaseCheckpointRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3230,11 +3169,9 @@ export const LeaseCheckpointResponse: MessageFns<LeaseCheckpointResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3287,11 +3224,9 @@ export const LeaseKeepAliveRequest: MessageFns<LeaseKeepAliveRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3321,7 +3256,7 @@ export const LeaseKeepAliveResponse: MessageFns<LeaseKeepAliveResponse> = {
       writer.uint32(16).int64(message.ID);
     }
     if (message.TTL !== 0) {
-      writer.uint32(24).int64(BigInt(message.TTL));
+      writer.uint32(24).int64(message.TTL);
     }
     return writer;
   },
@@ -3360,15 +3295,13 @@ export const LeaseKeepAliveResponse: MessageFns<LeaseKeepAliveResponse> = {
               break;
             }
 
-            message.TTL = longToNumber(reader.int64());
+            message.TTL = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3434,11 +3367,9 @@ export const LeaseTimeToLiveRequest: MessageFns<LeaseTimeToLiveRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3469,10 +3400,10 @@ export const LeaseTimeToLiveResponse: MessageFns<LeaseTimeToLiveResponse> = {
       writer.uint32(16).int64(message.ID);
     }
     if (message.TTL !== 0) {
-      writer.uint32(24).int64(BigInt(message.TTL));
+      writer.uint32(24).int64(message.TTL);
     }
     if (message.grantedTTL !== 0) {
-      writer.uint32(32).int64(BigInt(message.grantedTTL));
+      writer.uint32(32).int64(message.grantedTTL);
     }
     for (const v of message.keys) {
       writer.uint32(42).bytes(v!);
@@ -3514,7 +3445,7 @@ export const LeaseTimeToLiveResponse: MessageFns<LeaseTimeToLiveResponse> = {
               break;
             }
 
-            message.TTL = longToNumber(reader.int64());
+            message.TTL = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -3522,7 +3453,7 @@ export const LeaseTimeToLiveResponse: MessageFns<LeaseTimeToLiveResponse> = {
               break;
             }
 
-            message.grantedTTL = longToNumber(reader.int64());
+            message.grantedTTL = reader.safeInt64();
             continue;
           }
           case 5: {
@@ -3530,15 +3461,13 @@ export const LeaseTimeToLiveResponse: MessageFns<LeaseTimeToLiveResponse> = {
               break;
             }
 
-            message.keys.push(Buffer.from(reader.bytes()));
+            message.keys.push(reader.bytes());
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3584,11 +3513,9 @@ export const LeaseLeasesRequest: MessageFns<LeaseLeasesRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3638,11 +3565,9 @@ export const LeaseStatus: MessageFns<LeaseStatus> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3704,11 +3629,9 @@ export const LeaseLeasesResponse: MessageFns<LeaseLeasesResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3806,11 +3729,9 @@ export const Member: MessageFns<Member> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3876,11 +3797,9 @@ export const MemberAddRequest: MessageFns<MemberAddRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -3954,11 +3873,9 @@ export const MemberAddResponse: MessageFns<MemberAddResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4015,11 +3932,9 @@ export const MemberRemoveRequest: MessageFns<MemberRemoveRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4081,11 +3996,9 @@ export const MemberRemoveResponse: MessageFns<MemberRemoveResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4150,11 +4063,9 @@ export const MemberUpdateRequest: MessageFns<MemberUpdateRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4217,11 +4128,9 @@ export const MemberUpdateResponse: MessageFns<MemberUpdateResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4275,11 +4184,9 @@ export const MemberListRequest: MessageFns<MemberListRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4341,11 +4248,9 @@ export const MemberListResponse: MessageFns<MemberListResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4399,11 +4304,9 @@ export const MemberPromoteRequest: MessageFns<MemberPromoteRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4465,11 +4368,9 @@ export const MemberPromoteResponse: MessageFns<MemberPromoteResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4545,11 +4446,9 @@ export const AlarmRequest: MessageFns<AlarmRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4613,11 +4512,9 @@ export const AlarmMember: MessageFns<AlarmMember> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4680,11 +4577,9 @@ export const AlarmResponse: MessageFns<AlarmResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4727,11 +4622,9 @@ export const StatusRequest: MessageFns<StatusRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -4774,30 +4667,25 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       writer.uint32(18).string(message.version);
     }
     if (message.dbSize !== 0) {
-      writer.uint32(24).int64(BigInt(message.dbSize));
+      writer.uint32(24).int64(message.dbSize);
     }
     if (message.leader !== 0n) {
       writer.uint32(32).uint64(message.leader);
     }
     if (message.raftIndex !== 0) {
-      writer.uint32(40).uint64(BigInt(message.raftIndex));
+      writer.uint32(40).uint64(message.raftIndex);
     }
     if (message.raftTerm !== 0) {
-      writer.uint32(48).uint64(BigInt(message.raftTerm));
+      writer.uint32(48).uint64(message.raftTerm);
     }
     if (message.raftAppliedIndex !== 0) {
-      if (BigInt.asUintN(64, BigInt(message.raftAppliedIndex)) !== BigInt(message.raftAppliedIndex)) {
-        throw new globalThis.Error(
-          "value provided for field BigInt(message.raftAppliedIndex) of type uint64 too large",
-        );
-      }
-      writer.uint32(56).uint64(BigInt(message.raftAppliedIndex));
+      writer.uint32(56).uint64(message.raftAppliedIndex);
     }
     for (const v of message.errors) {
       writer.uint32(66).string(v!);
     }
     if (message.dbSizeInUse !== 0) {
-      writer.uint32(72).int64(BigInt(message.dbSizeInUse));
+      writer.uint32(72).int64(message.dbSizeInUse);
     }
     if (message.isLearner !== false) {
       writer.uint32(80).bool(message.isLearner);
@@ -4806,7 +4694,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       writer.uint32(90).string(message.storageVersion);
     }
     if (message.dbSizeQuota !== 0) {
-      writer.uint32(96).int64(BigInt(message.dbSizeQuota));
+      writer.uint32(96).int64(message.dbSizeQuota);
     }
     if (message.downgradeInfo !== undefined) {
       DowngradeInfo.encode(message.downgradeInfo, writer.uint32(106).fork()).join();
@@ -4848,7 +4736,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.dbSize = longToNumber(reader.int64());
+            message.dbSize = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -4864,7 +4752,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.raftIndex = longToNumber(reader.uint64());
+            message.raftIndex = reader.safeUint64();
             continue;
           }
           case 6: {
@@ -4872,7 +4760,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.raftTerm = longToNumber(reader.uint64());
+            message.raftTerm = reader.safeUint64();
             continue;
           }
           case 7: {
@@ -4880,7 +4768,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.raftAppliedIndex = longToNumber(reader.uint64());
+            message.raftAppliedIndex = reader.safeUint64();
             continue;
           }
           case 8: {
@@ -4896,7 +4784,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.dbSizeInUse = longToNumber(reader.int64());
+            message.dbSizeInUse = reader.safeInt64();
             continue;
           }
           case 10: {
@@ -4920,7 +4808,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
               break;
             }
 
-            message.dbSizeQuota = longToNumber(reader.int64());
+            message.dbSizeQuota = reader.safeInt64();
             continue;
           }
           case 13: {
@@ -4932,11 +4820,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5014,11 +4900,9 @@ export const DowngradeInfo: MessageFns<DowngradeInfo> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5059,11 +4943,9 @@ export const DefragmentRequest: MessageFns<DefragmentRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5113,11 +4995,9 @@ export const DefragmentResponse: MessageFns<DefragmentResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5159,11 +5039,9 @@ export const HashRequest: MessageFns<HashRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5224,11 +5102,9 @@ export const HashResponse: MessageFns<HashResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5255,7 +5131,7 @@ function createBaseHashKVRequest(): HashKVRequest {
 export const HashKVRequest: MessageFns<HashKVRequest> = {
   encode(message: HashKVRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.revision !== 0) {
-      writer.uint32(8).int64(BigInt(message.revision));
+      writer.uint32(8).int64(message.revision);
     }
     return writer;
   },
@@ -5278,15 +5154,13 @@ export const HashKVRequest: MessageFns<HashKVRequest> = {
               break;
             }
 
-            message.revision = longToNumber(reader.int64());
+            message.revision = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5316,10 +5190,10 @@ export const HashKVResponse: MessageFns<HashKVResponse> = {
       writer.uint32(16).uint32(message.hash);
     }
     if (message.compactRevision !== 0) {
-      writer.uint32(24).int64(BigInt(message.compactRevision));
+      writer.uint32(24).int64(message.compactRevision);
     }
     if (message.hashRevision !== 0) {
-      writer.uint32(32).int64(BigInt(message.hashRevision));
+      writer.uint32(32).int64(message.hashRevision);
     }
     return writer;
   },
@@ -5358,7 +5232,7 @@ export const HashKVResponse: MessageFns<HashKVResponse> = {
               break;
             }
 
-            message.compactRevision = longToNumber(reader.int64());
+            message.compactRevision = reader.safeInt64();
             continue;
           }
           case 4: {
@@ -5366,15 +5240,13 @@ export const HashKVResponse: MessageFns<HashKVResponse> = {
               break;
             }
 
-            message.hashRevision = longToNumber(reader.int64());
+            message.hashRevision = reader.safeInt64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5419,11 +5291,9 @@ export const SnapshotRequest: MessageFns<SnapshotRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5440,7 +5310,7 @@ export const SnapshotRequest: MessageFns<SnapshotRequest> = {
 };
 
 function createBaseSnapshotResponse(): SnapshotResponse {
-  return { header: undefined, remainingBytes: 0, blob: Buffer.alloc(0), version: "" };
+  return { header: undefined, remainingBytes: 0, blob: EMPTY_BYTES, version: "" };
 }
 
 export const SnapshotResponse: MessageFns<SnapshotResponse> = {
@@ -5449,7 +5319,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
       ResponseHeader.encode(message.header, writer.uint32(10).fork()).join();
     }
     if (message.remainingBytes !== 0) {
-      writer.uint32(16).uint64(BigInt(message.remainingBytes));
+      writer.uint32(16).uint64(message.remainingBytes);
     }
     if (message.blob.length !== 0) {
       writer.uint32(26).bytes(message.blob);
@@ -5486,7 +5356,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
               break;
             }
 
-            message.remainingBytes = longToNumber(reader.uint64());
+            message.remainingBytes = reader.safeUint64();
             continue;
           }
           case 3: {
@@ -5494,7 +5364,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
               break;
             }
 
-            message.blob = Buffer.from(reader.bytes());
+            message.blob = reader.bytes();
             continue;
           }
           case 4: {
@@ -5506,11 +5376,9 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5526,7 +5394,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
       ? ResponseHeader.fromPartial(object.header)
       : undefined;
     message.remainingBytes = object.remainingBytes ?? 0;
-    message.blob = object.blob ?? Buffer.alloc(0);
+    message.blob = object.blob ?? EMPTY_BYTES;
     message.version = object.version ?? "";
     return message;
   },
@@ -5566,11 +5434,9 @@ export const MoveLeaderRequest: MessageFns<MoveLeaderRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5621,11 +5487,9 @@ export const MoveLeaderResponse: MessageFns<MoveLeaderResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5689,11 +5553,9 @@ export const DowngradeRequest: MessageFns<DowngradeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5756,11 +5618,9 @@ export const DowngradeResponse: MessageFns<DowngradeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5814,11 +5674,9 @@ export const DowngradeVersionTestRequest: MessageFns<DowngradeVersionTestRequest
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5858,11 +5716,9 @@ export const AuthEnableRequest: MessageFns<AuthEnableRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5912,11 +5768,9 @@ export const AuthEnableResponse: MessageFns<AuthEnableResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -5958,11 +5812,9 @@ export const AuthDisableRequest: MessageFns<AuthDisableRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6012,11 +5864,9 @@ export const AuthDisableResponse: MessageFns<AuthDisableResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6058,11 +5908,9 @@ export const AuthStatusRequest: MessageFns<AuthStatusRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6091,7 +5939,7 @@ export const AuthStatusResponse: MessageFns<AuthStatusResponse> = {
       writer.uint32(16).bool(message.enabled);
     }
     if (message.authRevision !== 0) {
-      writer.uint32(24).uint64(BigInt(message.authRevision));
+      writer.uint32(24).uint64(message.authRevision);
     }
     return writer;
   },
@@ -6130,15 +5978,13 @@ export const AuthStatusResponse: MessageFns<AuthStatusResponse> = {
               break;
             }
 
-            message.authRevision = longToNumber(reader.uint64());
+            message.authRevision = reader.safeUint64();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6204,11 +6050,9 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6271,11 +6115,9 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6362,11 +6204,9 @@ export const AuthUserAddRequest: MessageFns<AuthUserAddRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6422,11 +6262,9 @@ export const AuthUserAddResponse: MessageFns<AuthUserAddResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6479,11 +6317,9 @@ export const AuthUserGetRequest: MessageFns<AuthUserGetRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6545,11 +6381,9 @@ export const AuthUserGetResponse: MessageFns<AuthUserGetResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6592,11 +6426,9 @@ export const AuthUserListRequest: MessageFns<AuthUserListRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6657,11 +6489,9 @@ export const AuthUserListResponse: MessageFns<AuthUserListResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6715,11 +6545,9 @@ export const AuthUserDeleteRequest: MessageFns<AuthUserDeleteRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6770,11 +6598,9 @@ export const AuthUserDeleteResponse: MessageFns<AuthUserDeleteResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6849,11 +6675,9 @@ export const AuthUserChangePasswordRequest: MessageFns<AuthUserChangePasswordReq
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6906,11 +6730,9 @@ export const AuthUserChangePasswordResponse: MessageFns<AuthUserChangePasswordRe
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -6974,11 +6796,9 @@ export const AuthUserGrantRoleRequest: MessageFns<AuthUserGrantRoleRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7030,11 +6850,9 @@ export const AuthUserGrantRoleResponse: MessageFns<AuthUserGrantRoleResponse> = 
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7098,11 +6916,9 @@ export const AuthUserRevokeRoleRequest: MessageFns<AuthUserRevokeRoleRequest> = 
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7154,11 +6970,9 @@ export const AuthUserRevokeRoleResponse: MessageFns<AuthUserRevokeRoleResponse> 
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7211,11 +7025,9 @@ export const AuthRoleAddRequest: MessageFns<AuthRoleAddRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7266,11 +7078,9 @@ export const AuthRoleAddResponse: MessageFns<AuthRoleAddResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7323,11 +7133,9 @@ export const AuthRoleGetRequest: MessageFns<AuthRoleGetRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7389,11 +7197,9 @@ export const AuthRoleGetResponse: MessageFns<AuthRoleGetResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7436,11 +7242,9 @@ export const AuthRoleListRequest: MessageFns<AuthRoleListRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7501,11 +7305,9 @@ export const AuthRoleListResponse: MessageFns<AuthRoleListResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7559,11 +7361,9 @@ export const AuthRoleDeleteRequest: MessageFns<AuthRoleDeleteRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7614,11 +7414,9 @@ export const AuthRoleDeleteResponse: MessageFns<AuthRoleDeleteResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7682,11 +7480,9 @@ export const AuthRoleGrantPermissionRequest: MessageFns<AuthRoleGrantPermissionR
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7740,11 +7536,9 @@ export const AuthRoleGrantPermissionResponse: MessageFns<AuthRoleGrantPermission
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7764,7 +7558,7 @@ export const AuthRoleGrantPermissionResponse: MessageFns<AuthRoleGrantPermission
 };
 
 function createBaseAuthRoleRevokePermissionRequest(): AuthRoleRevokePermissionRequest {
-  return { role: "", key: Buffer.alloc(0), rangeEnd: Buffer.alloc(0) };
+  return { role: "", key: EMPTY_BYTES, rangeEnd: EMPTY_BYTES };
 }
 
 export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissionRequest> = {
@@ -7807,7 +7601,7 @@ export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissio
               break;
             }
 
-            message.key = Buffer.from(reader.bytes());
+            message.key = reader.bytes();
             continue;
           }
           case 3: {
@@ -7815,15 +7609,13 @@ export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissio
               break;
             }
 
-            message.rangeEnd = Buffer.from(reader.bytes());
+            message.rangeEnd = reader.bytes();
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -7836,8 +7628,8 @@ export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissio
   fromPartial(object: DeepPartial<AuthRoleRevokePermissionRequest>): AuthRoleRevokePermissionRequest {
     const message = createBaseAuthRoleRevokePermissionRequest();
     message.role = object.role ?? "";
-    message.key = object.key ?? Buffer.alloc(0);
-    message.rangeEnd = object.rangeEnd ?? Buffer.alloc(0);
+    message.key = object.key ?? EMPTY_BYTES;
+    message.rangeEnd = object.rangeEnd ?? EMPTY_BYTES;
     return message;
   },
 };
@@ -7876,11 +7668,9 @@ export const AuthRoleRevokePermissionResponse: MessageFns<AuthRoleRevokePermissi
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
+        reader.skip(tag);
       }
+      reader.assertEnd(end);
       return message;
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
@@ -8298,17 +8088,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
