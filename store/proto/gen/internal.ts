@@ -33,9 +33,6 @@ export interface RequestHeader {
 }
 
 export interface InternalRaftRequest {
-  header:
-    | RequestHeader
-    | undefined;
   /** Absent after decoding means an entry of a newer version: apply must stop rather than skip it. */
   request:
     | { $case: "put"; value: PutRequest }
@@ -47,6 +44,7 @@ export interface InternalRaftRequest {
     | { $case: "alarm"; value: AlarmRequest }
     | { $case: "leaseCheckpoint"; value: LeaseCheckpointRequest }
     | undefined;
+  header: RequestHeader | undefined;
 }
 
 function createBaseRequestHeader(): RequestHeader {
@@ -127,14 +125,11 @@ export const RequestHeader: MessageFns<RequestHeader> = {
 };
 
 function createBaseInternalRaftRequest(): InternalRaftRequest {
-  return { header: undefined, request: undefined };
+  return { request: undefined, header: undefined };
 }
 
 export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
   encode(message: InternalRaftRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.header !== undefined) {
-      RequestHeader.encode(message.header, writer.uint32(802).fork()).join();
-    }
     switch (message.request?.$case) {
       case "put":
         PutRequest.encode(message.request.value, writer.uint32(34).fork()).join();
@@ -161,6 +156,9 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
         LeaseCheckpointRequest.encode(message.request.value, writer.uint32(90).fork()).join();
         break;
     }
+    if (message.header !== undefined) {
+      RequestHeader.encode(message.header, writer.uint32(802).fork()).join();
+    }
     return writer;
   },
 
@@ -177,14 +175,6 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 100: {
-            if (tag !== 802) {
-              break;
-            }
-
-            message.header = RequestHeader.decode(reader, reader.uint32());
-            continue;
-          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -252,6 +242,14 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
             };
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.header = RequestHeader.decode(reader, reader.uint32());
+            continue;
+          }
         }
         reader.skip(tag);
       }
@@ -267,9 +265,6 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
   },
   fromPartial(object: DeepPartial<InternalRaftRequest>): InternalRaftRequest {
     const message = createBaseInternalRaftRequest();
-    message.header = (object.header !== undefined && object.header !== null)
-      ? RequestHeader.fromPartial(object.header)
-      : undefined;
     switch (object.request?.$case) {
       case "put": {
         if (object.request?.value !== undefined && object.request?.value !== null) {
@@ -323,6 +318,9 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
         break;
       }
     }
+    message.header = (object.header !== undefined && object.header !== null)
+      ? RequestHeader.fromPartial(object.header)
+      : undefined;
     return message;
   },
 };
