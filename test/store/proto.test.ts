@@ -246,7 +246,7 @@ describe("bytes that Go wrote", () => {
           .encode(message as never)
           .finish()
           .toString("hex"),
-        hex,
+        ownHex,
       );
     });
     test(`${name}.decode() of each prefix gives a message or PROTO_MALFORMED`, () => {
