@@ -1,6 +1,10 @@
+import type { Backend } from "../backend/port.ts";
+import type { Lessor } from "../lease/types.ts";
 import type { StoreError } from "../proto/errors.ts";
-import type { RangeRequest, RangeResponse, TxnRequest } from "../proto/gen/rpc.ts";
+import type { InternalRaftRequest } from "../proto/gen/internal.ts";
+import type { AlarmMember, RangeRequest, RangeResponse, TxnRequest } from "../proto/gen/rpc.ts";
 import type { Entry } from "../raft/types.ts";
+import type { WatchHub } from "../watch/types.ts";
 
 /**
  * The replicated state machine: entries in, answers out. The same entries give the same state on every member, bit for
@@ -20,12 +24,31 @@ export interface StateMachine {
   /**
    * A read at the applied state (linearizable only after a read index). A generator, because a large answer must not
    * hold the event loop: it yields between bounded steps, and the driver decides when to go on. All steps read one
-   * revision. Throws StoreError (Compacted, FutureRev, …). The header is left empty for the server to fill.
+   * revision; compaction waits for it, so the driver must finish it or call its `return()`. Throws StoreError
+   * (Compacted, FutureRev, Corrupt). The header is left empty for the server to fill.
    */
   range(request: RangeRequest): Generator<undefined, EncodedRange>;
+  /** A read-only transaction (see {@link IsReadOnly}), in steps like `range`; gives the marshalled TxnResponse without its header. */
+  readTxn(
+    request: TxnRequest,
+  ): Generator<undefined, { readonly revision: number; readonly response: Buffer }>;
+  /** HashKV of this member (rpc.proto HashKVRequest), in steps like `range`; 0: at the newest revision. */
+  hashKv(revision: number): Generator<undefined, KvHash>;
+  /** Revision of the last compaction; -1 when there was none (as etcd tells it in HashKVResponse). */
+  readonly compactRevision: number;
+  /** Alarms that are raised, by member id. */
+  readonly alarms: readonly AlarmMember[];
+  /**
+   * False when the request would grow the backend over its quota: then the server proposes the alarm NOSPACE for this
+   * member and answers NoSpace. Asked before proposing, because sizes differ between members; what apply itself refuses
+   * is decided by the replicated alarm alone.
+   */
+  hasRoom(request: NonNullable<InternalRaftRequest["request"]>): boolean;
+  /** Figures of the backend file for Status, in bytes (StatusResponse.dbSize, dbSizeInUse, dbSizeQuota). */
+  size(): { readonly totalBytes: number; readonly inUseBytes: number; readonly quotaBytes: number };
   /** The part of compaction that is not replicated: deletes a bounded number of old records; false when none is left. */
   compactStep(): boolean;
-  /** Makes what is applied durable in the backend and advances `flushedIndex`. */
+  /** Makes what is applied durable in the backend and advances `flushedIndex`. Calls made meanwhile share the next one. */
   flush(): Promise<void>;
 }
 
@@ -56,3 +79,26 @@ export type ApplyOutcome =
 export type IsReadOnly = (request: TxnRequest) => boolean;
 
 export type { RangeResponse };
+
+/** HashKVResponse without its header. */
+export interface KvHash {
+  readonly hash: number;
+  readonly compactRevision: number;
+  readonly hashRevision: number;
+}
+
+export interface StateMachineOptions {
+  /** Open; stays the caller's to close, after the last flush. */
+  readonly backend: Backend;
+  /** etcd `--quota-backend-bytes`: 0 is 2 GiB, below 0 no limit. Held against the bytes in use. */
+  readonly quotaBytes: number;
+  /** Shorter TTLs are raised to it (etcd: 1.5 election timeouts, rounded up to whole seconds; 2 by default). */
+  readonly minLeaseTtlSeconds: number;
+}
+
+/** One member's state and what is served from it, opened together because they share the index and the backend. */
+export interface OpenedStateMachine {
+  readonly state: StateMachine;
+  readonly watchHub: WatchHub;
+  readonly lessor: Lessor;
+}

@@ -38,6 +38,8 @@ export interface Watcher {
   resume(): void;
   /** True when every event up to the store's revision has been given: progress may be told. */
   readonly synced: boolean;
+  /** Offers "progress" at the store's revision; false, and nothing is offered, when not synced or the outlet is full. */
+  tellProgress(): boolean;
   /** Idempotent; nothing is offered after it. */
   cancel(): void;
 }
