@@ -1,0 +1,76 @@
+import { crc32 } from "node:zlib";
+import { CodedError, errorMessage } from "../../base/errors.ts";
+import type { CheckpointRecord } from "./record.ts";
+
+/** All that is kept: how far each file is shipped, and which entries have been applied before (`from: end` asks). */
+export interface CheckpointContent {
+  readonly records: readonly CheckpointRecord[];
+  /** `path` of an entry → when it was applied last, milliseconds since the Unix epoch. */
+  readonly entries: ReadonlyMap<string, number>;
+}
+
+export const CHECKPOINT_VERSION = 1;
+const FORMAT = "logagent checkpoints";
+
+interface Header {
+  readonly format: string;
+  readonly version: number;
+  readonly crc32: number;
+}
+
+/**
+ * Text, for people with `less` and `jq`: a line of header with the CRC of the rest, a line with the entries, and a line for
+ * each file. 64-bit numbers are strings.
+ */
+export function encodeCheckpoints(content: CheckpointContent): Buffer {
+  const lines = [JSON.stringify(Object.fromEntries(content.entries))];
+  for (const record of content.records) {
+    const { dev, ino, birthtimeNs, ...rest } = record;
+    lines.push(JSON.stringify({ ...rest, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }));
+  }
+  const body = Buffer.from(`${lines.join("\n")}\n`);
+  const header: Header = { format: FORMAT, version: CHECKPOINT_VERSION, crc32: crc32(body) };
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+}
+
+/**
+ * Reads what {@link encodeCheckpoints} wrote. Throws CodedError "ECHECKPOINT_VERSION" for a newer version, and
+ * "ECHECKPOINT_DAMAGED" for anything that is not whole. `name` is for the message.
+ */
+export function decodeCheckpoints(bytes: Buffer, name: string): CheckpointContent {
+  const newline = bytes.indexOf(10);
+  const header = parseHeader(bytes.subarray(0, Math.max(newline, 0)), name);
+  if (header.version > CHECKPOINT_VERSION) {
+    throw new CodedError(
+      "ECHECKPOINT_VERSION",
+      `Cannot read checkpoints ${name}: format version ${header.version}, expected ${CHECKPOINT_VERSION} or less`,
+    );
+  }
+  const body = bytes.subarray(newline + 1);
+  const actual = crc32(body);
+  if (actual !== header.crc32) throw damaged(name, `CRC ${actual}, expected ${header.crc32}`);
+  const [entries = "{}", ...records] = body.toString("utf8").trimEnd().split("\n");
+  return {
+    entries: new Map(Object.entries(JSON.parse(entries) as Record<string, number>)),
+    records: records.map(parseRecord),
+  };
+}
+
+function parseHeader(line: Buffer, name: string): Header {
+  try {
+    const header = JSON.parse(line.toString("utf8")) as Header;
+    if (header.format === FORMAT && Number.isInteger(header.version)) return header;
+  } catch (error) {
+    throw damaged(name, `its first line is no header (${errorMessage(error)})`);
+  }
+  throw damaged(name, `its first line is no header, expected format "${FORMAT}"`);
+}
+
+function parseRecord(line: string): CheckpointRecord {
+  const raw = JSON.parse(line) as CheckpointRecord & Record<"dev" | "ino" | "birthtimeNs", string>;
+  return { ...raw, dev: BigInt(raw.dev), ino: BigInt(raw.ino), birthtimeNs: BigInt(raw.birthtimeNs) };
+}
+
+function damaged(name: string, why: string): CodedError {
+  return new CodedError("ECHECKPOINT_DAMAGED", `Cannot use checkpoints ${name}: ${why}`);
+}

@@ -1,0 +1,228 @@
+import { join } from "node:path";
+import { readWholeFile, writeFileAtomically } from "../../base/atomic-file.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Disk } from "../../base/disk.ts";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { type CheckpointContent, decodeCheckpoints, encodeCheckpoints } from "./checkpoint-codec.ts";
+import { mintFileId } from "./file-id.ts";
+import { goneRecords } from "./gone-records.ts";
+import type { CheckpointRecord, FileIdentity } from "./record.ts";
+
+const CURRENT_FILE = "checkpoints";
+const PREVIOUS_FILE = "checkpoints.previous";
+/** Progress is written at most this often: what a crash may make the agent send again. */
+export const CHECKPOINT_INTERVAL_MS = 1_000;
+/** How often a write that failed is tried again. */
+export const CHECKPOINT_RETRY_MS = 5_000;
+/** A record whose file has not been held for so long is removed, once the file is really gone. */
+export const RECORD_KEEP_MS = 24 * 3600 * 1000;
+const PRUNE_INTERVAL_MS = 10 * 60 * 1000;
+
+export interface CheckpointStoreOptions {
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/**
+ * How far each file is shipped, in memory and on disk. Records are changed in place by the task that holds the file, which
+ * then calls `touch()`; writes are gathered. A write that fails stops nothing: it is logged, shown by `healthy`, and tried again.
+ */
+export class CheckpointStore implements AsyncDisposable {
+  /** True when checkpoints were there and none could be used: every file counts as never read, also for `from: end`. */
+  readonly lostEverything: boolean;
+  readonly #options: CheckpointStoreOptions;
+  readonly #records = new Map<string, CheckpointRecord>();
+  readonly #byInode = new Map<bigint, Set<CheckpointRecord>>();
+  readonly #entries: Map<string, number>;
+  readonly #closing = new AbortController();
+  #version = 0;
+  #durableVersion = 0;
+  #running: Promise<void> = Promise.resolve();
+  #queued: Promise<void> | undefined;
+  #scheduled = false;
+  #failure: string | undefined;
+  #prunedAtMs: number;
+
+  private constructor(options: CheckpointStoreOptions, content: CheckpointContent, lostEverything: boolean) {
+    this.#options = options;
+    this.lostEverything = lostEverything;
+    this.#entries = new Map(content.entries);
+    this.#prunedAtMs = options.clock.monotonicMs() - PRUNE_INTERVAL_MS;
+    for (const record of content.records) this.#index(record);
+  }
+
+  /**
+   * Reads the newest checkpoints that are whole. Throws CodedError "ECHECKPOINT_VERSION" when they are of a newer
+   * version, and what the disk throws when they cannot be read at all.
+   */
+  static async open(options: CheckpointStoreOptions): Promise<CheckpointStore> {
+    await options.disk.makeFolder(options.folder);
+    let damaged = 0;
+    for (const name of [CURRENT_FILE, PREVIOUS_FILE]) {
+      const path = join(options.folder, name);
+      try {
+        const content = decodeCheckpoints(await readWholeFile(options.disk, path), path);
+        if (damaged > 0)
+          options.logger.warn({ path }, "previous checkpoints are used; some lines are sent again");
+        return new CheckpointStore(options, content, false);
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") continue;
+        if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw error;
+        damaged += 1;
+        options.logger.error({ path, reason: errorMessage(error) }, "checkpoints are damaged");
+      }
+    }
+    if (damaged > 0) {
+      options.logger.error(
+        { folder: options.folder },
+        "no checkpoints can be used; every file is read again",
+      );
+    }
+    return new CheckpointStore(options, { records: [], entries: new Map() }, damaged > 0);
+  }
+
+  /** False while the last write has failed. */
+  get healthy(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** What the last write failed with, as a sentence. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Every record. */
+  records(): Iterable<CheckpointRecord> {
+    return this.#records.values();
+  }
+
+  /** Records of this inode and birth time, those of the same device first. */
+  find(identity: FileIdentity): readonly CheckpointRecord[] {
+    const found = [...(this.#byInode.get(identity.ino) ?? [])].filter(
+      (record) => record.birthtimeNs === identity.birthtimeNs,
+    );
+    return found.sort((a, b) => Number(b.dev === identity.dev) - Number(a.dev === identity.dev));
+  }
+
+  /** Adds a record under a new id. Nothing may be sent under that id before `persisted()` has resolved. */
+  mint(fields: Omit<CheckpointRecord, "id">): CheckpointRecord {
+    const record = { id: mintFileId(this.#options.random), ...fields };
+    this.#index(record);
+    this.touch();
+    return record;
+  }
+
+  /** Forgets a file that is gone, or whose content was replaced. */
+  remove(record: CheckpointRecord): void {
+    this.#records.delete(record.id);
+    const same = this.#byInode.get(record.ino);
+    same?.delete(record);
+    if (same?.size === 0) this.#byInode.delete(record.ino);
+    this.touch();
+  }
+
+  /** Has an entry with this path been applied before? */
+  wasApplied(entryPath: string): boolean {
+    return this.lostEverything || this.#entries.has(entryPath);
+  }
+
+  markApplied(entryPath: string): void {
+    this.#entries.set(entryPath, this.#options.clock.wallMs());
+    this.touch();
+  }
+
+  /** Says that a record has changed; it is on disk within CHECKPOINT_INTERVAL_MS. */
+  touch(): void {
+    this.#version += 1;
+    this.#schedule(this.healthy ? CHECKPOINT_INTERVAL_MS : CHECKPOINT_RETRY_MS);
+  }
+
+  /** Resolves when everything changed so far is durable, or could not be written (see `healthy`). Never rejects. */
+  persisted(): Promise<void> {
+    if (this.#durableVersion === this.#version) return Promise.resolve();
+    this.#queued ??= this.#running.then(() => {
+      this.#queued = undefined;
+      this.#running = this.#write();
+      return this.#running;
+    });
+    return this.#queued;
+  }
+
+  /** Writes what is not written. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.persisted();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #index(record: CheckpointRecord): void {
+    this.#records.set(record.id, record);
+    const same = this.#byInode.get(record.ino) ?? new Set();
+    this.#byInode.set(record.ino, same.add(record));
+  }
+
+  #schedule(afterMs: number): void {
+    const { signal } = this.#closing;
+    if (this.#scheduled || signal.aborted) return;
+    this.#scheduled = true;
+    this.#options.clock.sleep(afterMs, { signal }).then(
+      () => {
+        this.#scheduled = false;
+        return this.persisted();
+      },
+      // Aborted by close(), which writes by itself.
+      () => undefined,
+    );
+  }
+
+  async #write(): Promise<void> {
+    const { folder, disk, logger } = this.#options;
+    this.#prune();
+    const version = this.#version;
+    const path = join(folder, CURRENT_FILE);
+    try {
+      const bytes = encodeCheckpoints({ records: [...this.#records.values()], entries: this.#entries });
+      await this.#keepPrevious(path);
+      await writeFileAtomically(disk, path, bytes);
+      this.#durableVersion = version;
+      if (this.#failure !== undefined) logger.info({ path }, "checkpoints are written again");
+      this.#failure = undefined;
+    } catch (error) {
+      const failure = `Cannot write checkpoints ${path}: ${errorMessage(error)}`;
+      if (this.#failure === undefined) {
+        logger.error({ path, err: error }, "checkpoints cannot be written; a restart would send lines again");
+      }
+      this.#failure = failure;
+      this.#schedule(CHECKPOINT_RETRY_MS);
+    }
+  }
+
+  /** After a failed write there is no current file, and the previous one is still the newest. */
+  async #keepPrevious(path: string): Promise<void> {
+    try {
+      await this.#options.disk.rename(path, join(this.#options.folder, PREVIOUS_FILE));
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw error;
+    }
+  }
+
+  #prune(): void {
+    const { clock, logger } = this.#options;
+    if (clock.monotonicMs() - this.#prunedAtMs < PRUNE_INTERVAL_MS) return;
+    this.#prunedAtMs = clock.monotonicMs();
+    const oldestMs = clock.wallMs() - RECORD_KEEP_MS;
+    const stale = [...this.#records.values()].filter((record) => record.seenAtMs < oldestMs);
+    for (const record of goneRecords(stale)) {
+      logger.info({ file: record.id, path: record.path }, "checkpoint of a file long gone is removed");
+      this.remove(record);
+    }
+  }
+}

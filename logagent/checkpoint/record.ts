@@ -1,0 +1,37 @@
+/** A hash over `length` bytes: the first 64 bits of SHA-1, in hex. Length 0 matches everything. */
+export interface BytesHash {
+  readonly length: number;
+  readonly hash: string;
+}
+
+export const NO_BYTES: BytesHash = { length: 0, hash: "" };
+
+/** What tells a file from every other one, as the kernel says it. */
+export interface FileIdentity {
+  /** A tie-break only: it may change at a reboot. */
+  readonly dev: bigint;
+  readonly ino: bigint;
+  /** Birth time in nanoseconds since the Unix epoch; 0n where the filesystem has none. */
+  readonly birthtimeNs: bigint;
+}
+
+/** How far one file is shipped. Its content after a truncation counts as another file, with another id. */
+export interface CheckpointRecord extends FileIdentity {
+  /** Unique in the fleet, ASCII, minted once: the part of header `pos` before the colon. */
+  readonly id: string;
+  /** Where it was found first: header `path`, and the choice of the partition. It stays when the file is renamed. */
+  readonly path: string;
+  /** `path` and `topic` of the entry that shipped it last. */
+  entry: string;
+  topic: string;
+  /** Of the head of the file; grows with it up to a limit. */
+  fingerprint: BytesHash;
+  /** Everything before it is acknowledged. */
+  offset: number;
+  /** Of the bytes right before `offset`. */
+  tail: BytesHash;
+  /** The largest size at which the file was seen: what lies between `offset` and here is lost if the file is gone. */
+  seen: number;
+  /** When the file was last held, milliseconds since the Unix epoch. */
+  seenAtMs: number;
+}
