@@ -11,6 +11,14 @@ export interface KeyValue {
   readonly lease: bigint;
 }
 
+/** Who answered, and at which revision the store was then (rpc.proto ResponseHeader). Ids are unsigned. */
+export interface Header {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly revision: number;
+  readonly raftTerm: number;
+}
+
 export interface WatchEvent {
   readonly type: "put" | "delete";
   /** For a delete: the key and the revision of the deletion. */
@@ -21,14 +29,21 @@ export interface WatchEvent {
 
 /**
  * What a watch yields. `events` come in whole revisions, in order, each once, also across broken streams and other
- * endpoints. `compacted` ends the watch: what lies between the last revision seen and `compactRevision` can't be had as
- * events; read the key again and watch from the revision read + 1.
+ * endpoints; `revision` is the last one in them. `created` comes first, once. `progress`: everything up to `revision` has
+ * been delivered. `compacted` ends the watch: what lies between the last revision seen and `compactRevision` can't be had
+ * as events; read the key again and watch from the revision read + 1. It is also what a watch says when it meets a store
+ * whose history is not the one it followed (a restored backup, another cluster at the same address).
  */
 export type WatchItem =
-  | { readonly kind: "created"; readonly revision: number }
-  | { readonly kind: "events"; readonly revision: number; readonly events: readonly WatchEvent[] }
-  | { readonly kind: "progress"; readonly revision: number }
-  | { readonly kind: "compacted"; readonly compactRevision: number };
+  | { readonly kind: "created"; readonly revision: number; readonly header: Header }
+  | {
+      readonly kind: "events";
+      readonly revision: number;
+      readonly events: readonly WatchEvent[];
+      readonly header: Header;
+    }
+  | { readonly kind: "progress"; readonly revision: number; readonly header: Header }
+  | { readonly kind: "compacted"; readonly compactRevision: number; readonly header: Header };
 
 export interface WatchOptions {
   readonly key: string | Uint8Array;
@@ -42,11 +57,11 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Why a call to the store failed. `retryable`: the store did not act on it, or acting twice is harmless. */
+/** Why a call to the store failed: what the store answered, or why there is no answer. */
 export type ClientErrorCode =
   | StoreErrorCode
   | "Unreachable" // no endpoint answered within the deadline
-  | "DeadlineExceeded"
+  | "DeadlineExceeded" // a request left, and no answer came in time
   | "Unauthenticated"
   | "Rejected"; // any other status of the server
 
