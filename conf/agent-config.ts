@@ -1,0 +1,136 @@
+import { z } from "zod";
+import { LOG_LEVELS } from "../base/log.ts";
+
+/** `host:port`; an IPv6 address stands in brackets. */
+const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/;
+const hostPort = z.string().refine(isHostPort, "host:port, with a port of 0 to 65535");
+const absolutePath = z.string().refine((path) => path.startsWith("/"), "an absolute path");
+const keyTemplate = z
+  .string()
+  .max(512)
+  .refine((key) => key.split("%s").length === 2, "a key with %s once, which the identity takes the place of");
+
+const tlsFiles = {
+  ca: absolutePath.optional().describe("PEM file of the authorities to trust; absent: the system's."),
+  cert: absolutePath.optional().describe("PEM file of the client's certificate."),
+  key: absolutePath.optional().describe("PEM file of the client's key."),
+};
+
+/** Where the collect config is, and where the status goes. */
+const storeSchema = z.strictObject({
+  endpoints: z
+    .array(z.string().refine(isEndpoint, "http://host:port or https://host:port"))
+    .min(1)
+    .max(64)
+    .default(["http://127.0.0.1:2379"])
+    .describe("Members of the store (or of an etcd cluster); any of them that answers is used."),
+  key: keyTemplate
+    .default("/logagent/%s/collect_config")
+    .describe("Key of the collect config; %s is the identity."),
+  statusKey: keyTemplate
+    .default("/logagent/%s/status")
+    .describe("Key that holds this agent's status for as long as it lives; %s is the identity."),
+  tls: z.strictObject(tlsFiles).prefault({}).describe("For https endpoints."),
+  username: z.string().default("").describe("Empty: no login."),
+  password: z.string().default("").describe("Better set by its variable than in the file."),
+});
+
+const tlsSchema = z.strictObject({
+  enabled: z.boolean().default(false).describe("Speak TLS to the brokers."),
+  ...tlsFiles,
+});
+
+const saslSchema = z.strictObject({
+  mechanism: z
+    .enum(["none", "plain", "scram-sha-256", "scram-sha-512"])
+    .default("none")
+    .describe("How to log in to the brokers."),
+  username: z.string().default(""),
+  password: z.string().default("").describe("Better set by its variable than in the file."),
+});
+
+/** Where the lines go. */
+const sinkSchema = z.strictObject({
+  type: z.enum(["kafka", "kafkajs", "file", "stdout"]).default("kafka"),
+  brokers: z
+    .array(hostPort)
+    .min(1)
+    .max(256)
+    .default(["127.0.0.1:9092"])
+    .describe("Kafka brokers to start from; the others are learned from them."),
+  compression: z.enum(["none", "zstd", "gzip"]).default("zstd"),
+  createTopics: z
+    .boolean()
+    .default(false)
+    .describe("Create a topic that does not exist. Off: a typo in a config must not become a topic."),
+  path: absolutePath
+    .default("/var/lib/logagent/out")
+    .describe("Folder of the file sink: each topic is a file in it."),
+  tls: tlsSchema.prefault({}),
+  sasl: saslSchema.prefault({}),
+});
+
+/** The agent's own config file. The one place of its defaults and docs. */
+export const agentConfigSchema = z.strictObject({
+  ip: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/, "auto, an address, or a name of a-z A-Z 0-9 . _ : -")
+    .default("auto")
+    .describe("The identity: auto (the address that routes to the store), an address, or any name."),
+  store: storeSchema.prefault({}),
+  sink: sinkSchema.prefault({}),
+  dataDir: absolutePath
+    .default("/var/lib/logagent")
+    .describe("Folder of the checkpoints and the last good config; one agent only."),
+  allow: z
+    .array(absolutePath)
+    .min(1)
+    .max(256)
+    .default(["/var/log/**"])
+    .describe("Patterns of the files that may be opened; nothing outside them ever is."),
+  http: z
+    .string()
+    .refine((value) => value === "off" || isHostPort(value), "host:port, or off")
+    .default("127.0.0.1:2381")
+    .describe("Where /healthz /readyz /metrics /tasks are served; off: nowhere."),
+  logLevel: z.enum(LOG_LEVELS).default("info"),
+  memory: z
+    .strictObject({
+      maxInFlightBytes: z
+        .int()
+        .min(4 * 1024 * 1024)
+        .max(4 * 1024 * 1024 * 1024)
+        .default(64 * 1024 * 1024)
+        .describe("Bytes read and not yet acknowledged, of all files; reading waits above it."),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      drainMs: z
+        .int()
+        .min(0)
+        .max(600_000)
+        .default(10_000)
+        .describe(
+          "How long a stop waits for acknowledgements of what was read; the rest is sent again later.",
+        ),
+    })
+    .prefault({}),
+});
+
+export type AgentConfig = z.output<typeof agentConfigSchema>;
+
+/** Splits `host:port`, brackets of an IPv6 address taken off; the value has passed the schema. */
+export function splitHostPort(value: string): { readonly host: string; readonly port: number } {
+  const [, host = "", port = ""] = HOST_PORT.exec(value) ?? [];
+  return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+function isHostPort(value: string): boolean {
+  const match = HOST_PORT.exec(value);
+  return match !== null && Number(match[2]) <= 65_535;
+}
+
+function isEndpoint(value: string): boolean {
+  return isHostPort(value.replace(/^https?:\/\//, "").replace(/\/$/, ""));
+}
