@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import type { Disk, DiskFile } from "../../base/disk.ts";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
+import {
+  type Batch,
+  DeliveryError,
+  type Destination,
+  type SendTarget,
+  type TopicInfo,
+} from "./destination.ts";
+import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
+
+/** What is written and synced at a time. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+const REPAIR_BLOCK_BYTES = 64 * 1024;
+const NEWLINE = 10;
+
+interface OpenFile {
+  readonly file: DiskFile;
+  /** Length that is synced; the next batch is written here, also when it is tried again. */
+  syncedBytes: number;
+}
+
+/**
+ * One file for each topic in a folder: `<folder>/<topic>.log`, each line with a newline, synced before it is acknowledged. A
+ * last line without a newline is what a crash left of a write that was never acknowledged: it is cut off when the file is
+ * opened, and its lines are sent again. The file must have no other writer, and is not to be rotated under the agent.
+ */
+export class FileDestination implements Destination {
+  readonly #folder: string;
+  readonly #disk: Disk;
+  readonly #files = new Map<string, OpenFile>();
+  /** Lengths of files that had to be opened again. */
+  readonly #syncedBytes = new Map<string, number>();
+  #isClosed = false;
+
+  constructor(options: { readonly folder: string; readonly disk: Disk }) {
+    this.#folder = options.folder;
+    this.#disk = options.disk;
+  }
+
+  async describe(topic: string): Promise<TopicInfo> {
+    await this.#file(topic);
+    return { name: topic, partitions: 1, batchBytesMax: BATCH_BYTES_MAX, warnings: [] };
+  }
+
+  newBatch(topic: TopicInfo): LineBatch {
+    return new LineBatch(topic.batchBytesMax);
+  }
+
+  lineOverheadBytes(): number {
+    return LINE_OVERHEAD_BYTES;
+  }
+
+  async send(target: SendTarget, batch: Batch): Promise<void> {
+    invariant(batch instanceof LineBatch, "a file sink sends the batches it made");
+    const open = await this.#file(target.topic);
+    try {
+      await open.file.write([batch.bytes], open.syncedBytes);
+      await open.file.sync();
+      open.syncedBytes += batch.bytes.length;
+    } catch (error) {
+      // After a failed sync the state of the pages is unknown: the file is opened afresh, and the batch, which is still
+      // here, is written again at the same place.
+      this.#files.delete(target.topic);
+      this.#syncedBytes.set(target.topic, open.syncedBytes);
+      await open.file.close().catch(() => undefined);
+      throw this.#failure("write", target.topic, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const files = [...this.#files.values()];
+    this.#files.clear();
+    for (const { file } of files) await file.close();
+  }
+
+  async #file(topic: string): Promise<OpenFile> {
+    const known = this.#files.get(topic);
+    if (known !== undefined) return known;
+    try {
+      await this.#disk.makeFolder(this.#folder);
+      const file = await this.#disk.open(this.#path(topic), { create: true });
+      const opened = { file, syncedBytes: await cutTornLine(file, this.#syncedBytes.get(topic)) };
+      await this.#disk.syncFolder(this.#folder);
+      if (this.#isClosed) await file.close();
+      else this.#files.set(topic, opened);
+      return opened;
+    } catch (error) {
+      throw this.#failure("open", topic, error);
+    }
+  }
+
+  #path(topic: string): string {
+    // What is no safe file name is written as %XX, so that no topic leaves the folder or meets another's file.
+    const name = topic.replaceAll(/[^a-zA-Z0-9._-]/g, (char) =>
+      encodeURIComponent(char).replaceAll("*", "%2A"),
+    );
+    return join(this.#folder, `${name}.log`);
+  }
+
+  #failure(verb: "open" | "write", topic: string, cause: unknown): DeliveryError {
+    return new DeliveryError(
+      errorCode(cause) ?? "EIO",
+      `Cannot ${verb} ${this.#path(topic)}: ${errorMessage(cause)}`,
+      { remedy: "slow", cause },
+    );
+  }
+}
+
+/** Cuts what stands behind `syncedBytes`, or if that is not known behind the last newline; returns the length that is left. */
+async function cutTornLine(file: DiskFile, syncedBytes = Number.POSITIVE_INFINITY): Promise<number> {
+  const total = await file.size();
+  const size = Math.min(total, syncedBytes);
+  const block = Buffer.allocUnsafe(REPAIR_BLOCK_BYTES);
+  let length = 0;
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - block.length);
+    const read = await file.read(block.subarray(0, end - start), start);
+    const newline = block.subarray(0, read).lastIndexOf(NEWLINE);
+    if (newline !== -1) {
+      length = start + newline + 1;
+      break;
+    }
+    end = start;
+  }
+  if (length < total) {
+    await file.truncate(length);
+    await file.sync();
+  }
+  return length;
+}

@@ -1,0 +1,84 @@
+import type { Batch } from "./destination.ts";
+import { Ledger } from "./ledger.ts";
+import type { Delivery } from "./port.ts";
+
+const NEWLINE = 10;
+const CAPACITY_MIN = 16 * 1024;
+/** Below this a copy in JavaScript is cheaper than the call that copies. */
+const COPY_CALL_MIN_BYTES = 64;
+
+/** Lines one after another, each with a newline behind it: what the file and stdout sinks write. */
+export class LineBatch implements Batch {
+  readonly #bytesMax: number;
+  readonly #ledger: Ledger;
+  #buffer: Buffer;
+  #length: number;
+
+  constructor(bytesMax: number, filled?: { readonly ledger: Ledger; readonly bytes: Buffer }) {
+    this.#bytesMax = bytesMax;
+    this.#ledger = filled?.ledger ?? new Ledger();
+    this.#buffer = filled?.bytes ?? Buffer.allocUnsafeSlow(Math.min(CAPACITY_MIN, bytesMax));
+    this.#length = filled?.bytes.length ?? 0;
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  /** Belongs to the batch. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  append(delivery: Delivery, first: number): number {
+    const { spans, file } = delivery;
+    const { bytes, starts, ends, count } = spans;
+    let next = first;
+    let at = this.#length;
+    for (; next < count; next++) {
+      const start = starts[next]!;
+      const end = ends[next]!;
+      const after = at + end - start + 1;
+      if (after > this.#bytesMax && at > 0) break;
+      if (after > this.#buffer.length) this.#grow(after, at);
+      const target = this.#buffer;
+      if (end - start < COPY_CALL_MIN_BYTES) for (let i = start; i < end; i++) target[at++] = bytes[i]!;
+      else at += bytes.copy(target, at, start, end);
+      target[at++] = NEWLINE;
+    }
+    this.#length = at;
+    this.#ledger.add(file, spans, { first, end: next, lineOverheadBytes: LINE_OVERHEAD_BYTES });
+    return next;
+  }
+
+  async prepare(): Promise<void> {
+    // Lines are written as they are.
+  }
+
+  async split(): Promise<readonly [Batch, Batch]> {
+    const lines = this.#ledger.lines >>> 1;
+    let cut = 0;
+    for (let i = 0; i < lines; i++) cut = this.#buffer.indexOf(NEWLINE, cut) + 1;
+    const [left, right] = this.#ledger.splitAt(lines);
+    const bytes = this.bytes;
+    return [
+      new LineBatch(this.#bytesMax, { ledger: left, bytes: bytes.subarray(0, cut) }),
+      new LineBatch(this.#bytesMax, { ledger: right, bytes: bytes.subarray(cut) }),
+    ];
+  }
+
+  release(): void {
+    this.#buffer = EMPTY;
+    this.#length = 0;
+  }
+
+  #grow(needed: number, used: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#buffer.length * 2, this.#bytesMax)));
+    this.#buffer.copy(grown, 0, 0, used);
+    this.#buffer = grown;
+  }
+}
+
+/** The newline, and what the ledger keeps. */
+export const LINE_OVERHEAD_BYTES = 5;
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,34 @@
+import { nodeDisk } from "../../base/node-disk.ts";
+import { BatchedSink } from "./batched-sink.ts";
+import type { Destination } from "./destination.ts";
+import { FileDestination } from "./file-sink.ts";
+import type { SinkDeps, SinkOptions } from "./options.ts";
+import type { Sink } from "./port.ts";
+import { StreamDestination } from "./stdout-sink.ts";
+
+/**
+ * The sink that the options name. Returns at once and connects to nothing: trouble with the destination shows in the status of
+ * each topic, and is retried.
+ */
+export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
+  return new BatchedSink({
+    kind: options.type,
+    destination: newDestination(options),
+    deps,
+    maxInFlightBytes: options.maxInFlightBytes,
+  });
+}
+
+function newDestination(options: SinkOptions): Destination {
+  switch (options.type) {
+    case "kafka":
+    case "kafkajs":
+      throw new Error("coming");
+    case "file":
+      return new FileDestination({ folder: options.path, disk: nodeDisk });
+    case "stdout":
+      return new StreamDestination(process.stdout);
+    default:
+      return options.type satisfies never;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+
+/** What a sink is opened with: the section `sink` of the agent's config, and its limit of bytes in flight. */
+export interface SinkOptions {
+  readonly type: "kafka" | "kafkajs" | "file" | "stdout";
+  /** `host:port` of the brokers to start from. */
+  readonly brokers: readonly string[];
+  readonly compression: "none" | "zstd" | "gzip";
+  readonly createTopics: boolean;
+  /** Folder of the file sink. */
+  readonly path: string;
+  readonly tls: {
+    readonly enabled: boolean;
+    /** Paths of PEM files. */
+    readonly ca?: string | undefined;
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  };
+  readonly sasl: {
+    readonly mechanism: "none" | "plain" | "scram-sha-256" | "scram-sha-512";
+    readonly username: string;
+    readonly password: string;
+  };
+  /** Memory for lines that are accepted and not acknowledged, framing of the records included. */
+  readonly maxInFlightBytes?: number | undefined;
+}
+
+/** The ports a sink is given. */
+export interface SinkDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer?: SinkObserver | undefined;
+}
+
+/** Told of each failed attempt, for metrics; nobody waits for it. */
+export interface SinkObserver {
+  /** `code` is stable and short: a Kafka error name, or an errno such as "ECONNREFUSED". */
+  onError(event: { readonly topic: string; readonly code: string }): void;
+}
+
+/** Used when the options name no limit. */
+export const MAX_IN_FLIGHT_BYTES_DEFAULT = 64 * 1024 * 1024;

@@ -1,0 +1,67 @@
+import type { Writable } from "node:stream";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
+import {
+  type Batch,
+  DeliveryError,
+  type Destination,
+  type SendTarget,
+  type TopicInfo,
+} from "./destination.ts";
+import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
+
+/** Small, so that a reader that stops holds little. */
+const BATCH_BYTES_MAX = 64 * 1024;
+
+/**
+ * The lines of all topics on one stream, whole and each with a newline. They count as acknowledged when the system has taken them
+ * from this process, which is all that a pipe can promise; a reader that does not read makes deliveries wait.
+ */
+export class StreamDestination implements Destination {
+  readonly #stream: Writable;
+  #failed: Error | undefined;
+  readonly #onError = (error: Error) => {
+    this.#failed = error;
+  };
+
+  /** The stream is not closed by the sink. */
+  constructor(stream: Writable) {
+    this.#stream = stream;
+    stream.on("error", this.#onError);
+  }
+
+  async describe(topic: string): Promise<TopicInfo> {
+    return { name: topic, partitions: 1, batchBytesMax: BATCH_BYTES_MAX, warnings: [] };
+  }
+
+  newBatch(topic: TopicInfo): LineBatch {
+    return new LineBatch(topic.batchBytesMax);
+  }
+
+  lineOverheadBytes(): number {
+    return LINE_OVERHEAD_BYTES;
+  }
+
+  async send(_target: SendTarget, batch: Batch): Promise<void> {
+    invariant(batch instanceof LineBatch, "a stream sink sends the batches it made");
+    if (this.#failed !== undefined) throw failure(this.#failed);
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.write(batch.bytes, (error) => (error == null ? resolve() : reject(failure(error))));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stream.off("error", this.#onError);
+  }
+}
+
+function failure(cause: Error): DeliveryError {
+  return new DeliveryError(
+    errorCode(cause) ?? "EIO",
+    `Cannot write to standard output: ${errorMessage(cause)}`,
+    {
+      remedy: "slow",
+      cause,
+    },
+  );
+}

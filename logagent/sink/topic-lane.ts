@@ -1,0 +1,172 @@
+import { backoffMs } from "../../base/backoff.ts";
+import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
+import type { ByteAccount } from "./fair-bytes.ts";
+import { Gate } from "./gate.ts";
+import type { SinkDeps } from "./options.ts";
+import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
+import type { TopicStatus } from "./port.ts";
+
+/** A topic is asked about again after this time at most: its partitions may have grown. */
+const DESCRIBE_AGAIN_MS = 5 * 60_000;
+const RETRY = { baseMs: 250, maxMs: 5_000 };
+
+interface Trouble {
+  readonly error: DeliveryError;
+  readonly sinceMs: number;
+}
+
+/** One topic: whether it can be written to, and the queues of its partitions. Trouble of one topic stays within its lane. */
+export class TopicLane implements QueueHost {
+  readonly name: string;
+  readonly account: ByteAccount;
+  readonly #destination: Destination;
+  readonly #deps: SinkDeps;
+  readonly #signal: AbortSignal;
+  readonly #onSettled: (lane: TopicLane, batch: Batch) => void;
+  /** Told when something that was stuck may go on. */
+  readonly #onFree: () => void;
+  readonly #queues = new Map<number, PartitionQueue>();
+  readonly #ready = new Gate();
+  readonly #troubles = new Map<number | "topic", Trouble>();
+  readonly #warned = new Set<string>();
+  #info: TopicInfo | undefined;
+  #isDescribing = false;
+  #describedAtMs = 0;
+
+  constructor(options: {
+    readonly name: string;
+    readonly account: ByteAccount;
+    readonly destination: Destination;
+    readonly deps: SinkDeps;
+    readonly signal: AbortSignal;
+    readonly onSettled: (lane: TopicLane, batch: Batch) => void;
+    readonly onFree: () => void;
+  }) {
+    this.name = options.name;
+    this.account = options.account;
+    this.#destination = options.destination;
+    this.#deps = options.deps;
+    this.#signal = options.signal;
+    this.#onSettled = options.onSettled;
+    this.#onFree = options.onFree;
+    this.refresh();
+  }
+
+  get status(): TopicStatus {
+    const troubles = [...this.#troubles.values()].sort((a, b) => a.sinceMs - b.sinceMs);
+    const worst = this.#troubles.get("topic") ?? troubles[0];
+    if (worst !== undefined) return { kind: "waiting", reason: worst.error.message, sinceMs: worst.sinceMs };
+    if (this.#info === undefined) return { kind: "unknown" };
+    return { kind: "ready", warnings: this.#info.warnings };
+  }
+
+  /** What is known of the topic, when it can be written to at once. */
+  get info(): TopicInfo | undefined {
+    return this.#ready.isOpen ? this.#info : undefined;
+  }
+
+  get queues(): Iterable<PartitionQueue> {
+    return this.#queues.values();
+  }
+
+  async ready(options: { readonly signal: AbortSignal }): Promise<TopicInfo> {
+    for (;;) {
+      if (this.info !== undefined) return this.info;
+      await this.#ready.wait(options);
+    }
+  }
+
+  /** Asks about a topic whose answer has aged, while deliveries go on. */
+  refreshIfOld(): void {
+    const ageMs = this.#deps.clock.monotonicMs() - this.#describedAtMs;
+    if (this.#ready.isOpen && !this.#isDescribing && ageMs > DESCRIBE_AGAIN_MS) void this.#describe();
+  }
+
+  refresh(): void {
+    this.#ready.shut();
+    if (!this.#isDescribing) void this.#describe();
+  }
+
+  queue(index: number): PartitionQueue {
+    let queue = this.#queues.get(index);
+    if (queue === undefined) {
+      queue = new PartitionQueue({
+        host: this,
+        index,
+        destination: this.#destination,
+        deps: this.#deps,
+        signal: this.#signal,
+      });
+      this.#queues.set(index, queue);
+    }
+    return queue;
+  }
+
+  newBatch(): Batch {
+    return this.#destination.newBatch(this.#info as TopicInfo);
+  }
+
+  trouble(partition: number, error: DeliveryError | undefined): void {
+    this.#setTrouble(partition, error);
+    if (error === undefined) this.#onFree();
+  }
+
+  settled(batch: Batch): void {
+    this.#onSettled(this, batch);
+  }
+
+  /** Ends every wait for the topic; the sink is closing. */
+  fail(reason: unknown): void {
+    this.#ready.fail(reason);
+    for (const queue of this.#queues.values()) queue.discard();
+  }
+
+  /** Until it succeeds. */
+  async #describe(): Promise<void> {
+    this.#isDescribing = true;
+    for (let attempt = 0; !this.#signal.aborted; attempt++) {
+      try {
+        this.#info = await this.#destination.describe(this.name, { signal: this.#signal });
+        break;
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        if (!(error instanceof DeliveryError)) throw error;
+        this.#deps.observer?.onError({ topic: this.name, code: error.code });
+        this.#setTrouble("topic", error);
+        const waitMs = backoffMs(attempt, RETRY, this.#deps.random);
+        await this.#deps.clock.sleep(waitMs, { signal: this.#signal }).catch(() => undefined);
+      }
+    }
+    this.#isDescribing = false;
+    this.#describedAtMs = this.#deps.clock.monotonicMs();
+    this.#setTrouble("topic", undefined);
+    this.#warn();
+    this.#ready.open();
+    this.#onFree();
+  }
+
+  #setTrouble(part: number | "topic", error: DeliveryError | undefined): void {
+    const before = this.#troubles.get(part);
+    if (error === undefined) {
+      if (!this.#troubles.delete(part) || this.#troubles.size > 0) return;
+      this.#deps.logger.info({ topic: this.name }, "Delivery to a topic goes on");
+      return;
+    }
+    this.#troubles.set(part, { error, sinceMs: before?.sinceMs ?? this.#deps.clock.wallMs() });
+    if (before?.error.code === error.code) return;
+    const fields = { topic: this.name, code: error.code, reason: error.message };
+    if (error.remedy === "slow") this.#deps.logger.error(fields, "A topic cannot be written to and waits");
+    else this.#deps.logger.warn(fields, "Delivery to a topic is held up, trying again");
+  }
+
+  #warn(): void {
+    for (const warning of this.#info?.warnings ?? []) {
+      if (this.#warned.has(warning)) continue;
+      this.#warned.add(warning);
+      this.#deps.logger.warn(
+        { topic: this.name, warning },
+        "An acknowledged line of this topic can be lost with one broker",
+      );
+    }
+  }
+}
