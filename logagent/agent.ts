@@ -1,0 +1,208 @@
+import { join } from "node:path";
+import { systemClock as clock } from "../base/clock.ts";
+import { CodedError, errorMessage } from "../base/errors.ts";
+import { type FolderLock, lockFolder } from "../base/folder-lock.ts";
+import type { Logger } from "../base/log.ts";
+import { nodeDisk as disk } from "../base/node-disk.ts";
+import { systemRandom as random } from "../base/random.ts";
+import { packageVersion } from "../base/version.ts";
+import type { AgentConfig } from "../conf/agent-config.ts";
+import { parseCollectConfig } from "../conf/parse-collect-config.ts";
+import type { StoreClient } from "../store/client/client.ts";
+import { LeaseKeeper } from "../store/client/lease-keeper.ts";
+import { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
+import { insideAllow } from "./config/inside-allow.ts";
+import { LastGoodFile } from "./config/last-good.ts";
+import { RemoteConfig } from "./config/remote-config.ts";
+import { resolveIdentity } from "./identity.ts";
+import { openSink } from "./sink/open-sink.ts";
+import type { Sink } from "./sink/port.ts";
+import { compileAllowList } from "./source/allow-list.ts";
+import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
+import { FileClaims } from "./source/file-claims.ts";
+import type { AgentView } from "./status/agent-view.ts";
+import { buildStatus } from "./status/build-status.ts";
+import { startStatusServer } from "./status/http-server.ts";
+import { type AgentMetrics, createMetrics } from "./status/metrics.ts";
+import { PreviousLease } from "./status/previous-lease.ts";
+import { StatusWriter } from "./status/status-writer.ts";
+import { openStoreClient } from "./store-client.ts";
+import { Supervisor } from "./task/supervisor.ts";
+import { startTailTask } from "./task/tail-task.ts";
+
+export interface AgentSignals {
+  /** Aborted: stop reading, wait for acknowledgements within `shutdown.drainMs`, write checkpoints, end. */
+  readonly stop: AbortSignal;
+  /** Aborted: do not wait for acknowledgements. */
+  readonly hurry: AbortSignal;
+}
+
+/** A status key that outlives a crashed agent by this long; renewed every third of it. */
+const LEASE_TTL_SECONDS = 30;
+/** The store has this long to take back the lease when the agent ends; otherwise it runs out by itself. */
+const REVOKE_MS = 2_000;
+
+/**
+ * Runs an agent until `stop` is aborted, and resolves when everything is written and closed. Throws, before anything is
+ * read, CodedError: "EDATADIR" or "ELOCKED" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG".
+ */
+export async function runAgent(config: AgentConfig, log: Logger, signals: AgentSignals): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  resources.use(await takeDataFolder(config.dataDir));
+  const { endpoints } = config.store;
+  const ip = await resolveIdentity({ ip: config.ip, endpoints, dataDir: config.dataDir, disk, log });
+  const client = resources.use(await openStoreClient(config.store, log));
+  const checkpoints = resources.use(
+    await CheckpointStore.open({
+      folder: join(config.dataDir, "checkpoints"),
+      disk,
+      clock,
+      random,
+      logger: log,
+    }),
+  );
+  const sink = resources.use(openAgentSink(config, log, (event) => metrics.countSinkError(event)));
+  const supervisor = newSupervisor(config, { ip, sink, checkpoints, log });
+  const remote = newRemoteConfig(config, { ip, client, supervisor, log, onChange: () => writer.changed() });
+  const view: AgentView = {
+    version: packageVersion(),
+    ip,
+    startedAtMs: clock.wallMs(),
+    config: () => remote.state,
+    tasks: () => supervisor.tasks.map((task) => task.status),
+    topic: (name) => sink.topic(name),
+    checkpointFailure: () => checkpoints.failure,
+    hasIdentityConflict: () => writer.hasConflict,
+  };
+  const metrics: AgentMetrics = createMetrics(view);
+  if (config.http !== "off") {
+    const server = resources.use(await startStatusServer({ address: config.http, view, metrics, log }));
+    log.info({ address: server.address }, "http is served");
+  }
+  const lease = LeaseKeeper.start({
+    client,
+    ttlSeconds: LEASE_TTL_SECONDS,
+    onState: () => writer.changed(),
+    onTrouble: (reason) => log.debug({ reason }, "lease not renewed, trying again"),
+  });
+  const writer = newStatusWriter(config, { ip, client, lease, view, log });
+  log.info({ ip, version: view.version, sink: config.sink.type, endpoints }, "agent started");
+
+  const writing = new AbortController();
+  const written = writer.run(writing.signal);
+  try {
+    await Promise.race([Promise.all([remote.run(signals.stop), aborted(signals.stop)]), written]);
+  } finally {
+    await drain(supervisor, { drainMs: config.shutdown.drainMs, hurry: signals.hurry, log });
+    writing.abort(new Error("the agent stops"));
+    await lease.close({ signal: AbortSignal.any([AbortSignal.timeout(REVOKE_MS), signals.hurry]) });
+    await written;
+  }
+  log.info({ ip }, "agent stopped");
+}
+
+async function takeDataFolder(folder: string): Promise<FolderLock> {
+  try {
+    return await lockFolder(folder);
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    const reason = `${errorMessage(error)}, expected a folder that this user may write`;
+    throw new CodedError("EDATADIR", `Cannot use data folder ${folder}: ${reason}`, { cause: error });
+  }
+}
+
+function openAgentSink(config: AgentConfig, logger: Logger, onError: AgentMetrics["countSinkError"]): Sink {
+  const { maxInFlightBytes } = config.memory;
+  return openSink({ ...config.sink, maxInFlightBytes }, { clock, random, logger, observer: { onError } });
+}
+
+function newSupervisor(
+  config: AgentConfig,
+  parts: {
+    readonly ip: string;
+    readonly sink: Sink;
+    readonly checkpoints: CheckpointStore;
+    readonly log: Logger;
+  },
+): Supervisor {
+  const { log: logger, ...rest } = parts;
+  const claims = new FileClaims();
+  const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
+  const deps = { ...rest, claims, chunks, allow: compileAllowList(config.allow), clock, logger };
+  return new Supervisor({
+    startTask: (entry) => startTailTask(entry, deps),
+    setOrder: (paths) => claims.setOrder(paths),
+    drainMs: config.shutdown.drainMs,
+    clock,
+    log: logger,
+  });
+}
+
+function newRemoteConfig(
+  config: AgentConfig,
+  parts: {
+    readonly ip: string;
+    readonly client: StoreClient;
+    readonly supervisor: Supervisor;
+    readonly log: Logger;
+    readonly onChange: () => void;
+  },
+): RemoteConfig {
+  const { ip, client, supervisor, log, onChange } = parts;
+  const check = insideAllow(compileAllowList(config.allow));
+  let isReady = false;
+  return new RemoteConfig({
+    source: client,
+    key: config.store.key.replace("%s", ip),
+    parse: (value) => parseCollectConfig(value, check),
+    lastGood: new LastGoodFile(disk, join(config.dataDir, "last-good.json")),
+    apply: (entries, revision) => {
+      supervisor.apply(entries);
+      if (!isReady) log.info({ ip, revision, entries: entries.length }, "agent is ready");
+      isReady = true;
+    },
+    onChange,
+    clock,
+    random,
+    log,
+  });
+}
+
+function newStatusWriter(
+  config: AgentConfig,
+  parts: {
+    readonly ip: string;
+    readonly client: StoreClient;
+    readonly lease: LeaseKeeper;
+    readonly view: AgentView;
+    readonly log: Logger;
+  },
+): StatusWriter {
+  const { ip, client, lease, view, log } = parts;
+  return new StatusWriter({
+    client,
+    lease,
+    previousLease: new PreviousLease({ disk, path: join(config.dataDir, "status-lease.json"), log }),
+    key: config.store.statusKey.replace("%s", ip),
+    build: () => buildStatus(view),
+    clock,
+    random,
+    log,
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+async function drain(
+  supervisor: Supervisor,
+  options: { readonly drainMs: number; readonly hurry: AbortSignal; readonly log: Logger },
+): Promise<void> {
+  const { drainMs, hurry, log } = options;
+  const timeout = AbortSignal.timeout(drainMs);
+  await supervisor.close({ signal: AbortSignal.any([timeout, hurry]) });
+  if (timeout.aborted)
+    log.warn({ drainMs }, "not everything was acknowledged in time, the rest is sent again");
+}

@@ -1,0 +1,59 @@
+import { readFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import { Command } from "commander";
+import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
+import type { AgentConfig } from "../../conf/agent-config.ts";
+import type { Entry } from "../../conf/collect-config.ts";
+import { loadAgentConfig } from "../../conf/load.ts";
+import { parseCollectConfig } from "../../conf/parse-collect-config.ts";
+import { insideAllow } from "../config/inside-allow.ts";
+import { compileAllowList } from "../source/allow-list.ts";
+import { configOption } from "./config-option.ts";
+
+interface CheckOptions {
+  readonly config: string;
+  readonly collect?: string;
+}
+
+/** `logagent check`: validates the agent's file, and a collect config against it; runs nothing. */
+export function checkCommand(): Command {
+  return new Command("check")
+    .description("validate the agent's file, and a collect config with it; runs nothing")
+    .addOption(configOption())
+    .option("--collect <file>", "a collect config (JSON), as it would be put into the store; - is stdin")
+    .action(check);
+}
+
+async function check(options: CheckOptions): Promise<void> {
+  const { config, warnings } = await loadAgentConfig(options.config, process.env);
+  const allow = compileAllowList(config.allow);
+  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  process.stdout.write(`${options.config}: valid\n`);
+  if (options.collect === undefined) return;
+  const entries = await readCollect(options.collect, allow);
+  process.stdout.write(`${options.collect}: valid, ${summary(entries, config)}\n`);
+}
+
+async function readCollect(path: string, allow: ReturnType<typeof compileAllowList>): Promise<Entry[]> {
+  const value = await readInput(path);
+  try {
+    return parseCollectConfig(value, insideAllow(allow));
+  } catch (error) {
+    throw new CodedError("EBADCONFIG", `${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+async function readInput(path: string): Promise<Buffer> {
+  try {
+    return await (path === "-" ? buffer(process.stdin) : readFile(path));
+  } catch (error) {
+    const reason = errorCode(error) === "ENOENT" ? "there is no such file" : errorMessage(error);
+    throw new CodedError("EBADCONFIG", `Cannot read collect config ${path}: ${reason}`, { cause: error });
+  }
+}
+
+function summary(entries: readonly Entry[], config: AgentConfig): string {
+  const topics = new Set(entries.map((entry) => entry.topic));
+  const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
+  return `${plural(entries.length, "entry", "entries")}, ${plural(topics.size, "topic", "topics")} of sink ${config.sink.type}`;
+}

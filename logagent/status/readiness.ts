@@ -1,0 +1,31 @@
+import type { AgentView } from "./agent-view.ts";
+
+/** Why the agent is not ready, as sentences; none: it is. */
+export function unreadyReasons(view: AgentView): readonly string[] {
+  const reasons: string[] = [];
+  const { applied, failed } = view.config();
+  if (applied === undefined) {
+    reasons.push(
+      failed === undefined
+        ? "config not known: the store has not answered, and there is no last good config"
+        : `config not known: revision ${failed.revision} was refused: ${failed.reason}`,
+    );
+  }
+  const waiting = waitingTopics(view);
+  // One topic that is missing stalls no other task; when all wait, the destination itself is away.
+  if (waiting.topics > 0 && waiting.reasons.length === waiting.topics) {
+    reasons.push(`sink not reachable: ${waiting.reasons[0]}`);
+  }
+  const checkpointFailure = view.checkpointFailure();
+  if (checkpointFailure !== undefined) reasons.push(`checkpoints not writable: ${checkpointFailure}`);
+  if (view.hasIdentityConflict()) reasons.push(`identity ${view.ip} is in use by another agent`);
+  return reasons;
+}
+
+function waitingTopics(view: AgentView): { readonly topics: number; readonly reasons: readonly string[] } {
+  const topics = [...new Set(view.tasks().map((task) => task.topic))].map((name) => view.topic(name));
+  return {
+    topics: topics.length,
+    reasons: topics.flatMap((status) => (status.kind === "waiting" ? [status.reason] : [])),
+  };
+}

@@ -1,0 +1,52 @@
+import type { StoreClient } from "../../store/client/client.ts";
+import type { Operation, Transaction } from "../../store/client/operations.ts";
+
+export type ClaimResult =
+  | { readonly kind: "written" }
+  /** Another lease holds the key. */
+  | { readonly kind: "taken"; readonly lease: bigint };
+
+/** Rounds of one claim: the key may vanish or change between two transactions. */
+const ROUNDS_MAX = 5;
+
+/**
+ * Puts the status under our lease, if the key is absent or under our lease already; a key under `previous`, the lease of
+ * this agent before its restart, is ours too and is taken over. Throws what the client throws.
+ */
+export async function claimStatusKey(
+  client: Pick<StoreClient, "txn">,
+  claim: {
+    readonly key: string;
+    readonly value: Uint8Array;
+    readonly lease: bigint;
+    readonly previous: bigint | undefined;
+    readonly signal: AbortSignal;
+  },
+): Promise<ClaimResult> {
+  const { key, value, lease, previous, signal } = claim;
+  const put: Operation = { kind: "put", key, value, lease };
+  const read: Operation = { kind: "range", key };
+  let transaction: Transaction = {
+    compare: [{ key, target: "create", result: "=", operand: 0 }],
+    success: [put],
+    failure: [read],
+  };
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const { succeeded, responses } = await client.txn(transaction, { signal });
+    if (succeeded) return { kind: "written" };
+    const [response] = responses;
+    const found = response?.kind === "range" ? response.kvs[0] : undefined;
+    if (found !== undefined && found.lease !== lease && found.lease !== previous) {
+      return { kind: "taken", lease: found.lease };
+    }
+    transaction = {
+      compare:
+        found === undefined
+          ? [{ key, target: "create", result: "=", operand: 0 }]
+          : [{ key, target: "mod", result: "=", operand: found.modRevision }],
+      success: [put],
+      failure: [read],
+    };
+  }
+  return { kind: "taken", lease: 0n };
+}
