@@ -39,6 +39,8 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #records = new Map<string, CheckpointRecord>();
   readonly #byInode = new Map<bigint, Set<CheckpointRecord>>();
   readonly #entries: Map<string, number>;
+  /** Minted and not yet on disk. */
+  readonly #fresh = new Set<CheckpointRecord>();
   readonly #closing = new AbortController();
   #version = 0;
   #durableVersion = 0;
@@ -109,17 +111,24 @@ export class CheckpointStore implements AsyncDisposable {
     return found.sort((a, b) => Number(b.dev === identity.dev) - Number(a.dev === identity.dev));
   }
 
-  /** Adds a record under a new id. Nothing may be sent under that id before `persisted()` has resolved. */
+  /** Adds a record under a new id. Nothing may be sent under that id before `durable()` has resolved. */
   mint(fields: Omit<CheckpointRecord, "id">): CheckpointRecord {
     const record = { id: mintFileId(this.#options.random), ...fields };
     this.#index(record);
+    this.#fresh.add(record);
     this.touch();
     return record;
+  }
+
+  /** Resolves when the id of a record is on disk, or cannot be written (see `healthy`). Never rejects. */
+  durable(record: CheckpointRecord): Promise<void> {
+    return this.#fresh.has(record) ? this.persisted() : Promise.resolve();
   }
 
   /** Forgets a file that is gone, or whose content was replaced. */
   remove(record: CheckpointRecord): void {
     this.#records.delete(record.id);
+    this.#fresh.delete(record);
     const same = this.#byInode.get(record.ino);
     same?.delete(record);
     if (same?.size === 0) this.#byInode.delete(record.ino);
@@ -187,6 +196,7 @@ export class CheckpointStore implements AsyncDisposable {
     const { folder, disk, logger } = this.#options;
     this.#prune();
     const version = this.#version;
+    const fresh = [...this.#fresh];
     const path = join(folder, CURRENT_FILE);
     try {
       const bytes = encodeCheckpoints({ records: [...this.#records.values()], entries: this.#entries });
@@ -203,6 +213,8 @@ export class CheckpointStore implements AsyncDisposable {
       this.#failure = failure;
       this.#schedule(CHECKPOINT_RETRY_MS);
     }
+    // Also when it failed: shipping goes on, at the price of other ids after a crash.
+    for (const record of fresh) this.#fresh.delete(record);
   }
 
   /** After a failed write there is no current file, and the previous one is still the newest. */

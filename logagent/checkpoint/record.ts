@@ -1,4 +1,4 @@
-/** A hash over `length` bytes: the first 64 bits of SHA-1, in hex. Length 0 matches everything. */
+/** A hash over `length` bytes: the first 64 bits of SHA-256, in hex. Length 0 matches everything. */
 export interface BytesHash {
   readonly length: number;
   readonly hash: string;

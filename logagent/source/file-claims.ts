@@ -32,6 +32,12 @@ export class FileClaims {
     this.#owners.clear();
   }
 
+  /** Takes an entry out; its files belong to the next one that matches. */
+  remove(path: string): void {
+    this.#order = this.#order.filter((claimant) => claimant.path !== path);
+    this.#owners.clear();
+  }
+
   /** The `path` of the entry that a file at `path` belongs to. */
   ownerOf(path: string): string | undefined {
     if (this.#owners.has(path)) return this.#owners.get(path);
@@ -41,10 +47,19 @@ export class FileClaims {
     return owner;
   }
 
+  /** Files that are held now, by all tasks. */
+  get held(): number {
+    return this.#holders.size;
+  }
+
+  isHeldByOther(key: string, holder: object): boolean {
+    const current = this.#holders.get(key);
+    return current !== undefined && current !== holder;
+  }
+
   /** Takes the file for `holder`; false when another holds it. */
   take(key: string, holder: object): boolean {
-    const current = this.#holders.get(key);
-    if (current !== undefined) return current === holder;
+    if (this.isHeldByOther(key, holder)) return false;
     this.#holders.set(key, holder);
     return true;
   }

@@ -177,16 +177,37 @@ function expandBraces(pattern: string): readonly string[] {
   const done: string[] = [];
   const rest = [pattern];
   for (let one = rest.pop(); one !== undefined; one = rest.pop()) {
-    const group = /^((?:[^\\{}]|\\.)*(?:\{(?=[^{}]*\{)(?:[^\\{}]|\\.)*)*)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(one);
-    if (group === null) {
+    const group = innermostGroup(one);
+    if (group === undefined) {
       done.push(one);
       continue;
     }
-    const [, before = "", options = "", after = ""] = group;
-    for (const option of options.split(",").reverse()) rest.push(before + option + after);
-    if (done.length + rest.length > EXPANSIONS_MAX) {
+    const before = one.slice(0, group.open);
+    const after = one.slice(group.close + 1);
+    const options = one.slice(group.open + 1, group.close).split(",");
+    if (done.length + rest.length + options.length > EXPANSIONS_MAX) {
       throw globError(pattern, `its braces stand for more than ${EXPANSIONS_MAX} patterns`);
     }
+    for (const option of options.reverse()) rest.push(before + option + after);
   }
   return done;
+}
+
+/** The first `{`…`}` with a comma and no brace inside. */
+function innermostGroup(pattern: string): { readonly open: number; readonly close: number } | undefined {
+  let open = -1;
+  let comma = false;
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i];
+    if (char === "\\") i += 1;
+    else if (char === "{") {
+      open = i;
+      comma = false;
+    } else if (char === ",") comma = true;
+    else if (char === "}") {
+      if (open !== -1 && comma) return { open, close: i };
+      open = -1;
+    }
+  }
+  return undefined;
 }

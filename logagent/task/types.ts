@@ -1,28 +1,6 @@
-import type { Clock } from "../../base/clock.ts";
-import type { Logger } from "../../base/log.ts";
 import type { Entry } from "../../conf/collect-config.ts";
-import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import type { Sink } from "../sink/port.ts";
-import type { AllowList } from "../source/allow-list.ts";
-import type { ChunkPool } from "../source/chunk-pool.ts";
-import type { FileClaims } from "../source/file-claims.ts";
 
-/** What tail tasks are given. One object serves every task of an agent; the supervisor owns its parts and closes them. */
-export interface TailDeps {
-  /** The identity of this agent. */
-  readonly ip: string;
-  readonly sink: Sink;
-  /** `await CheckpointStore.open({ folder, disk, clock, random, logger })`, closed after the last task has stopped. */
-  readonly checkpoints: CheckpointStore;
-  /** `new FileClaims()`. Call `claims.setOrder(paths of the whole config)` before the tasks of a config start or stop. */
-  readonly claims: FileClaims;
-  /** `new ChunkPool()`. */
-  readonly chunks: ChunkPool;
-  /** `compileAllowList(config.allow)`. */
-  readonly allow: AllowList;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+export type { TailDeps } from "../source/types.ts";
 
 /** One running entry of the collect config. It never fails for good: trouble is shown in its status and retried. */
 export interface TailTask {

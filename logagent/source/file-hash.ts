@@ -1,0 +1,53 @@
+import { hash } from "node:crypto";
+import { readSync } from "node:fs";
+import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
+
+/** The head of a file that tells it from others. */
+export const FINGERPRINT_BYTES = 1024;
+/** What must match before the offset, to go on there. */
+export const TAIL_BYTES = 4096;
+const HASH_HEX_DIGITS = 16;
+
+const scratch = Buffer.allocUnsafeSlow(TAIL_BYTES);
+
+/** The hash of some bytes. */
+export function hashOf(bytes: Buffer): BytesHash {
+  return { length: bytes.byteLength, hash: digest(bytes) };
+}
+
+/** Are these the bytes that were hashed? */
+export function isSameBytes(expected: BytesHash, bytes: Buffer): boolean {
+  if (expected.length === 0) return true;
+  return bytes.byteLength === expected.length && digest(bytes) === expected.hash;
+}
+
+/** The hash of the TAIL_BYTES before `offset`, or of all when there are fewer. Throws what `read` throws. */
+export function hashBefore(fd: number, offset: number): BytesHash {
+  const length = Math.min(TAIL_BYTES, offset);
+  const read = readSync(fd, scratch, 0, length, offset - length);
+  return hashOf(scratch.subarray(0, read));
+}
+
+/** The hash of the first FINGERPRINT_BYTES, or of all when there are fewer. Throws what `read` throws. */
+export function hashHead(fd: number): BytesHash {
+  return hashOf(scratch.subarray(0, readSync(fd, scratch, 0, FINGERPRINT_BYTES, 0)));
+}
+
+/** Does an open file still hold what was shipped of it: the head, and the bytes before `offset`? */
+export function holdsShipped(
+  fd: number,
+  shipped: Pick<CheckpointRecord, "fingerprint" | "offset" | "tail">,
+): boolean {
+  const { fingerprint, offset, tail } = shipped;
+  return holds(fd, tail, offset - tail.length) && holds(fd, fingerprint, 0);
+}
+
+function holds(fd: number, expected: BytesHash, position: number): boolean {
+  if (expected.length === 0) return true;
+  const read = readSync(fd, scratch, 0, expected.length, position);
+  return isSameBytes(expected, scratch.subarray(0, read));
+}
+
+function digest(bytes: Buffer): string {
+  return bytes.byteLength === 0 ? "" : hash("sha256", bytes, "hex").slice(0, HASH_HEX_DIGITS);
+}

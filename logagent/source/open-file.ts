@@ -1,0 +1,74 @@
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync } from "node:fs";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { AllowList } from "./allow-list.ts";
+
+export type OpenResult =
+  | { readonly kind: "open"; readonly fd: number; readonly stats: BigIntStats }
+  /** It went away between the look and the opening. */
+  | { readonly kind: "gone" }
+  /** `problem` is a sentence for people. */
+  | { readonly kind: "refused"; readonly problem: string };
+
+/**
+ * Opens a file for reading, never waiting for one (a FIFO would). The kernel is asked what was opened, and under which
+ * path, before the first byte is read: a path that was checked first could be another one by now.
+ */
+export function openLogFile(path: string, allow: AllowList): OpenResult {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return { kind: "gone" };
+    return { kind: "refused", problem: `Cannot open ${path}: ${explain(error)}` };
+  }
+  const result = inspect(fd, path, allow);
+  if (result.kind !== "open") closeSync(fd);
+  return result;
+}
+
+/** What a path is, when it is not a regular file. */
+export function describeKind(stats: BigIntStats): string {
+  if (stats.isDirectory()) return "a directory";
+  if (stats.isFIFO()) return "a FIFO";
+  if (stats.isSocket()) return "a socket";
+  if (stats.isCharacterDevice() || stats.isBlockDevice()) return "a device";
+  return "no regular file";
+}
+
+/** The sentence for a path that is no regular file. */
+export function wrongKind(path: string, stats: BigIntStats): string {
+  const hint = stats.isDirectory() ? ` (for the files in it: ${path.replace(/\/$/, "")}/*)` : "";
+  return `Cannot read ${path}: it is ${describeKind(stats)}, expected a regular file${hint}`;
+}
+
+function inspect(fd: number, path: string, allow: AllowList): OpenResult {
+  try {
+    const stats = fstatSync(fd, { bigint: true });
+    if (!stats.isFile()) return { kind: "refused", problem: wrongKind(path, stats) };
+    const link = readlinkSync(`/proc/self/fd/${fd}`);
+    const real = stats.nlink === 0n ? link.replace(/ \(deleted\)$/, "") : link;
+    if (allow.allows(real)) return { kind: "open", fd, stats };
+    const via = real === path ? "" : ` (it leads to ${real})`;
+    const problem = `Cannot read ${path}${via}: expected a path that "allow" names: ${allow.patterns.join(", ")}`;
+    return { kind: "refused", problem };
+  } catch (error) {
+    return { kind: "refused", problem: `Cannot look at ${path}: ${explain(error)}` };
+  }
+}
+
+function explain(error: unknown): string {
+  switch (errorCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return "permission denied; the agent's user must be able to read it";
+    case "EMFILE":
+    case "ENFILE":
+      return "too many open files; raise the limit of the agent (ulimit -n, LimitNOFILE=)";
+    case "ELOOP":
+      return "its symbolic links form a loop";
+    case "ENXIO":
+      return "it is a socket or a device, expected a regular file";
+    default:
+      return errorMessage(error);
+  }
+}

@@ -1,0 +1,215 @@
+import { type BigIntStats, statSync } from "node:fs";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import { findFiles } from "./find-files.ts";
+import { compileGlob, type Glob } from "./glob.ts";
+import type { Lanes } from "./lanes.ts";
+import { findMoved } from "./moved-files.ts";
+import { wrongKind } from "./open-file.ts";
+import { openTailedFile } from "./open-tailed-file.ts";
+import type { SourceContext } from "./source-context.ts";
+import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
+
+/** How often files that were renamed out of the pattern are looked for. */
+export const MOVED_SCAN_MS = 10_000;
+
+/** What the source and its scanner both work on. */
+export interface HeldFiles {
+  /** By identity. */
+  readonly files: Map<string, TailedFile>;
+  readonly lanes: Lanes;
+  /** Who claims them. */
+  readonly holder: object;
+}
+
+/** A file that matches, under every path it was found at. */
+interface Present {
+  readonly paths: string[];
+  readonly stats: BigIntStats;
+}
+
+/** Finds files by name: new ones are opened, and of the held ones it says which are no longer at their path. */
+export class Scanner {
+  /** The folders that would show a new file, as of the last scan. */
+  folders: readonly string[] = [];
+  readonly #context: SourceContext;
+  readonly #held: HeldFiles;
+  readonly #globs: readonly Glob[];
+  /** Files that were let go: opened again only when they have changed. */
+  readonly #letGo = new Map<string, FileStamp>();
+  /** There before the entry was: `from: end` is about these. */
+  readonly #startAtEnd = new Set<string>();
+  #isFirst = true;
+  #nextMovedMs = 0;
+
+  constructor(context: SourceContext, held: HeldFiles) {
+    this.#context = context;
+    this.#held = held;
+    this.#globs = compileGlob(context.entry.path);
+  }
+
+  async scan(signal: AbortSignal): Promise<void> {
+    const { checkpoints, clock } = this.#context.deps;
+    const { entry } = this.#context;
+    const found = await findFiles(this.#globs);
+    if (signal.aborted) return;
+    this.folders = found.folders;
+    const present = this.#look(found.paths);
+    this.#report(found.problems);
+    const isComplete = found.problems.length === 0;
+    for (const file of this.#held.files.values()) this.#place(file, present, isComplete);
+    if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {
+      for (const key of present.keys()) this.#startAtEnd.add(key);
+    }
+    if (clock.monotonicMs() >= this.#nextMovedMs) {
+      await this.#openMoved(present, signal);
+      this.#nextMovedMs = clock.monotonicMs() + MOVED_SCAN_MS;
+    }
+    if (signal.aborted) return;
+    for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
+    for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
+    if (this.#isFirst) checkpoints.markApplied(entry.path);
+    this.#isFirst = false;
+  }
+
+  /** Forgets a held file, before it is closed; it is opened again when it has changed. */
+  letGo(file: TailedFile): void {
+    this.#held.files.delete(file.key);
+    this.#held.lanes.remove(file);
+    const stamp = file.stamp();
+    if (stamp !== undefined) this.#letGo.set(file.key, stamp);
+  }
+
+  /** Which files are at these paths; links to one file come together. */
+  #look(paths: readonly string[]): Map<string, Present> {
+    const { claims } = this.#context.deps;
+    const present = new Map<string, Present>();
+    const about = new Set<string>();
+    let overlap: { path: string; owner: string; count: number } | undefined;
+    for (const path of paths) {
+      const owner = claims.ownerOf(path);
+      if (owner !== undefined && owner !== this.#context.entry.path) {
+        overlap = { path: overlap?.path ?? path, owner, count: (overlap?.count ?? 0) + 1 };
+        continue;
+      }
+      const stats = this.#stat(path);
+      if (stats === undefined) continue;
+      about.add(path);
+      const key = keyOf(stats);
+      const known = present.get(key);
+      if (known === undefined) present.set(key, { paths: [path], stats });
+      else known.paths.push(path);
+    }
+    this.#reportOverlap(overlap);
+    for (const file of this.#held.files.values()) about.add(file.lanePath);
+    this.#context.problems.clearOthers("/", about);
+    return present;
+  }
+
+  #stat(path: string): BigIntStats | undefined {
+    try {
+      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined || stats.isFile()) return stats;
+      // A pattern that also matches folders is no mistake.
+      const isNamed = this.#globs.some((glob) => glob.isLiteral && glob.literalPrefix === path);
+      if (isNamed || !stats.isDirectory())
+        this.#context.problems.set(`kind of ${path}`, wrongKind(path, stats));
+    } catch (error) {
+      if (errorCode(error) !== "ENOTDIR") {
+        this.#context.problems.set(`stat ${path}`, `Cannot look at ${path}: ${errorMessage(error)}`);
+      }
+    }
+    return undefined;
+  }
+
+  #place(file: TailedFile, present: ReadonlyMap<string, Present>, isComplete: boolean): void {
+    const { claims, clock } = this.#context.deps;
+    const owner = claims.ownerOf(file.lanePath);
+    file.isLeaving = owner !== undefined && owner !== this.#context.entry.path;
+    const isHere = present.get(file.key)?.paths.includes(file.lanePath) ?? false;
+    if (isHere === (file.place.kind === "at its path") || (!isHere && !isComplete)) return;
+    this.#held.lanes.remove(file);
+    if (isHere) {
+      file.place = { kind: "at its path" };
+      file.drain = { kind: "open" };
+    } else file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
+    this.#held.lanes.add(file);
+  }
+
+  #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
+    if (this.#held.files.has(key)) return;
+    const stamp = this.#letGo.get(key);
+    if (stamp !== undefined && sameStamp(stamp, stats)) return;
+    const [path = ""] = paths;
+    const { claims } = this.#context.deps;
+    if (claims.isHeldByOther(key, this.#held.holder)) {
+      this.#context.problems.set(
+        path,
+        `Cannot ship ${path}: another entry ships the same file under another name`,
+      );
+      return;
+    }
+    const fromEnd = this.#startAtEnd.has(key);
+    const { holder } = this.#held;
+    const file = openTailedFile(path, this.#context, { fromEnd, keepLane: this.#isFirst, holder });
+    if (file === undefined) return;
+    if (!paths.includes(file.lanePath)) {
+      file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
+    }
+    this.#hold(file);
+  }
+
+  async #openMoved(present: ReadonlyMap<string, Present>, signal: AbortSignal): Promise<void> {
+    const { checkpoints, clock } = this.#context.deps;
+    const held = new Set([...this.#held.files.values()].map((file) => file.record.id));
+    const missing = [...checkpoints.records()].filter(
+      (record) =>
+        record.entry === this.#context.entry.path && !held.has(record.id) && !present.has(keyOf(record)),
+    );
+    const { moved, gone } = await findMoved(missing);
+    if (signal.aborted) return;
+    for (const { path, key } of moved) {
+      if (this.#held.files.has(key) || present.has(key)) continue;
+      const options = { fromEnd: false, keepLane: true, holder: this.#held.holder };
+      const file = openTailedFile(path, this.#context, options);
+      if (file === undefined) continue;
+      file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
+      this.#hold(file);
+    }
+    for (const record of gone) {
+      if (record.seen <= record.offset) continue;
+      const { id, path, offset, seen } = record;
+      this.#context.lost({ file: id, path, from: offset, to: seen, reason: "gone while nobody held it" });
+      record.seen = offset;
+      checkpoints.touch();
+    }
+  }
+
+  #hold(file: TailedFile): void {
+    if (this.#held.files.has(file.key)) {
+      file.close();
+      return;
+    }
+    this.#letGo.delete(file.key);
+    this.#held.files.set(file.key, file);
+    this.#held.lanes.add(file);
+  }
+
+  #report(problems: readonly string[]): void {
+    const about = new Set(problems.map((problem) => `folder: ${problem}`));
+    for (const problem of problems) this.#context.problems.set(`folder: ${problem}`, problem);
+    this.#context.problems.clearOthers("folder: ", about);
+  }
+
+  #reportOverlap(overlap: { path: string; owner: string; count: number } | undefined): void {
+    if (overlap === undefined) {
+      this.#context.problems.clear("overlap");
+      return;
+    }
+    const { path, owner, count } = overlap;
+    const files = count === 1 ? path : `${path} and ${count - 1} more`;
+    this.#context.problems.set(
+      "overlap",
+      `Cannot ship ${files}: the entry ${owner} comes first and ships it`,
+    );
+  }
+}

@@ -1,0 +1,278 @@
+import { errorMessage } from "../../base/errors.ts";
+import type { ContentLedger } from "./content-ledger.ts";
+import { holdsShipped } from "./file-hash.ts";
+import { Lanes } from "./lanes.ts";
+import type { LossReason } from "./loss.ts";
+import { mintRecord, newLedger } from "./open-tailed-file.ts";
+import { Scanner } from "./scanner.ts";
+import { shipFile } from "./ship-file.ts";
+import type { SourceContext } from "./source-context.ts";
+import type { Look, TailedFile } from "./tailed-file.ts";
+
+/** Folders are read again for new names. */
+export const SCAN_MS = 1_000;
+/** A hint makes a scan earlier, but not sooner than this after the last. */
+export const SCAN_MIN_MS = 100;
+/** A moved file that is at its end and has not grown for so long is drained. */
+export const ROTATE_QUIET_MS = 2_000;
+/** A moved file that was at its end but goes on growing keeps its successor waiting no longer than this. */
+export const ROTATE_WAIT_MAX_MS = 60_000;
+/** A drained file is held for late growth. */
+export const LINGER_MS = 60_000;
+/** A delivery that waits so long gives its chunk back when others need one. */
+export const STUCK_AFTER_MS = 2_000;
+/** A file whose read failed is tried again. */
+const READ_RETRY_MS = 1_000;
+
+/**
+ * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
+ * never waits for a sink: shipping goes on beside it, one file at a time each.
+ */
+export class TailSource {
+  readonly #context: SourceContext;
+  readonly #files = new Map<string, TailedFile>();
+  readonly #lanes = new Lanes();
+  readonly #scanner: Scanner;
+  /** Contents that were truncated away and are not yet acknowledged. */
+  readonly #retired = new Set<ContentLedger>();
+  #nextScanMs = 0;
+  #scannedAtMs = 0;
+  readonly #stopping = new AbortController();
+
+  constructor(context: SourceContext) {
+    this.#context = context;
+    this.#scanner = new Scanner(context, { files: this.#files, lanes: this.#lanes, holder: this });
+  }
+
+  get files(): Iterable<TailedFile> {
+    return this.#files.values();
+  }
+
+  get openFiles(): number {
+    return this.#files.size;
+  }
+
+  /** Every content with deliveries that may be unacknowledged. */
+  *contents(): Iterable<ContentLedger> {
+    for (const file of this.#files.values()) yield file.content;
+    yield* this.#retired;
+  }
+
+  /** The folders that would show a new file, as of the last scan. */
+  get folders(): readonly string[] {
+    return this.#scanner.folders;
+  }
+
+  /** Something happened to `path`: the next poll looks at it; `isName` when a name came or went, so that it scans. */
+  hint(path: string, isName: boolean): void {
+    if (isName) this.#nextScanMs = Math.min(this.#nextScanMs, this.#scannedAtMs + SCAN_MIN_MS);
+    for (const file of this.#files.values()) if (file.lanePath === path) file.nextLookMs = 0;
+  }
+
+  /** Scans and looks as far as it is time for that, and starts shipping what there is. */
+  async poll(): Promise<void> {
+    const { clock } = this.#context.deps;
+    if (clock.monotonicMs() >= this.#nextScanMs) {
+      await this.#scanner.scan(this.#stopping.signal);
+      this.#scannedAtMs = clock.monotonicMs();
+      this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
+    }
+    const nowMs = clock.monotonicMs();
+    for (const file of [...this.#files.values()]) {
+      if (this.#stopping.signal.aborted) return;
+      if (nowMs >= file.nextLookMs) this.#lookAt(file, nowMs);
+      this.#freeStuck(file, nowMs);
+    }
+    this.#dropSettled();
+  }
+
+  /** Resolves when nothing ships any more: everything there is was delivered, as far as the last poll saw. */
+  async idle(): Promise<void> {
+    for (;;) {
+      const shipping = [...this.#files.values()].flatMap((file) => file.shipping ?? []);
+      if (shipping.length === 0) return;
+      await Promise.all(shipping);
+    }
+  }
+
+  /** Ends deliveries that wait; nothing is read any more. Files stay held. */
+  async stop(): Promise<void> {
+    const reason = new Error("the task stops");
+    this.#stopping.abort(reason);
+    for (const file of this.#files.values()) file.abort.abort(reason);
+    await this.idle();
+  }
+
+  /** Resolves when everything delivered is acknowledged; rejects with the signal's reason. */
+  async settled(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      await Promise.race([
+        Promise.all([...this.contents()].map((content) => content.whenSettled())),
+        aborted.promise,
+      ]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */
+  close(): void {
+    for (const file of [...this.#files.values()]) this.#release(file);
+    for (const content of this.#retired) content.detach();
+    this.#retired.clear();
+  }
+
+  #lookAt(file: TailedFile, nowMs: number): void {
+    if (file.isLeaving) file.abort.abort(new Error("another entry ships the file"));
+    try {
+      const look = file.look(nowMs);
+      if (file.shipping !== undefined) return;
+      this.#verify(file, look);
+    } catch (error) {
+      this.#failed(file, error);
+      return;
+    }
+    if (file.isLeaving) {
+      if (file.content.isSettled) this.#release(file);
+    } else if (file.hasUnread) {
+      this.#stopWaitingFor(file, nowMs);
+      if (this.#lanes.hasTurn(file)) this.#ship(file, false);
+    } else if (file.drain.kind === "drained") this.#linger(file, file.drain.sinceMs, nowMs);
+    else if (file.place.kind === "moved") this.#drain(file, file.place.sinceMs, nowMs);
+  }
+
+  /** Is what was read before still there? A read asks that too, so this is for files that did not grow. */
+  #verify(file: TailedFile, look: Look): void {
+    if (file.size < file.offset) {
+      this.#startOver(file, "truncated below what was read");
+      return;
+    }
+    if (!look.touched || (file.hasUnread && look.shrunkFrom === undefined)) return;
+    const { fingerprint } = file.record;
+    if (!holdsShipped(file.fd, { fingerprint, offset: file.offset, tail: file.tail })) {
+      this.#startOver(file, "rewritten in place");
+      return;
+    }
+    if (look.shrunkFrom !== undefined && look.shrunkFrom > file.size) {
+      const { id, path } = file.record;
+      const reason = "shortened before it was read";
+      this.#context.lost({ file: id, path, from: file.size, to: look.shrunkFrom, reason });
+      file.record.seen = file.size;
+    }
+    // The unfinished line at the end may have been completed in place.
+    file.readTo = file.offset;
+  }
+
+  #ship(file: TailedFile, final: boolean): void {
+    const { problems } = this.#context;
+    if (this.#stopping.signal.aborted || (this.#context.isStuck && this.#isShipping())) return;
+    if (file.drain.kind === "drained") this.#warnLate(file);
+    file.abort = new AbortController();
+    const { signal } = file.abort;
+    file.shipping = shipFile(file, this.#context, { signal, final })
+      .then((end) => {
+        problems.clear(file.lanePath);
+        if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
+        if (end === "at end" && final) this.#drained(file);
+        if (end === "replaced") this.#startOver(file, "rewritten in place");
+      })
+      .catch((error: unknown) => this.#failed(file, error))
+      .finally(() => {
+        file.shipping = undefined;
+      });
+  }
+
+  #isShipping(): boolean {
+    for (const file of this.#files.values()) if (file.shipping !== undefined) return true;
+    return false;
+  }
+
+  /** A moved file with nothing new: when it is quiet for long enough, its last line is complete, and it is drained. */
+  #drain(file: TailedFile, movedAtMs: number, nowMs: number): void {
+    if (!this.#lanes.hasTurn(file)) return;
+    const quietMs = nowMs - Math.max(file.grownAtMs, movedAtMs);
+    if (quietMs < ROTATE_QUIET_MS && nowMs - movedAtMs < ROTATE_WAIT_MAX_MS) return;
+    if (file.size > file.offset) this.#ship(file, true);
+    else this.#drained(file);
+  }
+
+  /** A drained file is held for late growth, and let go when there is none. */
+  #linger(file: TailedFile, drainedAtMs: number, nowMs: number): void {
+    if (file.size > file.offset) {
+      if (nowMs - file.grownAtMs >= ROTATE_QUIET_MS) this.#ship(file, true);
+    } else if (file.content.isSettled && nowMs - drainedAtMs >= LINGER_MS) this.#release(file);
+  }
+
+  /** A moved file that never comes to rest must not keep its successor waiting for ever. */
+  #stopWaitingFor(file: TailedFile, nowMs: number): void {
+    if (file.place.kind !== "moved" || (file.caughtUpAtMs ?? 0) < file.place.sinceMs) return;
+    if (nowMs - file.place.sinceMs >= ROTATE_WAIT_MAX_MS && this.#lanes.hasTurn(file)) this.#drained(file);
+  }
+
+  #drained(file: TailedFile): void {
+    if (file.drain.kind === "drained") return;
+    file.drain = { kind: "drained", sinceMs: this.#context.deps.clock.monotonicMs() };
+    for (const other of this.#files.values()) if (other.lanePath === file.lanePath) other.nextLookMs = 0;
+  }
+
+  #startOver(file: TailedFile, reason: LossReason): void {
+    const { record } = file;
+    const { checkpoints, clock } = this.#context.deps;
+    record.seen = Math.max(record.seen, file.offset);
+    const to = record.seen > file.offset ? record.seen : ("unknown" as const);
+    this.#context.lost({ file: record.id, path: record.path, from: file.offset, to, reason });
+    // Until the last of it is acknowledged, its record says after a crash what was lost.
+    record.seen = file.offset;
+    checkpoints.touch();
+    this.#retired.add(file.content);
+    const fresh = mintRecord({ path: record.path, fd: file.fd, identity: file }, 0, this.#context);
+    file.startOver(newLedger(fresh, this.#context), clock.monotonicMs());
+    file.nextLookMs = 0;
+  }
+
+  #failed(file: TailedFile, error: unknown): void {
+    this.#context.problems.set(file.lanePath, `Cannot read ${file.lanePath}: ${errorMessage(error)}`);
+    file.readTo = file.offset;
+    file.nextLookMs = this.#context.deps.clock.monotonicMs() + READ_RETRY_MS;
+  }
+
+  #warnLate(file: TailedFile): void {
+    if (file.lateWarned || !this.#lanes.hasSuccessor(file)) return;
+    file.lateWarned = true;
+    this.#context.logger.warn(
+      { path: file.record.path, file: file.record.id },
+      "rotated file grows again; order between it and its successor is no longer kept",
+    );
+  }
+
+  /** A chunk that waits for a topic that takes nothing is given back, so that other tasks can read. */
+  #freeStuck(file: TailedFile, nowMs: number): void {
+    if (nowMs - (file.deliveringSinceMs ?? nowMs) < STUCK_AFTER_MS || this.#context.isStuck) return;
+    if (this.#context.deps.chunks.waiting === 0) return;
+    this.#context.isStuck = true;
+    for (const other of this.#files.values()) other.abort.abort(new Error("the topic takes nothing"));
+  }
+
+  #dropSettled(): void {
+    for (const content of this.#retired) {
+      if (!content.isSettled) continue;
+      content.detach();
+      this.#context.deps.checkpoints.remove(content.record);
+      this.#retired.delete(content);
+    }
+  }
+
+  #release(file: TailedFile): void {
+    this.#scanner.letGo(file);
+    file.content.detach();
+    file.close();
+    this.#context.deps.claims.release(file.key, this);
+    if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
+      this.#context.deps.checkpoints.remove(file.record);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { type BigIntStats, closeSync, fstatSync } from "node:fs";
+import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
+import type { ContentLedger } from "./content-ledger.ts";
+
+/** How often a held file is looked at. */
+export const LOOK_MS = 250;
+/** How often one that has not grown for LOOK_IDLE_AFTER_MS is looked at. */
+export const LOOK_IDLE_MS = 1_000;
+const LOOK_IDLE_AFTER_MS = 30_000;
+
+/** Where a held file is now, as far as its path goes. */
+export type Place =
+  | { readonly kind: "at its path" }
+  /** Its path is free or another file's: it was renamed, deleted, or a link was switched. */
+  | { readonly kind: "moved"; readonly sinceMs: number };
+
+/** How far a moved file is done. */
+export type Drain =
+  | { readonly kind: "open" }
+  /** At its end and quiet: its successor has its turn. It is held some time longer, for late growth. */
+  | { readonly kind: "drained"; readonly sinceMs: number };
+
+/** What a look found, against the look before. */
+export interface Look {
+  /** Unread bytes that were seen are gone: the size before. */
+  readonly shrunkFrom: number | undefined;
+  /** Modification or change time moved. */
+  readonly touched: boolean;
+}
+
+/** An open file and how far it is read. All times are monotonic milliseconds unless they are the kernel's. */
+export class TailedFile implements FileIdentity {
+  readonly fd: number;
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly birthtimeNs: bigint;
+  /** Device and inode: unique among files that are held. */
+  readonly key: string;
+  /** The path whose turns it takes with its predecessors and successors. */
+  readonly lanePath: string;
+  content: ContentLedger;
+  /** The next byte to deliver: the start of a line, or of a part of one. */
+  offset: number;
+  /** Of the bytes before `offset`, as they were read. */
+  tail: BytesHash;
+  /** Behind the last byte that was looked at for lines: below it there is no further whole line. */
+  readTo: number;
+  place: Place = { kind: "at its path" };
+  drain: Drain = { kind: "open" };
+  /** Set while lines of it are read and delivered; never two at a time. */
+  shipping: Promise<void> | undefined;
+  /** When the delivery that now waits was given to the sink. */
+  deliveringSinceMs: number | undefined;
+  /** Ends `shipping` early. */
+  abort = new AbortController();
+  nextLookMs = 0;
+  grownAtMs: number;
+  cutWarned = false;
+  lateWarned = false;
+  size: number;
+  isDeleted = false;
+  /** Another entry owns its path now: it is let go as soon as it is settled. */
+  isLeaving = false;
+  /** When everything there was had been delivered. */
+  caughtUpAtMs: number | undefined;
+  #mtimeMs: number;
+  #ctimeMs: number;
+  #shrunkFrom: number | undefined;
+  #closed = false;
+
+  constructor(options: {
+    readonly fd: number;
+    readonly identity: FileIdentity;
+    readonly lanePath: string;
+    readonly content: ContentLedger;
+    readonly nowMs: number;
+  }) {
+    this.fd = options.fd;
+    this.dev = options.identity.dev;
+    this.ino = options.identity.ino;
+    this.birthtimeNs = options.identity.birthtimeNs;
+    this.key = keyOf(options.identity);
+    this.lanePath = options.lanePath;
+    this.content = options.content;
+    this.offset = this.record.offset;
+    this.tail = this.record.tail;
+    this.readTo = this.offset;
+    this.grownAtMs = options.nowMs;
+    const stats = fstatSync(this.fd);
+    this.size = stats.size;
+    this.#mtimeMs = stats.mtimeMs;
+    this.#ctimeMs = stats.ctimeMs;
+  }
+
+  get record(): CheckpointRecord {
+    return this.content.record;
+  }
+
+  /** Bytes that were not looked at for lines. */
+  get hasUnread(): boolean {
+    return this.size > this.readTo;
+  }
+
+  /** For telling later, when it is closed, whether it has changed; undefined when it has since the last look. */
+  stamp(): FileStamp | undefined {
+    const { size, mtimeNs, ctimeNs, birthtimeNs } = fstatSync(this.fd, { bigint: true });
+    return Number(size) === this.readTo ? { size, mtimeNs, ctimeNs, birthtimeNs } : undefined;
+  }
+
+  /**
+   * Asks the kernel for size and times. While the file is shipping only the size is taken: what else changed is told by
+   * the first look after that. Throws what `fstat` throws.
+   */
+  look(nowMs: number): Look {
+    const stats = fstatSync(this.fd);
+    if (stats.size < this.size) this.#shrunkFrom = Math.max(this.#shrunkFrom ?? 0, this.size);
+    if (stats.size !== this.size) this.grownAtMs = nowMs;
+    this.size = stats.size;
+    this.record.seen = Math.max(this.record.seen, stats.size);
+    this.isDeleted = stats.nlink === 0;
+    this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
+    if (this.shipping !== undefined) return { shrunkFrom: undefined, touched: false };
+    const shrunkFrom = this.#shrunkFrom;
+    const touched = stats.mtimeMs !== this.#mtimeMs || stats.ctimeMs !== this.#ctimeMs;
+    this.#shrunkFrom = undefined;
+    this.#mtimeMs = stats.mtimeMs;
+    this.#ctimeMs = stats.ctimeMs;
+    return { shrunkFrom, touched };
+  }
+
+  /** Goes on with another content, from its start. */
+  startOver(content: ContentLedger, nowMs: number): void {
+    this.content = content;
+    this.size = content.record.seen;
+    this.offset = 0;
+    this.tail = NO_BYTES;
+    this.readTo = 0;
+    this.#shrunkFrom = undefined;
+    this.grownAtMs = nowMs;
+    this.drain = { kind: "open" };
+  }
+
+  /** Moves on behind what was delivered. */
+  advance(to: number, tail: BytesHash): void {
+    this.offset = to;
+    this.tail = tail;
+  }
+
+  /** Not while it is shipping. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.fd);
+  }
+}
+
+/** What must be unchanged for a file that was let go to need no second look. */
+export type FileStamp = Pick<BigIntStats, "size" | "mtimeNs" | "ctimeNs" | "birthtimeNs">;
+
+export function sameStamp(a: FileStamp, b: FileStamp): boolean {
+  return (
+    a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.birthtimeNs === b.birthtimeNs
+  );
+}
+
+/** The name of an identity among files that exist at the same time. */
+export function keyOf(identity: Pick<FileIdentity, "dev" | "ino">): string {
+  return `${identity.dev}:${identity.ino}`;
+}

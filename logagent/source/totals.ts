@@ -1,0 +1,14 @@
+/** Counters of one task since the agent started. Bytes are of the files, newlines included. */
+export interface TailTotals {
+  bytesRead: number;
+  bytesAcked: number;
+  linesAcked: number;
+  linesRejected: number;
+  bytesLost: number;
+  /** Parts of lines longer than `maxLineBytes`. */
+  linesCut: number;
+}
+
+export function newTotals(): TailTotals {
+  return { bytesRead: 0, bytesAcked: 0, linesAcked: 0, linesRejected: 0, bytesLost: 0, linesCut: 0 };
+}
