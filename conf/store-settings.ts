@@ -1,0 +1,178 @@
+import type { LogLevel } from "../base/log.ts";
+import { parseGoDuration } from "./go-values.ts";
+import { type GivenValues, UsageError } from "./store-command-line.ts";
+import { type StoreFlagName, type StoreFlags, storeFlagsSchema } from "./store-config.ts";
+
+/** Least interval of watch progress (etcd). */
+const PROGRESS_INTERVAL_MS_MIN = 100;
+
+/** What --auto-compaction-mode and -retention ask for. */
+export type AutoCompaction =
+  | { readonly kind: "off" }
+  /** Keep at least this long. */
+  | { readonly kind: "periodic"; readonly retentionMs: number }
+  /** Keep this many revisions. */
+  | { readonly kind: "revision"; readonly retention: number };
+
+/** An address to listen on, and how it was given, for messages. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly flag: string;
+}
+
+/** The flags of one run, checked against each other and in the store's own terms. */
+export interface StoreSettings {
+  readonly name: string;
+  readonly dataFolder: string;
+  readonly clientAddresses: readonly ListenAddress[];
+  readonly httpAddresses: readonly ListenAddress[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly advertisePeerUrls: readonly string[];
+  readonly clusterToken: string;
+  /** True: a new cluster may be made where there is no data. */
+  readonly mayBootstrap: boolean;
+  readonly autoCompaction: AutoCompaction;
+  readonly logLevel: LogLevel;
+  readonly flags: StoreFlags;
+}
+
+/** Checks given values and makes settings of them. Throws UsageError, naming each flag that is wrong. */
+export function storeSettings(given: GivenValues): StoreSettings {
+  const flags = parse(given);
+  checkElection(flags);
+  if (given.has("listen-client-urls") && !given.has("advertise-client-urls")) {
+    throw new UsageError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  }
+  checkInitialCluster(flags);
+  return {
+    name: flags.name,
+    dataFolder: flags["data-dir"] === "" ? `${flags.name}.etcd` : flags["data-dir"],
+    clientAddresses: listenAddresses(flags, "listen-client-urls"),
+    httpAddresses: [
+      ...listenAddresses(flags, "listen-client-http-urls"),
+      ...listenAddresses(flags, "listen-metrics-urls"),
+    ],
+    advertiseClientUrls: flags["advertise-client-urls"],
+    advertisePeerUrls: flags["initial-advertise-peer-urls"],
+    clusterToken: flags["initial-cluster-token"],
+    mayBootstrap: flags["initial-cluster-state"] === "new",
+    autoCompaction: autoCompaction(flags),
+    logLevel: flags["log-level"] === "panic" ? "fatal" : flags["log-level"],
+    flags: {
+      ...flags,
+      "watch-progress-notify-interval": Math.max(
+        PROGRESS_INTERVAL_MS_MIN,
+        flags["watch-progress-notify-interval"],
+      ),
+    },
+  };
+}
+
+function parse(given: GivenValues): StoreFlags {
+  const input = Object.fromEntries([...given].map(([name, { value }]) => [name, value]));
+  const result = storeFlagsSchema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) => {
+    const name = String(path[0]);
+    const { value, origin } = given.get(name) ?? { value: undefined, origin: `--${name}` };
+    return `Cannot use ${origin} "${String(value)}": expected ${message}`;
+  });
+  throw new UsageError(problems.join("\n"));
+}
+
+function checkElection(flags: StoreFlags): void {
+  const heartbeat = flags["heartbeat-interval"];
+  const election = flags["election-timeout"];
+  if (election < 5 * heartbeat) {
+    throw new UsageError(
+      `Cannot use --election-timeout ${election}: expected at least 5 times --heartbeat-interval ${heartbeat}`,
+    );
+  }
+}
+
+function listenAddresses(flags: StoreFlags, flag: StoreFlagName & `listen-${string}`): ListenAddress[] {
+  return (flags[flag] as readonly string[]).map((url) => listenAddress(url, flag));
+}
+
+function listenAddress(url: string, flag: string): ListenAddress {
+  const { protocol, hostname, port } = new URL(url.replace(/^http:/, "ws:"));
+  if (protocol !== "ws:") {
+    const why =
+      protocol === "https:"
+        ? "TLS is not in this release"
+        : "sockets on the file system are not in this release";
+    throw new UsageError(`Cannot use --${flag} ${url}: ${why}, expected http://<address>:<port>`);
+  }
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const isAddress = /^[\d.]+$/.test(host) || host.includes(":");
+  if (!isAddress && host !== "localhost") {
+    throw new UsageError(
+      `Cannot use --${flag} ${url}: expected an IP address to listen on, not the name "${host}"`,
+    );
+  }
+  // Of localhost's two addresses the IPv4 one, as Go listens.
+  return {
+    host: host === "localhost" ? "127.0.0.1" : host,
+    port: port === "" ? 80 : Number(port),
+    url,
+    flag,
+  };
+}
+
+/** With no --initial-cluster it is this member alone, by its name and its advertised peer URLs. */
+function checkInitialCluster(flags: StoreFlags): void {
+  const text = flags["initial-cluster"];
+  if (text === "") return;
+  const urlsByName = new Map<string, string[]>();
+  for (const part of text.split(",").map((part) => part.trim())) {
+    const at = part.indexOf("=");
+    if (at <= 0 || at === part.length - 1) {
+      throw new UsageError(
+        `Cannot use --initial-cluster "${text}": expected <name>=<peer URL>, not "${part}"`,
+      );
+    }
+    const name = part.slice(0, at);
+    urlsByName.set(name, [...(urlsByName.get(name) ?? []), part.slice(at + 1)]);
+  }
+  const own = urlsByName.get(flags.name);
+  if (own === undefined) {
+    throw new UsageError(
+      `Cannot use --initial-cluster "${text}": it lacks this member's --name "${flags.name}"`,
+    );
+  }
+  if (urlsByName.size > 1) {
+    throw new UsageError(
+      `Cannot use --initial-cluster "${text}": ${urlsByName.size} members, but this release runs clusters of one member`,
+    );
+  }
+  const advertised = flags["initial-advertise-peer-urls"].join(",");
+  if (own.sort().join(",") !== advertised) {
+    throw new UsageError(
+      `Cannot use --initial-cluster "${text}": its URLs for "${flags.name}" differ from --initial-advertise-peer-urls ${advertised}`,
+    );
+  }
+}
+
+/** etcd's parseCompactionRetention: a bare number is hours, or revisions; in mode revision a duration is refused. */
+function autoCompaction(flags: StoreFlags): AutoCompaction {
+  const mode = flags["auto-compaction-mode"];
+  const text = flags["auto-compaction-retention"];
+  const number = /^\d+$/.test(text) ? Number(text) : undefined;
+  if (number === 0) return { kind: "off" };
+  if (mode === "revision") {
+    if (number !== undefined && Number.isSafeInteger(number)) return { kind: "revision", retention: number };
+    throw badRetention(text, 'a number of revisions, as --auto-compaction-mode is "revision"');
+  }
+  const retentionMs = number === undefined ? parseGoDuration(text) : number * 3_600_000;
+  if (retentionMs === 0) return { kind: "off" };
+  if (retentionMs === undefined || !(retentionMs >= 1)) {
+    throw badRetention(text, 'a duration such as "10m" or "1h", or a number of hours');
+  }
+  return { kind: "periodic", retentionMs };
+}
+
+function badRetention(text: string, expected: string): UsageError {
+  return new UsageError(`Cannot use --auto-compaction-retention "${text}": expected ${expected}`);
+}

@@ -1,0 +1,134 @@
+import { GRPC_CODE, StoreError } from "../proto/errors.ts";
+import {
+  type AlarmMember,
+  AlarmRequest,
+  AlarmRequest_AlarmAction,
+  AlarmResponse,
+  AlarmType,
+  HashKVRequest,
+  HashKVResponse,
+  StatusResponse,
+} from "../proto/gen/rpc.ts";
+import { decodeRequest } from "./decode-request.ts";
+import type { Proposals } from "./proposals.ts";
+import type { Replica } from "./replica.ts";
+import type { ResponseHeaders } from "./response-header.ts";
+import { type CallContext, CallError, type Handler, type ServiceTable } from "./service.ts";
+import type { SnapshotSource } from "./snapshot-stream.ts";
+import { streamSnapshot } from "./snapshot-stream.ts";
+import type { Turns } from "./turns.ts";
+import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
+
+export interface MaintenanceServiceOptions {
+  readonly replica: Replica;
+  readonly proposals: Proposals;
+  readonly headers: ResponseHeaders;
+  readonly turns: Turns;
+  readonly snapshots: SnapshotSource;
+}
+
+/** The service Maintenance (etcd rpc.proto). Status is of this member alone, whether there is a leader or not. */
+export function maintenanceService(options: MaintenanceServiceOptions): ServiceTable {
+  const { snapshots } = options;
+  return new Map<string, Handler>([
+    ["/etcdserverpb.Maintenance/Status", { kind: "unary", call: async () => status(options) }],
+    [
+      "/etcdserverpb.Maintenance/Alarm",
+      { kind: "unary", call: (bytes, context) => alarm(options, bytes, context) },
+    ],
+    [
+      "/etcdserverpb.Maintenance/HashKV",
+      { kind: "unary", call: (bytes, context) => hashKv(options, bytes, context) },
+    ],
+    ["/etcdserverpb.Maintenance/Defragment", { kind: "unary", call: () => defragment(options) }],
+    [
+      "/etcdserverpb.Maintenance/Snapshot",
+      {
+        kind: "stream",
+        call: async (requests, respond, context) => {
+          for await (const _ of requests) await streamSnapshot(snapshots, respond, context);
+        },
+      },
+    ],
+    ["/etcdserverpb.Maintenance/MoveLeader", { kind: "unary", call: () => moveLeader(options) }],
+    ["/etcdserverpb.Maintenance/Hash", unsupported("Hash", "HashKV is comparable between members")],
+    ["/etcdserverpb.Maintenance/Downgrade", unsupported("Downgrade", "there is no older storage version")],
+  ]);
+}
+
+function status({ replica, headers }: MaintenanceServiceOptions): Buffer {
+  const { leader, commit, term } = replica.status;
+  const { totalBytes, inUseBytes, quotaBytes } = replica.state.size();
+  const errors = replica.state.alarms.map(alarmText);
+  if (leader === 0n) errors.unshift(new StoreError("NoLeader").message);
+  const body = StatusResponse.encode({
+    header: undefined,
+    version: ETCD_API_VERSION,
+    dbSize: totalBytes,
+    leader,
+    raftIndex: commit,
+    raftTerm: term,
+    raftAppliedIndex: replica.state.appliedIndex,
+    errors,
+    dbSizeInUse: inUseBytes,
+    isLearner: false,
+    storageVersion: ETCD_MINOR_VERSION,
+    dbSizeQuota: quotaBytes,
+    downgradeInfo: { enabled: false, targetVersion: "" },
+  }).finish();
+  return headers.before(replica.state.revision, body);
+}
+
+/** The text form of the message, which is what etcd puts into Status. */
+function alarmText({ memberID, alarm: type }: AlarmMember): string {
+  const name = Object.entries(AlarmType).find(([, value]) => value === type)?.[0] ?? String(type);
+  return `memberID:${memberID} alarm:${name}`;
+}
+
+async function alarm(
+  { replica, proposals, headers }: MaintenanceServiceOptions,
+  bytes: Uint8Array,
+  context: CallContext,
+): Promise<Buffer> {
+  const { action, alarm: wanted } = decodeRequest(AlarmRequest, bytes);
+  if (action !== AlarmRequest_AlarmAction.GET) {
+    const { revision, response } = await proposals.propose("alarm", bytes, context);
+    return headers.before(revision, response);
+  }
+  const alarms = replica.state.alarms.filter(
+    (raised) => wanted === AlarmType.NONE || raised.alarm === wanted,
+  );
+  const body = AlarmResponse.encode({ header: undefined, alarms: [...alarms] }).finish();
+  return headers.before(replica.state.revision, body);
+}
+
+async function hashKv(
+  { replica, headers, turns }: MaintenanceServiceOptions,
+  bytes: Uint8Array,
+  context: CallContext,
+): Promise<Buffer> {
+  const { revision } = decodeRequest(HashKVRequest, bytes);
+  const storeRevision = replica.state.revision;
+  const { hash, compactRevision, hashRevision } = await turns.run(replica.state.hashKv(revision), context);
+  const body = HashKVResponse.encode({ header: undefined, hash, compactRevision, hashRevision }).finish();
+  return headers.before(storeRevision, body);
+}
+
+/** The backend reuses its free pages by itself: there is nothing to defragment, and what is applied is made durable. */
+async function defragment({ replica }: MaintenanceServiceOptions): Promise<Buffer> {
+  await replica.state.flush();
+  return Buffer.alloc(0);
+}
+
+async function moveLeader({ replica }: MaintenanceServiceOptions): Promise<Buffer> {
+  if (replica.status.role !== "leader") throw new StoreError("NotLeader");
+  throw new CallError(
+    GRPC_CODE.unimplemented,
+    "logstore: MoveLeader is not supported: this release runs clusters of one member",
+  );
+}
+
+function unsupported(name: string, why: string): Handler {
+  const error = () => new CallError(GRPC_CODE.unimplemented, `logstore: ${name} is not supported: ${why}`);
+  return { kind: "unary", call: () => Promise.reject(error()) };
+}

@@ -1,0 +1,59 @@
+import type { ApplyOutcome } from "../apply/types.ts";
+import { StoreError } from "../proto/errors.ts";
+import type { InternalRaftRequest } from "../proto/gen/internal.ts";
+import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
+import { encodeRaftRequest, type RaftRequestKind } from "./raft-request.ts";
+import type { Replica } from "./replica.ts";
+
+export type RaftRequest = NonNullable<InternalRaftRequest["request"]>;
+export type Done = Extract<ApplyOutcome, { kind: "done" }>;
+
+/** The way of every write: size limit, quota, log entry, proposal, answer. */
+export class Proposals {
+  readonly #replica: Replica;
+  readonly #requestBytesMax: number;
+
+  /** `requestBytesMax`: of a whole log entry (etcd `--max-request-bytes`). */
+  constructor(options: { readonly replica: Replica; readonly requestBytesMax: number }) {
+    this.#replica = options.replica;
+    this.#requestBytesMax = options.requestBytesMax;
+  }
+
+  /**
+   * Proposes a client's marshalled request and resolves once it is durable and applied. Throws StoreError:
+   * RequestTooLarge, what {@link Replica.propose} rejects with, and the refusal of apply.
+   */
+  async propose(
+    kind: RaftRequestKind,
+    request: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Done> {
+    const requestId = this.#replica.nextRequestId();
+    const data = encodeRaftRequest(kind, requestId, request);
+    if (data.length > this.#requestBytesMax) throw new StoreError("RequestTooLarge");
+    const outcome = await this.#replica.propose(requestId, data, options);
+    if (outcome.kind === "refused") throw outcome.error;
+    return outcome;
+  }
+
+  /**
+   * Throws NoSpace when the request would take the backend over its quota, after raising the alarm NOSPACE for this member,
+   * which makes every member refuse what grows the store until an operator disarms it.
+   */
+  async assertRoom(request: RaftRequest, options: { readonly signal: AbortSignal }): Promise<void> {
+    const { state, memberId } = this.#replica;
+    if (state.hasRoom(request)) return;
+    const isRaised = state.alarms.some(
+      (raised) => raised.memberID === memberId && raised.alarm === AlarmType.NOSPACE,
+    );
+    if (!isRaised) {
+      const alarm = AlarmRequest.encode({
+        action: AlarmRequest_AlarmAction.ACTIVATE,
+        memberID: memberId,
+        alarm: AlarmType.NOSPACE,
+      }).finish();
+      await this.propose("alarm", alarm, options);
+    }
+    throw new StoreError("NoSpace");
+  }
+}

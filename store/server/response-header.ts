@@ -1,0 +1,37 @@
+import { BinaryWriter } from "../proto/binary-writer.ts";
+import { ResponseHeader } from "../proto/gen/rpc.ts";
+import type { Replica } from "./replica.ts";
+
+const EMPTY = Buffer.alloc(0);
+/** Key byte of field 1, length-delimited: the header is the first field of every response (rpc.proto). */
+const HEADER_TAG = 0x0a;
+/** A header is two 64-bit ids, a revision and a term, at most 11 bytes each: its length fits one byte. */
+const LENGTH_OFFSET = 1;
+
+/** Puts the response header in front of answers whose other fields are marshalled already (rpc.proto ResponseHeader). */
+export class ResponseHeaders {
+  readonly #replica: Pick<Replica, "status">;
+  /** Cluster and member id, which never change. */
+  readonly #ids: Buffer;
+
+  constructor(replica: Pick<Replica, "clusterId" | "memberId" | "status">) {
+    this.#replica = replica;
+    const { clusterId, memberId } = replica;
+    this.#ids = ResponseHeader.encode({ clusterId, memberId, revision: 0, raftTerm: 0 }).finish();
+  }
+
+  /** The header field with `revision` and today's term, and `body` behind it, in a buffer of the caller's. */
+  before(revision: number, body: Uint8Array = EMPTY): Buffer {
+    const changing = new BinaryWriter();
+    if (revision !== 0) changing.uint32(24).int64(revision);
+    changing.uint32(32).uint64(this.#replica.status.term);
+    const tail = changing.finish();
+    const message = Buffer.allocUnsafe(2 + this.#ids.length + tail.length + body.length);
+    message[0] = HEADER_TAG;
+    message[LENGTH_OFFSET] = this.#ids.length + tail.length;
+    this.#ids.copy(message, 2);
+    tail.copy(message, 2 + this.#ids.length);
+    message.set(body, message.length - body.length);
+    return message;
+  }
+}

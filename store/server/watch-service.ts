@@ -1,0 +1,37 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { WatchHub } from "../watch/types.ts";
+import type { Replica } from "./replica.ts";
+import type { ResponseHeaders } from "./response-header.ts";
+import type { Handler, ServiceTable } from "./service.ts";
+import type { StepPump } from "./step-pump.ts";
+import { WatchStream } from "./watch-stream.ts";
+
+export interface WatchServiceOptions {
+  readonly replica: Replica;
+  readonly hub: WatchHub;
+  readonly headers: ResponseHeaders;
+  /** Moves watchers that are behind forward; kicked whenever there may be one. */
+  readonly catchUp: StepPump;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How often a watcher that asked for it and got no events is told how far it is. */
+  readonly progressIntervalMs: number;
+  /** Size above which a response is cut, where it may be. */
+  readonly responseBytesMax: number;
+  /** Bytes of responses that wait for a slow client, by stream, before its watchers are set aside. */
+  readonly streamBufferBytesMax: number;
+}
+
+/** The service Watch (etcd rpc.proto): any number of watchers on one stream. */
+export function watchService(options: WatchServiceOptions): ServiceTable {
+  return new Map<string, Handler>([
+    [
+      "/etcdserverpb.Watch/Watch",
+      {
+        kind: "stream",
+        call: (requests, respond) => new WatchStream(options, respond).serve(requests),
+      },
+    ],
+  ]);
+}
