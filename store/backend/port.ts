@@ -3,22 +3,32 @@
  * have etcd's names. Writes are seen by reads at once and become durable, all together, in `commit()`: the applied
  * index is written in the same commit as the data, so that a crash never separates them.
  */
-export type Bucket = "key" | "meta" | "lease" | "alarm" | "members" | "auth";
+export type Bucket = (typeof BUCKETS)[number];
+
+/** In the order of their names in etcd's schema; a new one changes the file format. */
+export const BUCKETS = ["key", "meta", "lease", "alarm", "members", "auth"] as const;
 
 export interface Backend {
   /** The value, owned by the backend and not to be written to; undefined when absent. */
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
-  /** Pairs with `from` <= key < `to` in order; `to` undefined: to the end of the bucket. At most `limit` (0: all). */
+  /**
+   * Pairs with `from` <= key < `to` in order; `to` undefined: to the end of the bucket. At most `limit` (0: all). To be
+   * walked in the same turn of the event loop, and without writing to the bucket meanwhile.
+   */
   range(bucket: Bucket, from: Uint8Array, to: Uint8Array | undefined, limit: number): Iterable<BackendPair>;
+  /** `value` is the backend's from then on; `key` is copied. */
   put(bucket: Bucket, key: Uint8Array, value: Uint8Array): void;
   delete(bucket: Bucket, key: Uint8Array): void;
-  /** Makes every write so far durable; resolves when it is. Writes made meanwhile belong to the next commit. */
+  /**
+   * Makes every write so far durable; resolves when it is. Writes made meanwhile belong to the next commit. A rejection is
+   * final: what is in the file is the last commit that resolved, or this one; the process has to end.
+   */
   commit(): Promise<void>;
   /** Bytes written and not yet handed to a commit. */
   readonly pendingBytes: number;
   /** Size of the file, and the part of it in use, in bytes. */
   size(): { readonly totalBytes: number; readonly inUseBytes: number };
-  /** A consistent copy of what is committed, into a new file. */
+  /** A consistent copy of what is committed, into a new file; throws CodedError EEXIST when there is one. */
   copy(path: string): Promise<void>;
   /** Commits and closes. Idempotent. */
   close(): Promise<void>;
