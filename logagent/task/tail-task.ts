@@ -47,7 +47,6 @@ class RunningTailTask implements TailTask {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    const { clock } = this.#context.deps;
     while (!signal.aborted) {
       try {
         await this.#source.poll();
@@ -57,9 +56,7 @@ class RunningTailTask implements TailTask {
       }
       this.#isStarting = false;
       if (signal.aborted) return;
-      await this.#hints.wait(clock.sleep(TICK_MS, { signal }), this.#source.folders, () =>
-        this.#source.scanSoon(),
-      );
+      await this.#pause();
     }
   }
 

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import { suite, test } from "node:test";
+import { SourceBed } from "../support/source-bed.ts";
+
+suite("TailSource", () => {
+  test("poll() ships whole lines and holds an unfinished one", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "one\ntwo\r\nthr");
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    assert.deepEqual(bed.sink.lines(), ["one", "two"]);
+    appendFileSync(bed.path("a.log"), "ee\n\n");
+    await bed.step(running, 250);
+    assert.deepEqual(bed.sink.lines(), ["one", "two", "three", ""]);
+    assert.deepEqual(
+      bed.sink.arrived.map((line) => line.offset),
+      [0, 4, 9, 15],
+    );
+    await bed.stop(running);
+  });
+
+  test("poll() keeps reading a renamed file, then starts its successor", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n2\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    renameSync(bed.path("a.log"), bed.path("a.log.1"));
+    appendFileSync(bed.path("a.log.1"), "3\n4");
+    writeFileSync(bed.path("a.log"), "5\n");
+    await bed.run(running, 1500);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3"]);
+    await bed.run(running, 3000);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4", "5"]);
+    await bed.stop(running);
+  });
+
+  test("poll() starts again from 0 under a new id after a truncation", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n2\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    truncateSync(bed.path("a.log"), 0);
+    appendFileSync(bed.path("a.log"), "3\n");
+    await bed.run(running, 750);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3"]);
+    assert.notEqual(bed.sink.arrived[2]?.fileId, bed.sink.arrived[1]?.fileId);
+    await bed.stop(running);
+  });
+});

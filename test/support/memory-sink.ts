@@ -1,0 +1,123 @@
+import type { Delivery, ShippedFile, Sink, TopicStatus } from "../../logagent/sink/port.ts";
+
+/** One line as it arrived. */
+export interface ArrivedLine {
+  readonly topic: string;
+  readonly fileId: string;
+  readonly path: string;
+  /** Where in the file. */
+  readonly offset: number;
+  readonly value: Buffer;
+}
+
+interface Unacked {
+  readonly file: ShippedFile;
+  readonly from: number;
+  readonly to: number;
+  readonly lines: number;
+}
+
+/**
+ * A destination in memory that acknowledges when it is told to, in any order, whole or in parts, and can be made to take
+ * nothing. A line has arrived when it was delivered; whether its acknowledgement came is the test's decision.
+ */
+export class MemorySink implements Sink {
+  readonly kind = "file";
+  readonly arrived: ArrivedLine[] = [];
+  /** Acknowledge each delivery before it resolves. */
+  autoAck: boolean;
+  #unacked: Unacked[] = [];
+  #closedTopics = new Map<string, PromiseWithResolvers<void>>();
+
+  constructor(options: { readonly autoAck?: boolean } = {}) {
+    this.autoAck = options.autoAck ?? true;
+  }
+
+  get inFlightBytes(): number {
+    return this.#unacked.reduce((sum, one) => sum + one.to - one.from, 0);
+  }
+
+  get unackedDeliveries(): number {
+    return this.#unacked.length;
+  }
+
+  /** Lines as text, in the order of arrival. */
+  lines(topic?: string): string[] {
+    return this.arrived
+      .filter((line) => topic === undefined || line.topic === topic)
+      .map((line) => line.value.toString("latin1"));
+  }
+
+  async deliver(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#room(delivery.topic, options.signal);
+    const { file, spans, topic } = delivery;
+    for (let i = 0; i < spans.count; i++) {
+      const start = spans.starts[i] as number;
+      const value = Buffer.from(spans.bytes.subarray(start, spans.ends[i]));
+      this.arrived.push({ topic, fileId: file.id, path: file.path, offset: spans.base + start, value });
+    }
+    this.#unacked.push({ file, from: spans.from, to: spans.to, lines: spans.count });
+    if (this.autoAck) this.ackAll();
+  }
+
+  /** Acknowledges one delivery, chosen by its place in the order of arrival; `splitAt` bytes of it first, then the rest. */
+  ack(index: number, splitAt?: number): void {
+    const [one] = this.#unacked.splice(index, 1);
+    if (one === undefined) return;
+    const middle = one.from + Math.min(splitAt ?? 0, one.to - one.from);
+    if (middle > one.from && middle < one.to) {
+      one.file.acked(middle, one.to, one.lines);
+      one.file.acked(one.from, middle, 0);
+    } else one.file.acked(one.from, one.to, one.lines);
+  }
+
+  ackAll(): void {
+    while (this.#unacked.length > 0) this.ack(0);
+  }
+
+  /** What is not acknowledged never will be. */
+  forget(): void {
+    this.#unacked = [];
+  }
+
+  /** Deliveries to the topic wait from now on. */
+  closeTopic(topic: string): void {
+    if (!this.#closedTopics.has(topic)) this.#closedTopics.set(topic, Promise.withResolvers());
+  }
+
+  openTopic(topic: string): void {
+    this.#closedTopics.get(topic)?.resolve();
+    this.#closedTopics.delete(topic);
+  }
+
+  async flush(): Promise<void> {
+    this.ackAll();
+  }
+
+  topic(name: string): TopicStatus {
+    if (!this.#closedTopics.has(name)) return { kind: "ready", warnings: [] };
+    return { kind: "waiting", reason: `Cannot deliver to topic ${name}: it is closed`, sinceMs: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.forget();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #room(topic: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const closed = this.#closedTopics.get(topic);
+    if (closed === undefined) return;
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await Promise.race([closed.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
