@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 
 /** How much of a command's output is kept to show when it fails. */
 const OUTPUT_BYTES_MAX = 64 * 1024;
-const OUTPUT_LINES_SHOWN = 25;
+const OUTPUT_LINES_SHOWN = 60;
 /** How often a waiting person is told that work goes on. */
 const TERMINAL_INTERVAL_MS = 250;
 const PLAIN_INTERVAL_MS = 5000;
