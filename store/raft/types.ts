@@ -12,6 +12,12 @@ export interface Entry {
 
 export type EntryKind = "normal" | "confChange";
 
+/** An entry without its data; {0, 0} is "before the first entry". */
+export interface EntryId {
+  readonly term: number;
+  readonly index: number;
+}
+
 /** What must be on disk before a message that depends on it leaves (Raft, figure 2, "Persistent state"). */
 export interface HardState {
   readonly term: number;
@@ -32,6 +38,11 @@ export interface ReadState {
  * `applied` report them done, in order.
  */
 export interface Ready {
+  /**
+   * What to report with {@link RaftCore.persisted} once `hardState` and `entries` are on disk: the last entry of the log
+   * as of this round. Undefined when this round has nothing to write.
+   */
+  readonly write: EntryId | undefined;
   /** To be persisted with `entries`, in one write; undefined when nothing changed. */
   readonly hardState: HardState | undefined;
   /** To be persisted; they may overwrite a tail that was persisted earlier with a lower term. */
@@ -54,10 +65,10 @@ export interface RaftStart {
   readonly id: bigint;
   readonly voters: readonly bigint[];
   readonly hardState: HardState;
-  /** Contiguous, the first directly after `appliedIndex`'s snapshot point `compacted`. */
+  /** All on disk; contiguous, the first directly after `compacted`. */
   readonly entries: readonly Entry[];
   /** Last index (and its term) that is no longer in the log, because the backend holds its effect durably. */
-  readonly compacted: { readonly index: number; readonly term: number };
+  readonly compacted: EntryId;
   /** Applied and flushed by the backend; not handed out for applying again. */
   readonly applied: number;
 }
@@ -66,19 +77,43 @@ export interface RaftStart {
 export interface RaftCore {
   /** One tick of the election and heartbeat clock. */
   tick(): void;
-  /** Appends a proposal; false when this member is not the leader (the caller answers "no leader"). */
-  propose(data: Uint8Array): boolean;
-  /** Asks for a read index; answered by a {@link ReadState} with the same context. False when there is no leader. */
+  /** Appends a proposal (the bytes are the core's from now on), or says why not. */
+  propose(data: Uint8Array): ProposeOutcome;
+  /**
+   * Asks for a read index; answered by a {@link ReadState} with the same context. False when there is no leader, or when
+   * more reads wait than {@link RaftLimits.pendingReads}.
+   */
   readIndex(context: number): boolean;
   /** The work that is due; undefined when there is none. */
   ready(): Ready | undefined;
-  /** The write up to this entry (and the hard state that came with it) is on disk. */
-  persisted(entry: { readonly term: number; readonly index: number }): void;
+  /**
+   * The oldest outstanding write (its {@link Ready.write}, and the hard state that came with it) is on disk. Called once
+   * for each, in the order in which `ready()` gave them.
+   */
+  persisted(write: EntryId): void;
   /** Everything up to `index` has been applied. */
   applied(index: number): void;
   /** The backend holds everything up to `index` durably: the log below may be forgotten. */
   compact(index: number): void;
   readonly status: RaftStatus;
+}
+
+/** "notLeader": answer "no leader". "tooManyUncommitted": {@link RaftLimits.uncommittedBytes} are waiting already. */
+export type ProposeOutcome = "accepted" | "notLeader" | "tooManyUncommitted";
+
+/** The bounds of what the core holds and hands out. A single entry above a byte limit passes alone. */
+export interface RaftLimits {
+  /** Ticks without a leader before a follower campaigns; each wait is drawn from [n, 2n) (Raft §5.2). */
+  readonly electionTicks: number;
+  /** Bytes of proposals that are in the log and not committed. */
+  readonly uncommittedBytes: number;
+  /** Bytes of entries in one round's `entries`. */
+  readonly writeBytes: number;
+  /** Entries, and bytes of them, in one round's `committed`; the next round waits for {@link RaftCore.applied}. */
+  readonly committedEntries: number;
+  readonly committedBytes: number;
+  /** Reads that wait for their index. */
+  readonly pendingReads: number;
 }
 
 export interface RaftStatus extends SoftState {

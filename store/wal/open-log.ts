@@ -1,0 +1,181 @@
+import { dirname, join } from "node:path";
+import type { DiskFile } from "../../base/disk.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Entry } from "../raft/types.ts";
+import { corrupt, SECTOR_BYTES, WalError } from "./format.ts";
+import { Replay } from "./replay.ts";
+import { newSalt, placeSegment } from "./segment-file.ts";
+import { decodeSegmentHeader, type SegmentHeader } from "./segment-header.ts";
+import { formatSegmentName, NEXT_SEGMENT, parseSegmentName, type SegmentName } from "./segment-name.ts";
+import { SegmentReader } from "./segment-reader.ts";
+import type { WalEnd, WalOptions } from "./wal.ts";
+
+interface OpenedLog {
+  readonly end: WalEnd;
+  readonly entries: readonly Entry[];
+}
+
+/** Reads a log from its oldest segment to its end, checking everything, or makes an empty one. */
+export async function openLog(options: WalOptions): Promise<OpenedLog> {
+  const { disk, folder } = options;
+  await disk.makeFolder(folder);
+  await disk.syncFolder(dirname(folder));
+  const names = await disk.list(folder);
+  if (names.includes(NEXT_SEGMENT)) {
+    await disk.remove(join(folder, NEXT_SEGMENT));
+    await disk.syncFolder(folder);
+  }
+  const segments = names.map(parseSegmentName).filter((name) => name !== undefined);
+  return segments.length === 0 ? createLog(options) : readLog(options, segments);
+}
+
+async function createLog(options: WalOptions): Promise<OpenedLog> {
+  const { disk, folder, identity, after } = options;
+  if (after.index > 0) {
+    throw new WalError(
+      "EWALMISMATCH",
+      `Cannot read WAL in ${folder}: there is no segment, the backend has applied entry ${after.index}`,
+    );
+  }
+  const hardState = { term: 0, vote: 0n, commit: 0 };
+  const header: SegmentHeader = {
+    ...identity,
+    sequence: 0,
+    firstFrame: 0,
+    chain: 0,
+    salt: newSalt(options.random),
+    previous: after,
+    hardState,
+  };
+  const name = { sequence: 0, firstIndex: 1 };
+  const from = join(folder, NEXT_SEGMENT);
+  const path = join(folder, formatSegmentName(name));
+  const file = await disk.open(from, { create: true });
+  await file.truncate(0);
+  await placeSegment(disk, { file, from, path, folder }, header);
+  const end: WalEnd = {
+    file,
+    path,
+    header,
+    position: SECTOR_BYTES,
+    frameNumber: 0,
+    chain: 0,
+    last: after,
+    hardState,
+    segments: [name],
+    isFilled: false,
+  };
+  return { end, entries: [] };
+}
+
+async function readLog(options: WalOptions, segments: readonly SegmentName[]): Promise<OpenedLog> {
+  const { disk, folder, after } = options;
+  let replay: Replay | undefined;
+  let before: { readonly path: string; readonly end: number } | undefined;
+  for (const [i, name] of segments.entries()) {
+    const path = join(folder, formatSegmentName(name));
+    const file = await disk.open(path, { create: false });
+    const isLast = i === segments.length - 1;
+    let keepOpen = false;
+    try {
+      const reader = new SegmentReader(file);
+      const header = decodeSegmentHeader(Buffer.from(await reader.view(0, SECTOR_BYTES)), path);
+      requireName(header, name, path);
+      if (replay === undefined || before === undefined) replay = new Replay(header, path, after);
+      else replay.enter(header, path, before);
+      const position = await readFrames(reader, { replay, path, salt: header.salt });
+      if (isLast) {
+        await settleEnd(reader, { file, path, position, header, replay }, options);
+        const entries = replay.finish(folder);
+        keepOpen = true;
+        return { end: await endOf({ file, path, position, header, replay }, segments, options), entries };
+      }
+      await refuseTail(reader, { path, position, header, replay });
+      before = { path, end: position };
+    } finally {
+      if (!keepOpen) await file.close();
+    }
+  }
+  invariant(false, "a log has a segment");
+}
+
+/** Reads frames up to the first position that does not hold a whole one. */
+async function readFrames(
+  reader: SegmentReader,
+  segment: { readonly replay: Replay; readonly path: string; readonly salt: number },
+): Promise<number> {
+  let position = SECTOR_BYTES;
+  for (;;) {
+    const read = await reader.frame(position, segment.replay.seat(segment.salt));
+    if (read.kind !== "frame") return position;
+    segment.replay.accept(read.header, read.payload, { path: segment.path, offset: position });
+    position = read.end;
+  }
+}
+
+interface SegmentEnd {
+  readonly path: string;
+  readonly position: number;
+  readonly header: SegmentHeader;
+  readonly replay: Replay;
+}
+
+/** In a segment that is followed by another nothing can be torn: the next one is made after the last sync. */
+async function refuseTail(reader: SegmentReader, end: SegmentEnd): Promise<void> {
+  const read = await reader.frame(end.position, end.replay.seat(end.header.salt));
+  if (read.kind === "torn" || read.kind === "damaged") throw corrupt(end.path, end.position, read.found);
+}
+
+/**
+ * The end of the log: zeros to the end of the file, or a torn frame, which is cut off. One write at most was under way
+ * when the process ended, so a frame behind the torn place proves that it was no crash that tore it.
+ */
+async function settleEnd(
+  reader: SegmentReader,
+  end: SegmentEnd & { readonly file: DiskFile },
+  options: WalOptions,
+): Promise<void> {
+  const { path, position } = end;
+  const read = await reader.frame(position, end.replay.seat(end.header.salt));
+  if (read.kind === "frame" || read.kind === "damaged") {
+    throw corrupt(path, position, read.kind === "damaged" ? read.found : "a frame appeared while reading");
+  }
+  const behind = await reader.scan(position + (read.kind === "torn" ? SECTOR_BYTES : 0), end.header.salt);
+  const found = read.kind === "torn" ? read.found : "the frame's first sector is all zeros";
+  if (behind.frame !== undefined) {
+    throw corrupt(path, position, `${found}, and another frame follows at byte ${behind.frame}`);
+  }
+  if (read.kind === "blank" && behind.data === undefined) return;
+  options.logger.warn({ path, offset: position, found }, "cut a torn frame off the end of the WAL");
+  const length = await end.file.size();
+  await end.file.truncate(position);
+  await end.file.truncate(length);
+  await end.file.sync();
+}
+
+async function endOf(
+  end: SegmentEnd & { readonly file: DiskFile },
+  segments: readonly SegmentName[],
+  options: WalOptions,
+): Promise<WalEnd> {
+  const seat = end.replay.seat(end.header.salt);
+  return {
+    file: end.file,
+    path: end.path,
+    header: end.header,
+    position: end.position,
+    frameNumber: seat.number,
+    chain: seat.chain,
+    last: end.replay.last,
+    hardState: end.replay.hardState,
+    segments,
+    isFilled: (await end.file.size()) >= options.segmentBytes,
+  };
+}
+
+/** The names must count up without a gap, and say what the headers say. */
+function requireName(header: SegmentHeader, name: SegmentName, path: string): void {
+  if (header.sequence === name.sequence && header.previous.index + 1 === name.firstIndex) return;
+  const found = `the header is of segment ${header.sequence} from entry ${header.previous.index + 1}`;
+  throw corrupt(path, 0, `${found}, expected segment ${name.sequence} from entry ${name.firstIndex}`);
+}

@@ -1,0 +1,113 @@
+import type { Entry, EntryId, HardState } from "../raft/types.ts";
+import { corrupt, hex32, WalError } from "./format.ts";
+import { decodeEntries, type FrameHeader, type FrameSeat } from "./frame.ts";
+import type { SegmentHeader } from "./segment-header.ts";
+
+/**
+ * Puts a log together from its frames, in order. Entries up to `after`, which the backend holds already, are read and
+ * checked but not kept, so that memory is bounded by what has to be applied again.
+ */
+export class Replay {
+  readonly #after: EntryId;
+  #entries: Entry[] = [];
+  #last: EntryId;
+  #hardState: HardState;
+  /** Term of the entry at `after.index`, once it was seen. */
+  #termAtAfter: number | undefined;
+  #nextFrame: number;
+  #chain: number;
+
+  /** Starts at the oldest segment. Throws WalError "EWALMISMATCH" when entries behind `after` are gone. */
+  constructor(oldest: SegmentHeader, path: string, after: EntryId) {
+    if (oldest.previous.index > after.index) {
+      throw new WalError(
+        "EWALMISMATCH",
+        `Cannot read WAL segment ${path}: the log begins behind entry ${oldest.previous.index}, the backend has applied entry ${after.index}`,
+      );
+    }
+    this.#after = after;
+    this.#last = oldest.previous;
+    this.#hardState = oldest.hardState;
+    this.#nextFrame = oldest.firstFrame;
+    this.#chain = oldest.chain;
+    this.#note(oldest.previous);
+  }
+
+  /** Goes on with the segment behind the one just read to `end`; they must fit together. */
+  enter(header: SegmentHeader, path: string, before: { readonly path: string; readonly end: number }): void {
+    if (header.firstFrame !== this.#nextFrame || header.chain !== this.#chain) {
+      const found = `the segment ends before frame ${this.#nextFrame} with CRC32C ${hex32(this.#chain)}`;
+      const expected = `${path} goes on at frame ${header.firstFrame} after CRC32C ${hex32(header.chain)}`;
+      throw corrupt(before.path, before.end, `${found}, but ${expected}`);
+    }
+    if (header.previous.index !== this.#last.index || header.previous.term !== this.#last.term) {
+      const found = `the header follows entry ${header.previous.index} of term ${header.previous.term}`;
+      throw corrupt(path, 0, `${found}, expected entry ${this.#last.index} of term ${this.#last.term}`);
+    }
+  }
+
+  /** Takes the frame at `offset`; copies what it keeps of `payload`. */
+  accept(
+    header: FrameHeader,
+    payload: Buffer,
+    place: { readonly path: string; readonly offset: number },
+  ): void {
+    for (const entry of decodeEntries(payload, header.entryCount)) {
+      if (entry.index > this.#last.index + 1 || entry.index === 0) {
+        throw corrupt(
+          place.path,
+          place.offset,
+          `there is entry ${entry.index}, expected ${this.#last.index + 1}`,
+        );
+      }
+      this.#append(entry);
+    }
+    this.#hardState = header.hardState;
+    this.#nextFrame = header.number + 1;
+    this.#chain = header.chain;
+  }
+
+  /** The next frame's place; its CRCs are seeded with the segment's `salt`. */
+  seat(salt: number): FrameSeat {
+    return { number: this.#nextFrame, chain: this.#chain, salt };
+  }
+
+  get last(): EntryId {
+    return this.#last;
+  }
+
+  get hardState(): HardState {
+    return this.#hardState;
+  }
+
+  /** The entries behind `after`. Throws WalError "EWALMISMATCH" when this is not the log that the backend applied. */
+  finish(folder: string): readonly Entry[] {
+    if (this.#last.index < this.#after.index) {
+      throw new WalError(
+        "EWALMISMATCH",
+        `Cannot read WAL in ${folder}: it ends at entry ${this.#last.index}, the backend has applied entry ${this.#after.index}`,
+      );
+    }
+    if (this.#termAtAfter !== this.#after.term) {
+      throw new WalError(
+        "EWALMISMATCH",
+        `Cannot read WAL in ${folder}: entry ${this.#after.index} has term ${this.#termAtAfter}, the backend has applied it with term ${this.#after.term}`,
+      );
+    }
+    return this.#entries;
+  }
+
+  /** An entry at an index that is there already replaces it and everything behind it (Raft §5.3). */
+  #append(entry: Entry): void {
+    if (entry.index <= this.#last.index) {
+      this.#entries.length = Math.max(0, Math.min(this.#entries.length, entry.index - 1 - this.#after.index));
+    }
+    if (entry.index > this.#after.index) this.#entries.push({ ...entry, data: Buffer.from(entry.data) });
+    this.#last = { term: entry.term, index: entry.index };
+    this.#note(this.#last);
+  }
+
+  #note(entry: EntryId): void {
+    if (entry.index === this.#after.index) this.#termAtAfter = entry.term;
+  }
+}

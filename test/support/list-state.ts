@@ -1,0 +1,91 @@
+import type { Applied } from "../../store/apply/types.ts";
+import type { Entry } from "../../store/raft/types.ts";
+import type { DrivenState } from "../../store/server/ready-loop.ts";
+
+/** What a {@link ListState} has made durable: a test keeps it over a crash. */
+export interface ListImage {
+  readonly index: number;
+  readonly term: number;
+  readonly values: readonly string[];
+}
+
+export const EMPTY_LIST: ListImage = { index: 0, term: 0, values: [] };
+
+/**
+ * A state machine small enough to reason about: it keeps the values it was given, in order. An entry is a request id
+ * (8 bytes) and a value; `flush()` takes a turn of the event loop and makes durable what was applied when it began.
+ */
+export class ListState implements DrivenState {
+  readonly #values: string[];
+  #index: number;
+  #term: number;
+  #image: ListImage;
+  /** Steps that compaction has left to do. */
+  compactSteps = 0;
+  flushError: Error | undefined;
+  onApply: (entry: Entry) => void = () => undefined;
+
+  constructor(image: ListImage = EMPTY_LIST) {
+    this.#values = [...image.values];
+    this.#index = image.index;
+    this.#term = image.term;
+    this.#image = image;
+  }
+
+  get appliedIndex(): number {
+    return this.#index;
+  }
+
+  get appliedTerm(): number {
+    return this.#term;
+  }
+
+  get flushedIndex(): number {
+    return this.#image.index;
+  }
+
+  get values(): readonly string[] {
+    return this.#values;
+  }
+
+  /** What a power cut would leave. */
+  get image(): ListImage {
+    return this.#image;
+  }
+
+  apply(entry: Entry): Applied {
+    if (entry.index !== this.#index + 1) throw new Error(`applied ${entry.index} after ${this.#index}`);
+    this.onApply(entry);
+    this.#index = entry.index;
+    this.#term = entry.term;
+    const revision = this.#values.length;
+    if (entry.data.byteLength === 0) {
+      return { requestId: 0n, outcome: { kind: "done", revision, response: entry.data } };
+    }
+    const data = Buffer.from(entry.data);
+    this.#values.push(data.toString("utf8", 8));
+    return {
+      requestId: data.readBigUInt64BE(0),
+      outcome: { kind: "done", revision: revision + 1, response: data.subarray(8) },
+    };
+  }
+
+  compactStep(): boolean {
+    this.compactSteps = Math.max(0, this.compactSteps - 1);
+    return this.compactSteps > 0;
+  }
+
+  async flush(): Promise<void> {
+    const image = { index: this.#index, term: this.#term, values: [...this.#values] };
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.flushError !== undefined) throw this.flushError;
+    this.#image = image;
+  }
+}
+
+export function proposal(requestId: bigint, value: string): Buffer {
+  const data = Buffer.alloc(8 + Buffer.byteLength(value));
+  data.writeBigUInt64BE(requestId, 0);
+  data.write(value, 8);
+  return data;
+}

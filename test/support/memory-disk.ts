@@ -1,0 +1,338 @@
+import { basename, dirname } from "node:path";
+import type { Disk, DiskFile } from "../../base/disk.ts";
+import { CodedError } from "../../base/errors.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Random } from "../../base/random.ts";
+
+const SECTOR_BYTES = 512;
+
+type FileChange =
+  | { readonly kind: "write"; readonly position: number; readonly bytes: Buffer }
+  | { readonly kind: "truncate"; readonly length: number };
+
+type FolderChange =
+  | { readonly kind: "link"; readonly name: string; readonly file: MemoryFile }
+  | { readonly kind: "unlink"; readonly name: string }
+  | { readonly kind: "rename"; readonly from: string; readonly to: string; readonly file: MemoryFile };
+
+export type DiskOperation =
+  | "open"
+  | "read"
+  | "write"
+  | "truncate"
+  | "sync"
+  | "rename"
+  | "remove"
+  | "syncFolder";
+
+/**
+ * A disk in memory that knows what is synced. `crash()` is a power cut: of each change since the last sync, a write may
+ * be kept, dropped, or torn at a sector of 512 bytes, and a change to a folder kept or dropped; folders themselves stay.
+ * Files that were open are dead after it. Operations can be made to fail, or the power to go at the n-th one.
+ */
+export class MemoryDisk implements Disk {
+  readonly #folders = new Map<string, Folder>();
+  #generation = 0;
+  #operationsLeft = Number.POSITIVE_INFINITY;
+  readonly #faults: { readonly operation: DiskOperation; nth: number; readonly code: string }[] = [];
+  /** Operations so far, by kind. */
+  readonly counts = new Map<DiskOperation, number>();
+
+  /** The n-th operation of this kind from now (1: the next) fails with `code`, once. */
+  failNth(operation: DiskOperation, nth: number, code: string): void {
+    this.#faults.push({ operation, nth, code });
+  }
+
+  /** After `operations` more operations the power goes: every later one rejects, until `crash()`. */
+  powerOffAfter(operations: number): void {
+    this.#operationsLeft = operations;
+  }
+
+  get isPowerOff(): boolean {
+    return this.#operationsLeft <= 0;
+  }
+
+  /** A power cut, decided by `random`, and power again. */
+  crash(options: { readonly random: Random }): void {
+    this.#generation += 1;
+    this.#operationsLeft = Number.POSITIVE_INFINITY;
+    for (const folder of this.#folders.values()) folder.crash(options.random);
+    for (const folder of this.#folders.values()) {
+      for (const file of folder.entries.values()) file.crash(options.random);
+    }
+  }
+
+  /** A file's bytes as a running process sees them, for a test to look at and to damage. */
+  bytes(path: string): Buffer {
+    return this.#file(path).live;
+  }
+
+  /** Replaces a file's bytes, durably. */
+  overwrite(path: string, bytes: Buffer): void {
+    this.#file(path).reset(bytes);
+  }
+
+  async open(path: string, options: { readonly create: boolean }): Promise<DiskFile> {
+    await this.#begin("open");
+    const folder = this.#folder(dirname(path), path);
+    const name = basename(path);
+    let file = folder.entries.get(name);
+    if (file === undefined) {
+      if (!options.create) throw nodeError("ENOENT", `no such file or directory, open '${path}'`);
+      file = new MemoryFile();
+      folder.change({ kind: "link", name, file });
+    }
+    return this.#handle(file);
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return [...this.#folder(path, path).entries.keys()].sort();
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    for (let folder = path; !this.#folders.has(folder); folder = dirname(folder)) {
+      this.#folders.set(folder, new Folder());
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#begin("rename");
+    invariant(dirname(from) === dirname(to), "a rename stays in its folder");
+    const file = this.#file(from);
+    this.#folder(dirname(from), from).change({
+      kind: "rename",
+      from: basename(from),
+      to: basename(to),
+      file,
+    });
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#begin("remove");
+    this.#file(path);
+    this.#folder(dirname(path), path).change({ kind: "unlink", name: basename(path) });
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    await this.#begin("syncFolder");
+    this.#folder(path, path).sync();
+  }
+
+  #handle(file: MemoryFile): DiskFile {
+    const generation = this.#generation;
+    let closed = false;
+    const begin = async (operation: DiskOperation) => {
+      this.#requireAlive(generation);
+      invariant(!closed, `${operation} on an open file`);
+      await this.#begin(operation);
+    };
+    return {
+      size: async () => file.live.length,
+      read: async (target, position) => {
+        await begin("read");
+        return file.live.copy(target, 0, position, position + target.byteLength);
+      },
+      write: async (buffers, position) => {
+        this.#requireAlive(generation);
+        // The power may go while it is under way: it is there, unsynced, from the moment of the call.
+        if (!this.isPowerOff && !this.#isFaulty("write")) {
+          file.change({ kind: "write", position, bytes: Buffer.concat(buffers) });
+        }
+        await begin("write");
+      },
+      truncate: async (length) => {
+        await begin("truncate");
+        file.change({ kind: "truncate", length });
+      },
+      sync: async () => {
+        const covered = file.unsynced;
+        await begin("sync");
+        file.sync(covered);
+      },
+      close: async () => {
+        closed = true;
+      },
+    };
+  }
+
+  #requireAlive(generation: number): void {
+    if (generation !== this.#generation)
+      throw nodeError("EBADF", "bad file descriptor: the power was cut since");
+  }
+
+  /** Takes a turn of the event loop, as a thread pool does, and lets the n-th operation fail. */
+  async #begin(operation: DiskOperation): Promise<void> {
+    const generation = this.#generation;
+    this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1);
+    this.#operationsLeft -= 1;
+    const isOff = this.#operationsLeft < 0;
+    const fault = this.#takeFault(operation);
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#requireAlive(generation);
+    if (isOff) throw nodeError("EIO", `the power is off, ${operation}`);
+    if (fault !== undefined) throw nodeError(fault, `injected, ${operation}`);
+  }
+
+  #isFaulty(operation: DiskOperation): boolean {
+    return this.#faults.some((fault) => fault.operation === operation && fault.nth === 1);
+  }
+
+  #takeFault(operation: DiskOperation): string | undefined {
+    let code: string | undefined;
+    for (const fault of this.#faults.filter((each) => each.operation === operation)) {
+      fault.nth -= 1;
+      if (fault.nth > 0) continue;
+      code = fault.code;
+      this.#faults.splice(this.#faults.indexOf(fault), 1);
+    }
+    return code;
+  }
+
+  #folder(path: string, asked: string): Folder {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) throw nodeError("ENOENT", `no such file or directory, '${asked}'`);
+    return folder;
+  }
+
+  #file(path: string): MemoryFile {
+    const file = this.#folders.get(dirname(path))?.entries.get(basename(path));
+    if (file === undefined) throw nodeError("ENOENT", `no such file or directory, '${path}'`);
+    return file;
+  }
+}
+
+class Folder {
+  entries = new Map<string, MemoryFile>();
+  #durable = new Map<string, MemoryFile>();
+  #changes: FolderChange[] = [];
+
+  change(change: FolderChange): void {
+    this.#changes.push(change);
+    applyToFolder(this.entries, change);
+  }
+
+  sync(): void {
+    this.#durable = new Map(this.entries);
+    this.#changes = [];
+  }
+
+  crash(random: Random): void {
+    for (const change of this.#changes) {
+      if (random.next() < 0.5) applyToFolder(this.#durable, change);
+    }
+    this.#changes = [];
+    this.entries = new Map(this.#durable);
+  }
+}
+
+function applyToFolder(entries: Map<string, MemoryFile>, change: FolderChange): void {
+  switch (change.kind) {
+    case "link":
+      entries.set(change.name, change.file);
+      return;
+    case "unlink":
+      entries.delete(change.name);
+      return;
+    case "rename":
+      entries.delete(change.from);
+      entries.set(change.to, change.file);
+      return;
+    default:
+      change satisfies never;
+  }
+}
+
+class MemoryFile {
+  #live = new Content();
+  #durable = new Content();
+  #changes: FileChange[] = [];
+
+  get live(): Buffer {
+    return this.#live.bytes;
+  }
+
+  /** Number of changes that a sync which begins now covers. */
+  get unsynced(): number {
+    return this.#changes.length;
+  }
+
+  change(change: FileChange): void {
+    this.#changes.push(change);
+    this.#live.apply(change);
+  }
+
+  sync(changes: number): void {
+    for (const change of this.#changes.splice(0, changes)) this.#durable.apply(change);
+  }
+
+  reset(bytes: Buffer): void {
+    this.#changes = [];
+    this.#live = new Content(bytes);
+    this.#durable = new Content(bytes);
+  }
+
+  crash(random: Random): void {
+    for (const change of this.#changes) {
+      for (const kept of survivors(change, random)) this.#durable.apply(kept);
+    }
+    this.#changes = [];
+    this.#live = new Content(this.#durable.bytes);
+  }
+}
+
+/** What a power cut leaves of a change: all, nothing, or of a write some of its sectors. */
+function survivors(change: FileChange, random: Random): readonly FileChange[] {
+  const fate = random.next();
+  if (fate < 1 / 3) return [change];
+  if (fate < 2 / 3 || change.kind === "truncate") return [];
+  const kept: FileChange[] = [];
+  const end = change.position + change.bytes.length;
+  for (let at = change.position; at < end; ) {
+    const next = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+    if (random.next() < 0.5) {
+      const bytes = change.bytes.subarray(at - change.position, next - change.position);
+      kept.push({ kind: "write", position: at, bytes });
+    }
+    at = next;
+  }
+  return kept;
+}
+
+/** Bytes that grow, with room ahead so that appending is not quadratic. */
+class Content {
+  #room: Buffer;
+  #length: number;
+
+  constructor(bytes: Buffer = Buffer.alloc(0)) {
+    this.#room = Buffer.from(bytes);
+    this.#length = bytes.length;
+  }
+
+  get bytes(): Buffer {
+    return this.#room.subarray(0, this.#length);
+  }
+
+  apply(change: FileChange): void {
+    if (change.kind === "truncate") {
+      this.#setLength(change.length);
+      return;
+    }
+    const end = change.position + change.bytes.length;
+    if (end > this.#length) this.#setLength(end);
+    change.bytes.copy(this.#room, change.position);
+  }
+
+  #setLength(length: number): void {
+    if (length > this.#room.length) {
+      const room = Buffer.alloc(Math.max(length, 2 * this.#room.length));
+      this.#room.copy(room, 0, 0, this.#length);
+      this.#room = room;
+    }
+    this.#room.fill(0, Math.min(length, this.#length), Math.max(length, this.#length));
+    this.#length = length;
+  }
+}
+
+function nodeError(code: string, message: string): CodedError {
+  return new CodedError(code, `${code}: ${message}`);
+}
