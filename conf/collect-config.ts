@@ -10,12 +10,12 @@ export const entrySchema = z.strictObject({
     .string()
     .min(1)
     .max(4096)
-    .refine((path) => path.startsWith("/"), "must be an absolute path"),
+    .refine((path) => path.startsWith("/"), "an absolute path"),
   /** Kafka topic (a file name, for the file sink). */
   topic: z
     .string()
-    .regex(/^[a-zA-Z0-9._-]{1,249}$/, "must be 1 to 249 characters of a-z A-Z 0-9 . _ -")
-    .refine((topic) => topic !== "." && topic !== "..", 'must not be "." or ".."'),
+    .regex(/^[a-zA-Z0-9._-]{1,249}$/, "1 to 249 characters of a-z A-Z 0-9 . _ -")
+    .refine((topic) => topic !== "." && topic !== "..", 'a name other than "." and ".."'),
   /** Where a file that is present when the entry is first applied is read from; later files are read from 0. */
   from: z.enum(["beginning", "end"]).default("beginning"),
   /** Kafka headers `ip`, `path` and `pos` on each record. */

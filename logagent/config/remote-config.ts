@@ -7,24 +7,13 @@ import type { Random } from "../../base/random.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import type { GetResult } from "../../store/client/results.ts";
 import type { WatchItem, WatchOptions } from "../../store/client/types.ts";
+import type { ConfigState } from "../status/config-state.ts";
 import type { LastGoodFile } from "./last-good.ts";
 
 /** What it needs of the store's client. */
 export interface ConfigSource {
   get(key: string, options: { readonly signal: AbortSignal }): Promise<GetResult>;
   watch(options: WatchOptions): AsyncIterable<WatchItem>;
-}
-
-/** Which config runs, and which was refused. */
-export interface ConfigState {
-  /** Undefined: none yet. `origin` is the disk while the store has not been reached since the start. */
-  readonly applied:
-    | { readonly revision: number; readonly entries: number; readonly origin: "store" | "disk" }
-    | undefined;
-  /** The newest value, when it does not validate; what is applied keeps running. */
-  readonly failed: { readonly revision: number; readonly reason: string } | undefined;
-  /** The store has no config and a lower revision than the applied one: it lost its history, or is another store. */
-  readonly storeIsOlder: boolean;
 }
 
 export interface RemoteConfigDeps {

@@ -1,6 +1,6 @@
-import type { ConfigState } from "../config/remote-config.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
+import type { ConfigState } from "./config-state.ts";
 
 /** The agent as its status, its metrics and its probes see it: always as of now. */
 export interface AgentView {

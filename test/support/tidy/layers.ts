@@ -19,7 +19,7 @@ const AGENT_STEPS: readonly (readonly string[])[] = [
   ["source", "sink"],
   ["task", "status"],
   ["config"],
-  ["."],
+  ["commands", "."],
 ];
 
 /** The store's folders that may know an option's schema; those below are given what they need. */
