@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { errorMessage } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { checkCommand } from "./commands/check.ts";
+import { previewCommand } from "./commands/preview.ts";
 import { runCommand } from "./commands/run.ts";
 
 /** Exit codes of every command. */
@@ -17,7 +18,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description("ships log files to Kafka, as its config in the store says")
     .version(packageVersion())
     .addCommand(runCommand())
-    .addCommand(checkCommand());
+    .addCommand(checkCommand())
+    .addCommand(previewCommand());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
     await program.parseAsync([...argv], { from: "user" });

@@ -1,0 +1,137 @@
+import { resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { systemClock as clock } from "../../base/clock.ts";
+import { CodedError, errorCode } from "../../base/errors.ts";
+import { createLogger } from "../../base/log.ts";
+import { systemRandom as random } from "../../base/random.ts";
+import { type Entry, entrySchema } from "../../conf/collect-config.ts";
+import { loadAgentConfig } from "../../conf/load.ts";
+import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
+import { compileAllowList } from "../source/allow-list.ts";
+import { ChunkPool } from "../source/chunk-pool.ts";
+import { FileClaims } from "../source/file-claims.ts";
+import { SourceContext } from "../source/source-context.ts";
+import { TailSource } from "../source/tail-source.ts";
+import { LOOK_MS } from "../source/tailed-file.ts";
+import { PreviewSink } from "./preview-sink.ts";
+
+interface PreviewFlags {
+  readonly from: Entry["from"];
+  readonly lines: number;
+  readonly maxLineBytes?: number;
+  readonly offsets?: true;
+  readonly follow?: true;
+  readonly config?: string;
+}
+
+/** `logagent preview PATH`: what a task would ship, by the real source and framing, to the screen. */
+export function previewCommand(): Command {
+  return new Command("preview")
+    .description("print what a task would ship of a file or a glob; sends nothing, writes no checkpoint")
+    .argument("<path>", "a file or a glob (in quotes, so that the shell leaves it alone)")
+    .addOption(
+      new Option("--from <where>", "where to start").choices(["beginning", "end"]).default("beginning"),
+    )
+    .option("--lines <count>", "stop after so many lines", count, Number.POSITIVE_INFINITY)
+    .option("--max-line-bytes <bytes>", "cut longer lines, as the entry's maxLineBytes would", count)
+    .option("--offsets", "print path and offset before each line")
+    .option("--follow", "go on when the files grow")
+    .option("--config <file>", "the agent's YAML file, for its allow list; without it every path may be read")
+    .action(preview);
+}
+
+async function preview(path: string, flags: PreviewFlags): Promise<void> {
+  const entry = parseEntry(path, flags);
+  const allow =
+    flags.config === undefined ? ["/**"] : (await loadAgentConfig(flags.config, process.env)).config.allow;
+  const logger = createLogger({ name: "preview", level: "error" });
+  const ending = new AbortController();
+  const end = () => ending.abort(new Error("preview ends"));
+  process.stdout.once("error", (error) => {
+    // `| head` has seen enough.
+    if (errorCode(error) === "EPIPE") end();
+    else throw error;
+  });
+  const sink = new PreviewSink({
+    output: process.stdout,
+    offsets: flags.offsets ?? false,
+    linesMax: flags.lines,
+    onEnough: end,
+  });
+  const checkpoints = await CheckpointStore.open({ folder: "/", disk: forgetfulDisk, clock, random, logger });
+  const claims = new FileClaims();
+  claims.add(entry.path);
+  const chunks = new ChunkPool();
+  const deps = {
+    ip: "preview",
+    sink,
+    checkpoints,
+    claims,
+    chunks,
+    allow: compileAllowList(allow),
+    clock,
+    logger,
+  };
+  const context = new SourceContext(entry, deps);
+  const source = new TailSource(context);
+  await ship(source, ending.signal, flags.follow ?? false);
+  report(source, context, sink);
+  source.close();
+  await checkpoints.close();
+}
+
+async function ship(source: TailSource, signal: AbortSignal, follow: boolean): Promise<void> {
+  const stop = () => void source.stop();
+  signal.addEventListener("abort", stop, { once: true });
+  do {
+    await source.poll();
+    if (!follow) break;
+    await clock.sleep(LOOK_MS, { signal }).catch(() => undefined);
+  } while (!signal.aborted);
+  await source.idle();
+}
+
+/** What a person may wonder about goes to stderr; throws when nothing could be read. */
+function report(source: TailSource, context: SourceContext, sink: PreviewSink): void {
+  const problems = context.problems.list();
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (source.openFiles === 0) {
+    throw new CodedError(
+      "ENOFILE",
+      `Cannot preview ${context.entry.path}: no file that can be read matches, expected at least one`,
+    );
+  }
+  for (const file of source.files) {
+    const held = file.size - file.offset;
+    if (held <= 0 || file.hasUnread) continue;
+    process.stderr.write(
+      `${file.lanePath}: ${held} bytes behind the last newline are held until their line is complete\n`,
+    );
+  }
+  if (context.totals.linesCut > 0) {
+    process.stderr.write(
+      `${context.totals.linesCut} cuts in lines longer than ${context.entry.maxLineBytes} bytes\n`,
+    );
+  }
+  process.stderr.write(`${sink.lines} lines\n`);
+}
+
+function parseEntry(path: string, flags: PreviewFlags): Entry {
+  const fields = {
+    path: resolve(path),
+    topic: "preview",
+    from: flags.from,
+    maxLineBytes: flags.maxLineBytes,
+  };
+  const parsed = entrySchema.safeParse(fields);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${issue?.path.join(".")}: ${issue?.message}`);
+}
+
+function count(value: string): number {
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new InvalidArgumentError("expected a whole number above 0.");
+}
