@@ -68,7 +68,9 @@ for (const end of ["process.kill(process.pid, 'SIGKILL')", "process.exit(0)", "t
       console.log(JSON.stringify({ pid: child.pid, folder: temporaryFolder() }));
       ${end};
     `;
-    const { stdout } = await run(node, ["--input-type=module", "-e", script]);
+    // After SIGKILL nobody removes its folders but us.
+    const env = { TMPDIR: temporaryFolder() };
+    const { stdout } = await run(node, ["--input-type=module", "-e", script], { env });
     const { pid, folder } = JSON.parse(stdout);
     await eventually(() => assert.equal(isRunning(pid), false));
     if (!end.includes("SIGKILL")) assert.equal(existsSync(folder), false);
