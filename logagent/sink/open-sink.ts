@@ -2,6 +2,7 @@ import { nodeDisk } from "../../base/node-disk.ts";
 import { BatchedSink } from "./batched-sink.ts";
 import type { Destination } from "./destination.ts";
 import { FileDestination } from "./file-sink.ts";
+import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import type { SinkDeps, SinkOptions } from "./options.ts";
 import type { Sink } from "./port.ts";
 import { StreamDestination } from "./stdout-sink.ts";
@@ -13,15 +14,16 @@ import { StreamDestination } from "./stdout-sink.ts";
 export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
   return new BatchedSink({
     kind: options.type,
-    destination: newDestination(options),
+    destination: newDestination(options, deps),
     deps,
     maxInFlightBytes: options.maxInFlightBytes,
   });
 }
 
-function newDestination(options: SinkOptions): Destination {
+function newDestination(options: SinkOptions, deps: SinkDeps): Destination {
   switch (options.type) {
     case "kafka":
+      return new KafkaDestination(options, deps);
     case "kafkajs":
       throw new Error("coming");
     case "file":

@@ -25,6 +25,8 @@ export interface SinkOptions {
   };
   /** Memory for lines that are accepted and not acknowledged, framing of the records included. */
   readonly maxInFlightBytes?: number | undefined;
+  /** A Kafka broker that does not answer a request for this long is disconnected. */
+  readonly requestTimeoutMs?: number | undefined;
 }
 
 /** The ports a sink is given. */
@@ -39,6 +41,8 @@ export interface SinkDeps {
 export interface SinkObserver {
   /** `code` is stable and short: a Kafka error name, or an errno such as "ECONNREFUSED". */
   onError(event: { readonly topic: string; readonly code: string }): void;
+  /** A request with `batches` record batches, `bytes` long, is being written to a broker. */
+  onRequest?(event: { readonly bytes: number; readonly batches: number }): void;
 }
 
 /** Used when the options name no limit. */

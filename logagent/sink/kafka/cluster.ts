@@ -1,0 +1,254 @@
+import type { Connection } from "@platformatic/kafka";
+import { CodedError, errorMessage } from "../../../base/errors.ts";
+import { DeliveryError } from "../destination.ts";
+import type { SinkDeps, SinkOptions } from "../options.ts";
+import { Broker } from "./broker.ts";
+import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
+import { connectionError, protocolError } from "./kafka-errors.ts";
+
+const CREATE_TIMEOUT_MS = 10_000;
+const RESOURCE_TOPIC = 2;
+const CONFIG_KEYS = ["max.message.bytes", "min.insync.replicas"];
+
+/** What a Metadata response says of a topic. */
+export interface TopicMetadata {
+  readonly partitions: number;
+  /** The least number of replicas that any of its partitions has. */
+  readonly replicas: number;
+}
+
+export interface TopicConfig {
+  readonly maxMessageBytes?: number;
+  readonly minInsyncReplicas?: number;
+}
+
+/** The fields used of a Metadata response. */
+interface MetadataAnswer {
+  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[];
+  readonly controllerId: number;
+  readonly topics: readonly {
+    readonly errorCode: number;
+    readonly name: string | null;
+    readonly partitions: readonly {
+      readonly partitionIndex: number;
+      readonly leaderId: number;
+      readonly replicaNodes: readonly number[];
+    }[];
+  }[];
+}
+
+interface Wanted {
+  readonly topic: string;
+  readonly resolve: (metadata: TopicMetadata) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Library = typeof import("@platformatic/kafka");
+
+/** The brokers, who leads what, and the few questions that are asked of any broker. */
+export class Cluster {
+  readonly #bootstrap: readonly BrokerAddress[];
+  readonly #dialer: Dialer;
+  readonly #deps: SinkDeps;
+  readonly #requestTimeoutMs: number;
+  readonly #closing = new AbortController();
+  readonly #brokers = new Map<string, Broker>();
+  #nodes = new Map<number, BrokerAddress>();
+  #controllerId = -1;
+  /** Node id of the leader of each partition, by topic; -1 where there is none. */
+  readonly #leaders = new Map<string, readonly number[]>();
+  #wanted: Wanted[] = [];
+  #isAsking = false;
+
+  constructor(
+    options: Pick<SinkOptions, "brokers" | "tls" | "sasl">,
+    deps: SinkDeps,
+    requestTimeoutMs: number,
+  ) {
+    this.#bootstrap = options.brokers.map(parseAddress);
+    this.#dialer = new Dialer(options, requestTimeoutMs);
+    this.#deps = deps;
+    this.#requestTimeoutMs = requestTimeoutMs;
+  }
+
+  /** The broker list of the options, for sentences. */
+  get name(): string {
+    return this.#bootstrap.map(addressText).join(",");
+  }
+
+  /** The broker that leads a partition, as far as is known. */
+  leader(topic: string, partition: number): Broker | undefined {
+    const node = this.#leaders.get(topic)?.[partition] ?? -1;
+    const address = this.#nodes.get(node);
+    return address === undefined ? undefined : this.#broker(address);
+  }
+
+  /** Asks anew. Questions of many topics at one time become one request. Rejects with DeliveryError. */
+  metadata(topic: string): Promise<TopicMetadata> {
+    return new Promise((resolve, reject) => {
+      this.#wanted.push({ topic, resolve, reject });
+      if (this.#isAsking) return;
+      this.#isAsking = true;
+      setImmediate(() => void this.#answerWanted());
+    });
+  }
+
+  /** Limits of a topic; empty when this agent may not read them. */
+  async config(topic: string): Promise<TopicConfig> {
+    try {
+      return await this.#ask(async (connection, { describeConfigsV3 }) => {
+        const { results } = await describeConfigsV3.api.async(connection, [
+          { resourceType: RESOURCE_TOPIC, resourceName: topic, configurationKeys: [...CONFIG_KEYS] },
+        ]);
+        const values = new Map(results[0]?.configs.map(({ name, value }) => [name, Number(value)]));
+        const maxMessageBytes = values.get("max.message.bytes");
+        const minInsyncReplicas = values.get("min.insync.replicas");
+        return {
+          ...(maxMessageBytes === undefined ? {} : { maxMessageBytes }),
+          ...(minInsyncReplicas === undefined ? {} : { minInsyncReplicas }),
+        };
+      });
+    } catch (error) {
+      this.#deps.logger.debug({ topic, reason: errorMessage(error) }, "The limits of a topic cannot be read");
+      return {};
+    }
+  }
+
+  /** Creates a topic with the brokers' defaults; one that exists already is fine. Rejects with DeliveryError. */
+  async createTopic(topic: string): Promise<void> {
+    const request = { name: topic, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] };
+    await this.#ask(async (connection, { createTopicsV4 }) => {
+      const { topics } = await answerOf(
+        createTopicsV4.api.async(connection, [request], CREATE_TIMEOUT_MS, false),
+      );
+      const { errorCode = 0, errorMessage: detail } = topics[0] ?? {};
+      if (errorCode === 0 || errorCode === TOPIC_ALREADY_EXISTS) return;
+      throw protocolError(errorCode, `Cannot create topic ${topic} on ${this.name}`, detail);
+    }, this.#controllerId);
+  }
+
+  close(): void {
+    const reason = new CodedError("ESINKCLOSED", "the sink is closed");
+    this.#closing.abort(reason);
+    for (const broker of this.#brokers.values()) broker.close();
+    for (const { reject } of this.#wanted.splice(0)) reject(reason);
+  }
+
+  async #answerWanted(): Promise<void> {
+    while (this.#wanted.length > 0) {
+      const wanted = this.#wanted.splice(0);
+      const topics = [...new Set(wanted.map(({ topic }) => topic))];
+      try {
+        const response = await this.#ask((connection, { metadataV8 }) =>
+          answerOf(metadataV8.api.async(connection, topics, false)),
+        );
+        this.#remember(response);
+        for (const { topic, resolve, reject } of wanted) {
+          try {
+            resolve(this.#topicMetadata(topic, response));
+          } catch (error) {
+            reject(error);
+          }
+        }
+      } catch (error) {
+        for (const { reject } of wanted) reject(error);
+      }
+    }
+    this.#isAsking = false;
+  }
+
+  #remember(response: MetadataAnswer): void {
+    this.#nodes = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
+    this.#controllerId = response.controllerId;
+    for (const { name, partitions } of response.topics) {
+      const leaders = new Array<number>(partitions.length).fill(-1);
+      for (const { partitionIndex, leaderId } of partitions) leaders[partitionIndex] = leaderId;
+      this.#leaders.set(name ?? "", leaders);
+    }
+  }
+
+  #topicMetadata(topic: string, response: MetadataAnswer): TopicMetadata {
+    const found = response.topics.find(({ name }) => name === topic);
+    const errorCode = found?.errorCode ?? UNKNOWN_TOPIC_OR_PARTITION;
+    if (found === undefined || errorCode !== 0) {
+      throw protocolError(errorCode, `Cannot find topic ${topic} on ${this.name}`);
+    }
+    if (found.partitions.length === 0) {
+      throw protocolError(LEADER_NOT_AVAILABLE, `Topic ${topic} on ${this.name} has no partitions yet`);
+    }
+    const replicas = Math.min(...found.partitions.map(({ replicaNodes }) => replicaNodes.length));
+    return { partitions: found.partitions.length, replicas };
+  }
+
+  /** Asks one broker after another until one answers: the preferred one, those with a connection, the known, the first ones. */
+  async #ask<Answer>(
+    question: (connection: Connection, library: Library) => Promise<Answer>,
+    preferredNode = -1,
+  ): Promise<Answer> {
+    const library = await import("@platformatic/kafka");
+    const known = [...this.#nodes.values()].map((address) => this.#broker(address));
+    const preferred = this.#nodes.get(preferredNode);
+    const candidates = new Set([
+      ...(preferred === undefined ? [] : [this.#broker(preferred)]),
+      ...known.filter(({ isConnected }) => isConnected),
+      ...known,
+      ...this.#bootstrap.map((address) => this.#broker(address)),
+    ]);
+    const failures: DeliveryError[] = [];
+    for (const broker of candidates) {
+      this.#closing.signal.throwIfAborted();
+      try {
+        const { connection } = await broker.socket();
+        return await question(connection, library);
+      } catch (error) {
+        const what = `Kafka broker ${addressText(broker.address)} gave no answer`;
+        const failure = error instanceof DeliveryError ? error : connectionError(what, error);
+        if (!failure.isTopicStale && failure.remedy === "slow" && failures.length > 0) throw failure;
+        failures.push(failure);
+      }
+    }
+    throw summary(failures, this.name);
+  }
+
+  #broker(address: BrokerAddress): Broker {
+    const key = addressText(address);
+    let broker = this.#brokers.get(key);
+    if (broker === undefined) {
+      broker = new Broker({
+        address,
+        dialer: this.#dialer,
+        deps: this.#deps,
+        requestTimeoutMs: this.#requestTimeoutMs,
+        signal: this.#closing.signal,
+      });
+      this.#brokers.set(key, broker);
+    }
+    return broker;
+  }
+}
+
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+const LEADER_NOT_AVAILABLE = 5;
+const TOPIC_ALREADY_EXISTS = 36;
+
+/** The library throws an answer that holds an error code; here the codes are looked at one by one. */
+async function answerOf<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof AggregateError && "response" in error && error.response !== undefined) {
+      return error.response as Answer;
+    }
+    throw error;
+  }
+}
+
+function summary(failures: readonly DeliveryError[], name: string): DeliveryError {
+  const [first] = failures;
+  const why = [...new Set(failures.map(({ message }) => message))].join("; ");
+  if (first !== undefined && failures.length === 1) return first;
+  return new DeliveryError(first?.code ?? "EBROKERS", `Cannot reach any Kafka broker of ${name}: ${why}`, {
+    remedy: failures.some(({ remedy }) => remedy === "slow") ? "slow" : "soon",
+    isTopicStale: true,
+  });
+}

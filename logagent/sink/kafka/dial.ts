@@ -1,0 +1,90 @@
+import { readFile } from "node:fs/promises";
+import type { ConnectionOptions, SASLOptions } from "@platformatic/kafka";
+import { errorMessage } from "../../../base/errors.ts";
+import { DeliveryError } from "../destination.ts";
+import type { SinkOptions } from "../options.ts";
+import { BrokerSocket } from "./broker-socket.ts";
+import { connectionError } from "./kafka-errors.ts";
+
+export const CLIENT_ID = "logagent";
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface BrokerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`, brackets around an IPv6 address. */
+export function addressText(address: BrokerAddress): string {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}
+
+/** The inverse of {@link addressText}; the port is checked by the config's schema. */
+export function parseAddress(text: string): BrokerAddress {
+  const colon = text.lastIndexOf(":");
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
+}
+
+/** Connects to brokers the way the options say: TLS files are read anew each time, so that renewed ones are used. */
+export class Dialer {
+  readonly #options: Pick<SinkOptions, "tls" | "sasl">;
+  readonly #requestTimeoutMs: number;
+
+  constructor(options: Pick<SinkOptions, "tls" | "sasl">, requestTimeoutMs: number) {
+    this.#options = options;
+    this.#requestTimeoutMs = requestTimeoutMs;
+  }
+
+  /** Rejects with DeliveryError. */
+  async dial(address: BrokerAddress): Promise<BrokerSocket> {
+    // Loaded when it is needed: it takes half a second, which the other sinks need not pay.
+    const { Connection } = await import("@platformatic/kafka");
+    const connection = new Connection(CLIENT_ID, await this.#connectionOptions(address));
+    // Without a listener an error event would end the process; the promise below tells of it.
+    connection.on("error", () => undefined);
+    try {
+      await connection.connect(address.host, address.port);
+      return new BrokerSocket(connection);
+    } catch (error) {
+      connection.socket?.destroy();
+      throw connectionError(`Cannot connect to Kafka broker ${addressText(address)}`, error);
+    }
+  }
+
+  async #connectionOptions(address: BrokerAddress): Promise<ConnectionOptions> {
+    const { tls, sasl } = this.#options;
+    return {
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: this.#requestTimeoutMs,
+      ...(tls.enabled ? { tls: await tlsOptions(tls), tlsServerName: address.host } : {}),
+      ...(sasl.mechanism === "none" ? {} : { sasl: saslOptions(sasl) }),
+    };
+  }
+}
+
+async function tlsOptions(tls: SinkOptions["tls"]): Promise<NonNullable<ConnectionOptions["tls"]>> {
+  const read = async (name: "ca" | "cert" | "key") => {
+    const path = tls[name];
+    if (path === undefined) return {};
+    try {
+      return { [name]: await readFile(path) };
+    } catch (error) {
+      throw new DeliveryError("ETLSFILE", `Cannot read sink.tls.${name} ${path}: ${errorMessage(error)}`, {
+        remedy: "slow",
+        cause: error,
+      });
+    }
+  };
+  return { ...(await read("ca")), ...(await read("cert")), ...(await read("key")) };
+}
+
+function saslOptions(sasl: SinkOptions["sasl"]): SASLOptions {
+  const mechanisms = {
+    none: "PLAIN",
+    plain: "PLAIN",
+    "scram-sha-256": "SCRAM-SHA-256",
+    "scram-sha-512": "SCRAM-SHA-512",
+  } as const;
+  return { mechanism: mechanisms[sasl.mechanism], username: sasl.username, password: sasl.password };
+}

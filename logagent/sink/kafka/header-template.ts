@@ -1,0 +1,56 @@
+import type { ShippedFile } from "../port.ts";
+import { varintBytes, writeVarint } from "./varint.ts";
+
+/** Digits of the largest safe integer. */
+const DIGITS_MAX = 16;
+
+/**
+ * The headers `ip`, `path` and `pos` of a file's records, encoded but for the digits of the offset, which stand last. A prefix
+ * exists for each number of digits, since the length of `pos` stands before it.
+ */
+export class HeaderTemplate {
+  readonly #file: ShippedFile;
+  readonly #prefixes: (Buffer | undefined)[] = [];
+  /** Upper bound of the headers' bytes. */
+  readonly bytesMax: number;
+
+  constructor(file: ShippedFile) {
+    this.#file = file;
+    this.bytesMax = this.prefix(DIGITS_MAX).length + DIGITS_MAX;
+  }
+
+  /** Everything before an offset of `digits` digits: the count of headers, `ip`, `path`, and `pos` up to its colon. */
+  prefix(digits: number): Buffer {
+    let prefix = this.#prefixes[digits];
+    if (prefix === undefined) {
+      prefix = encodePrefix(this.#file, digits);
+      this.#prefixes[digits] = prefix;
+    }
+    return prefix;
+  }
+}
+
+function encodePrefix(file: ShippedFile, digits: number): Buffer {
+  const id = Buffer.from(`${file.id}:`);
+  return Buffer.concat([
+    varint(3),
+    field("ip"),
+    field(file.ip),
+    field("path"),
+    field(file.path),
+    field("pos"),
+    varint(id.length + digits),
+    id,
+  ]);
+}
+
+function field(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([varint(bytes.length), bytes]);
+}
+
+function varint(value: number): Buffer {
+  const bytes = Buffer.alloc(varintBytes(value));
+  writeVarint(bytes, 0, value);
+  return bytes;
+}

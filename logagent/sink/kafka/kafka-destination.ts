@@ -1,0 +1,119 @@
+import { invariant } from "../../../base/invariant.ts";
+import {
+  type Batch,
+  DeliveryError,
+  type Destination,
+  type SendTarget,
+  type TopicInfo,
+} from "../destination.ts";
+import type { SinkDeps, SinkOptions } from "../options.ts";
+import type { Delivery, TopicWarning } from "../port.ts";
+import { BATCH_HEADER_BYTES } from "./batch-header.ts";
+import { Cluster, type TopicConfig, type TopicMetadata } from "./cluster.ts";
+import { HeaderTemplates, KafkaBatch, newKafkaBatch } from "./kafka-batch.ts";
+import { protocolError } from "./kafka-errors.ts";
+import { RecordBuffers } from "./record-buffers.ts";
+
+/** Larger batches bring nothing, whatever the topic would take. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+/** The broker's default of max.message.bytes, where the topic's may not be read. */
+const MAX_MESSAGE_BYTES_DEFAULT = 1_048_588;
+const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
+/** The limits of a topic are read again after this time at most. */
+const CONFIG_AGE_MS = 60_000;
+const UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
+
+/** Kafka, by Produce requests of our own. */
+export class KafkaDestination implements Destination {
+  readonly #cluster: Cluster;
+  readonly #options: KafkaOptions;
+  readonly #deps: SinkDeps;
+  readonly #buffers = new RecordBuffers();
+  readonly #templates = new HeaderTemplates();
+  readonly #configs = new Map<string, { readonly config: TopicConfig; readonly readAtMs: number }>();
+
+  constructor(options: KafkaOptions, deps: SinkDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#cluster = new Cluster(options, deps, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT);
+  }
+
+  async describe(topic: string): Promise<TopicInfo> {
+    const metadata = await this.#metadata(topic);
+    const config = await this.#config(topic);
+    const maxMessageBytes = config.maxMessageBytes ?? MAX_MESSAGE_BYTES_DEFAULT;
+    return {
+      name: topic,
+      partitions: metadata.partitions,
+      batchBytesMax: Math.min(BATCH_BYTES_MAX, maxMessageBytes),
+      warnings: warningsOf(metadata, config),
+    };
+  }
+
+  newBatch(topic: TopicInfo): KafkaBatch {
+    return newKafkaBatch(
+      { compression: this.#options.compression, templates: this.#templates },
+      { recordsBytesMax: topic.batchBytesMax - BATCH_HEADER_BYTES, buffers: this.#buffers },
+    );
+  }
+
+  lineOverheadBytes(delivery: Delivery): number {
+    return this.#templates.lineOverheadBytes(delivery);
+  }
+
+  async send(target: SendTarget, batch: Batch): Promise<void> {
+    invariant(batch instanceof KafkaBatch, "a Kafka sink sends the batches it made");
+    const { topic, partition } = target;
+    const what = `Cannot deliver to partition ${partition} of topic ${topic} on ${this.#cluster.name}`;
+    const leader = this.#cluster.leader(topic, partition);
+    if (leader === undefined) throw protocolError(LEADER_NOT_AVAILABLE, what, "the partition has no leader");
+    const { errorCode, errorMessage } = await leader.send(target, batch);
+    if (errorCode !== 0) throw protocolError(errorCode, what, errorMessage);
+  }
+
+  async close(): Promise<void> {
+    this.#cluster.close();
+  }
+
+  async #metadata(topic: string): Promise<TopicMetadata> {
+    try {
+      return await this.#cluster.metadata(topic);
+    } catch (error) {
+      if (!(error instanceof DeliveryError) || error.code !== UNKNOWN_TOPIC) throw error;
+    }
+    if (!this.#options.createTopics) {
+      throw new DeliveryError(
+        UNKNOWN_TOPIC,
+        `Topic ${topic} does not exist on ${this.#cluster.name} and sink.createTopics is false: create it, or correct the name in the collect config`,
+        { remedy: "slow" },
+      );
+    }
+    await this.#cluster.createTopic(topic);
+    this.#deps.logger.info({ topic }, "A topic was created");
+    return await this.#cluster.metadata(topic);
+  }
+
+  async #config(topic: string): Promise<TopicConfig> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const known = this.#configs.get(topic);
+    if (known !== undefined && nowMs - known.readAtMs < CONFIG_AGE_MS) return known.config;
+    const config = await this.#cluster.config(topic);
+    this.#configs.set(topic, { config, readAtMs: nowMs });
+    return config;
+  }
+}
+
+/** The part of the sink's options that concerns Kafka. */
+export type KafkaOptions = Pick<
+  SinkOptions,
+  "brokers" | "compression" | "createTopics" | "tls" | "sasl" | "requestTimeoutMs"
+>;
+
+const LEADER_NOT_AVAILABLE = 5;
+
+function warningsOf(metadata: TopicMetadata, config: TopicConfig): readonly TopicWarning[] {
+  const warnings: TopicWarning[] = [];
+  if (metadata.replicas === 1) warnings.push("one replica");
+  if (config.minInsyncReplicas === 1) warnings.push("min.insync.replicas 1");
+  return warnings;
+}

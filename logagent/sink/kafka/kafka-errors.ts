@@ -1,0 +1,81 @@
+import { errorCode, errorMessage } from "../../../base/errors.ts";
+import { DeliveryError, type DeliveryRemedy } from "../destination.ts";
+
+interface Known {
+  readonly name: string;
+  readonly remedy: DeliveryRemedy;
+  /** Leaders, or the topic itself, may have changed. */
+  readonly isTopicStale?: boolean;
+  /** What it means, where the name does not say it. */
+  readonly meaning?: string;
+}
+
+/** Error codes of the Kafka protocol that a producer meets. Any other waits for a person. */
+const KNOWN = new Map<number, Known>([
+  [-1, { name: "UNKNOWN_SERVER_ERROR", remedy: "soon" }],
+  [2, { name: "CORRUPT_MESSAGE", remedy: "soon", meaning: "a checksum did not match on arrival" }],
+  [3, { name: "UNKNOWN_TOPIC_OR_PARTITION", remedy: "soon", isTopicStale: true }],
+  [5, { name: "LEADER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
+  [6, { name: "NOT_LEADER_OR_FOLLOWER", remedy: "soon", isTopicStale: true }],
+  [7, { name: "REQUEST_TIMED_OUT", remedy: "soon", meaning: "the replicas did not confirm in time" }],
+  [8, { name: "BROKER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
+  [10, { name: "MESSAGE_TOO_LARGE", remedy: "too-large", meaning: "max.message.bytes of the topic" }],
+  [13, { name: "NETWORK_EXCEPTION", remedy: "soon", isTopicStale: true }],
+  [17, { name: "INVALID_TOPIC_EXCEPTION", remedy: "slow", meaning: "not a name that a topic may have" }],
+  [18, { name: "RECORD_LIST_TOO_LARGE", remedy: "too-large", meaning: "segment.bytes of the topic" }],
+  [
+    19,
+    { name: "NOT_ENOUGH_REPLICAS", remedy: "soon", meaning: "fewer than min.insync.replicas are in sync" },
+  ],
+  [20, { name: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", remedy: "soon" }],
+  [29, { name: "TOPIC_AUTHORIZATION_FAILED", remedy: "slow", meaning: "this agent may not write to it" }],
+  [31, { name: "CLUSTER_AUTHORIZATION_FAILED", remedy: "slow", meaning: "this agent may not do that" }],
+  [32, { name: "INVALID_TIMESTAMP", remedy: "slow", meaning: "is the clock of this machine right?" }],
+  [35, { name: "UNSUPPORTED_VERSION", remedy: "slow", meaning: "Kafka 2.4 or newer is needed" }],
+  [37, { name: "INVALID_PARTITIONS", remedy: "slow" }],
+  [38, { name: "INVALID_REPLICATION_FACTOR", remedy: "slow" }],
+  [41, { name: "NOT_CONTROLLER", remedy: "soon", isTopicStale: true }],
+  [44, { name: "POLICY_VIOLATION", remedy: "slow" }],
+  [56, { name: "KAFKA_STORAGE_ERROR", remedy: "soon", isTopicStale: true }],
+  [72, { name: "LISTENER_NOT_FOUND", remedy: "soon", isTopicStale: true }],
+  [74, { name: "FENCED_LEADER_EPOCH", remedy: "soon", isTopicStale: true }],
+  [75, { name: "UNKNOWN_LEADER_EPOCH", remedy: "soon", isTopicStale: true }],
+  [76, { name: "UNSUPPORTED_COMPRESSION_TYPE", remedy: "slow" }],
+  [
+    87,
+    { name: "INVALID_RECORD", remedy: "slow", meaning: "a compacted topic takes no record without a key" },
+  ],
+  [89, { name: "THROTTLING_QUOTA_EXCEEDED", remedy: "soon" }],
+]);
+
+/** `code` of a response as an error; the message starts with `what` failed. */
+export function protocolError(code: number, what: string, detail?: string | null): DeliveryError {
+  const known: Known = KNOWN.get(code) ?? { name: `KAFKA_ERROR_${code}`, remedy: "slow" };
+  const why = detail || known.meaning;
+  return new DeliveryError(known.name, `${what}: ${known.name}${why === undefined ? "" : ` (${why})`}`, {
+    remedy: known.remedy,
+    isTopicStale: known.isTopicStale ?? false,
+  });
+}
+
+/** Why a broker could not be reached, or did not answer. */
+export function connectionError(what: string, cause: unknown): DeliveryError {
+  const root = rootCause(cause);
+  const code = errorCode(root) ?? "NETWORK_EXCEPTION";
+  const isLogin = code === "PLT_KFK_AUTHENTICATION" || errorMessage(cause).includes("SASL");
+  return new DeliveryError(isLogin ? "SASL_AUTHENTICATION_FAILED" : code, `${what}: ${errorMessage(root)}`, {
+    remedy: isLogin ? "slow" : "soon",
+    isTopicStale: true,
+    cause,
+  });
+}
+
+/** What an error of the connection library is about in the end. */
+function rootCause(error: unknown): unknown {
+  let root = error;
+  for (;;) {
+    if (root instanceof AggregateError && root.errors.length > 0) root = root.errors[0];
+    else if (root instanceof Error && root.cause !== undefined) root = root.cause;
+    else return root;
+  }
+}
