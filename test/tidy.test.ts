@@ -11,8 +11,8 @@ import {
   noteViolations,
   sizeViolations,
 } from "./support/tidy/habits.ts";
-import { importViolations, pureEntries, purityViolations } from "./support/tidy/layers.ts";
-import { importsOf, type SourceText, sourceText } from "./support/tidy/source-text.ts";
+import { hiddenImpurities, importViolations, pureEntries, purityViolations } from "./support/tidy/layers.ts";
+import { importsOf, runtimeImportsOf, type SourceText, sourceText } from "./support/tidy/source-text.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const SOURCE_FOLDERS = ["base", "conf", "store", "logagent", "ctl", "test", "bench", "deploy"];
@@ -40,6 +40,11 @@ suite("the project", () => {
 
   test("keeps I/O, clocks, timers, chance and loggers out of pure files", () =>
     none(sources.flatMap(purityViolations)));
+
+  test("has no I/O behind what pure files import", () => {
+    const all = new Map(sources.map((source) => [source.path, source]));
+    none(sources.flatMap((source) => hiddenImpurities(source, all)));
+  });
 
   test("has every file and folder that is held to be pure", () => {
     none(pureEntries().filter((entry) => !existsSync(path.join(root, entry))));
@@ -113,6 +118,40 @@ suite("the rules find what they forbid", () => {
       "const text = \"import 'no'\";",
     ].join("\n");
     assert.deepEqual(importsOf(sourceText("base/a.ts", text)), ["a", "b", "c", "d", "e", "f", "g"]);
+  });
+
+  test("runtimeImportsOf() leaves out imports of types", () => {
+    const text = [
+      'import "a";',
+      "import b from 'b';",
+      'import type { C } from "c";',
+      'import {\n  type D,\n  e,\n} from "d";',
+      'export * from "e";',
+      'export type { X } from "x";',
+      'const f = await import("f");',
+      "export const g = 1;",
+      'const text = "no";',
+      "import type H from 'h';",
+    ].join("\n");
+    assert.deepEqual(runtimeImportsOf(sourceText("base/a.ts", text)), ["a", "b", "d", "e", "f"]);
+  });
+
+  test("hiddenImpurities() follows imports to the I/O behind them", () => {
+    const all = new Map(
+      [
+        [
+          "store/raft/a.ts",
+          'import { b } from "../../base/b.ts";\nimport type { T } from "../../base/types.ts";',
+        ],
+        ["base/b.ts", 'import { c } from "./c.ts";'],
+        ["base/c.ts", 'import fs from "node:fs";\nimport { b } from "./b.ts";'],
+        ["base/types.ts", 'import net from "node:net";'],
+      ].map(([file = "", text = ""]) => [file, sourceText(file, text)] as const),
+    );
+    const raft = all.get("store/raft/a.ts") ?? assert.fail();
+    assert.deepEqual(hiddenImpurities(raft, all), [
+      "store/raft/a.ts is pure, and imports node:fs by way of base/b.ts → base/c.ts",
+    ]);
   });
 
   test("importViolations() refuses what points upward", () => {

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { importsOf, type SourceText } from "./source-text.ts";
+import { importsOf, runtimeImportsOf, type SourceText } from "./source-text.ts";
 
 /** What stands lower may not import what stands higher; neighbours on one step may import each other. */
 const STORE_STEPS: readonly (readonly string[])[] = [
@@ -96,6 +96,35 @@ export function purityViolations(source: SourceText): string[] {
     ({ what }) => `${source.path} is pure, and uses ${what}`,
   );
   return [...modules, ...calls];
+}
+
+/**
+ * What a pure file takes in by way of other files: I/O that one of them imports. Returns a sentence per violation, with the
+ * way that leads there.
+ */
+export function hiddenImpurities(source: SourceText, all: ReadonlyMap<string, SourceText>): string[] {
+  if (!isPure(source.path)) return [];
+  const seen = new Set([source.path]);
+  const ways: string[][] = [[source.path]];
+  const found: string[] = [];
+  for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
+    const from = way.at(-1) ?? "";
+    const file = all.get(from);
+    if (file === undefined) continue;
+    for (const name of runtimeImportsOf(file)) {
+      if (!name.startsWith(".")) {
+        // Its own imports are told of by purityViolations().
+        const impure = way.length > 1 && IMPURE_PACKAGES.test(name) && !PURE_MODULES.includes(name);
+        if (impure)
+          found.push(`${source.path} is pure, and imports ${name} by way of ${way.slice(1).join(" → ")}`);
+        continue;
+      }
+      const next = path.posix.join(path.posix.dirname(from), name);
+      if (!seen.has(next)) ways.push([...way, next]);
+      seen.add(next);
+    }
+  }
+  return found;
 }
 
 interface Place {

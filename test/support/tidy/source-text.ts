@@ -81,6 +81,19 @@ export function importsOf(source: SourceText): string[] {
   return found;
 }
 
+/** Those that are there when the program runs: imports of types only are gone by then. */
+export function runtimeImportsOf(source: SourceText): string[] {
+  const found: string[] = [];
+  const statement =
+    /\b(?:import|export)\s+(type\s+(?!from\b))?(?:[^;"'`()]*?\bfrom\s*)?(["'])|\bimport\s*\(\s*(["'])/g;
+  for (const match of source.code.matchAll(statement)) {
+    const start = match.index + match[0].length;
+    if (match[1] === undefined)
+      found.push(source.text.slice(start, source.text.indexOf(match[2] ?? match[3] ?? "", start)));
+  }
+  return found;
+}
+
 /** The line, counted from 1, that an offset is on. */
 export function lineAt(source: SourceText, offset: number): number {
   return source.text.slice(0, offset).split("\n").length;
