@@ -17,6 +17,10 @@ export interface LeaseExpiryOptions {
   readonly proposals: Proposals;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told when this member sees another leader than before. */
+  readonly onLeaderChanged?: () => void;
+  /** Called at every look, for what else is to be looked at now and then. */
+  readonly onTick?: () => void;
 }
 
 /**
@@ -30,7 +34,11 @@ export async function runLeaseExpiry(
   const { signal, clock } = options;
   const revoking = new Set<bigint>();
   let leaderTerm: number | undefined;
+  let leader = 0n;
   while (!signal.aborted) {
+    if (options.replica.status.leader !== leader) options.onLeaderChanged?.();
+    leader = options.replica.status.leader;
+    options.onTick?.();
     leaderTerm = followLeadership(options, leaderTerm);
     if (leaderTerm !== undefined) revokeExpired(options, revoking);
     await clock.sleep(TICK_MS, { signal }).catch(() => undefined);

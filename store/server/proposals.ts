@@ -12,11 +12,23 @@ export type Done = Extract<ApplyOutcome, { kind: "done" }>;
 export class Proposals {
   readonly #replica: Replica;
   readonly #requestBytesMax: number;
+  readonly #onFailure: () => void;
+  #pending = 0;
 
-  /** `requestBytesMax`: of a whole log entry (etcd `--max-request-bytes`). */
-  constructor(options: { readonly replica: Replica; readonly requestBytesMax: number }) {
+  /** `requestBytesMax`: of a whole log entry (etcd `--max-request-bytes`). `onFailure` counts, for metrics. */
+  constructor(options: {
+    readonly replica: Replica;
+    readonly requestBytesMax: number;
+    readonly onFailure?: () => void;
+  }) {
     this.#replica = options.replica;
     this.#requestBytesMax = options.requestBytesMax;
+    this.#onFailure = options.onFailure ?? (() => undefined);
+  }
+
+  /** Proposals that wait for their outcome. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /**
@@ -31,7 +43,7 @@ export class Proposals {
     const requestId = this.#replica.nextRequestId();
     const data = encodeRaftRequest(kind, requestId, request);
     if (data.length > this.#requestBytesMax) throw new StoreError("RequestTooLarge");
-    const outcome = await this.#replica.propose(requestId, data, options);
+    const outcome = await this.#outcome(requestId, data, options);
     if (outcome.kind === "refused") throw outcome.error;
     return outcome;
   }
@@ -55,5 +67,21 @@ export class Proposals {
       await this.propose("alarm", alarm, options);
     }
     throw new StoreError("NoSpace");
+  }
+
+  async #outcome(
+    requestId: bigint,
+    data: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ApplyOutcome> {
+    this.#pending += 1;
+    try {
+      return await this.#replica.propose(requestId, data, options);
+    } catch (error) {
+      this.#onFailure();
+      throw error;
+    } finally {
+      this.#pending -= 1;
+    }
   }
 }

@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
+import { systemClock } from "../base/clock.ts";
+import { CodedError, errorMessage } from "../base/errors.ts";
+import { createLogger, type Logger } from "../base/log.ts";
+import { nodeDisk } from "../base/node-disk.ts";
+import { systemRandom } from "../base/random.ts";
+import { loadStoreConfig, type StoreCommand } from "../conf/load-store-config.ts";
+import { UsageError } from "../conf/store-command-line.ts";
+import { type BoundAddress, StoreServer } from "./server/store-server.ts";
+import { ETCD_API_VERSION } from "./server/version.ts";
+
+type Run = Extract<StoreCommand, { kind: "run" }>;
+
+/**
+ * `logstore`: reads its flags, opens the data folder and serves it until SIGTERM or SIGINT. Resolves with the exit code:
+ * 0 done, 1 failed, 2 wrong usage.
+ */
+export async function main(argv: string[]): Promise<number> {
+  let command: StoreCommand;
+  try {
+    command = loadStoreConfig(argv, process.env);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`logstore: ${error.message}\n`);
+    return 2;
+  }
+  switch (command.kind) {
+    case "version":
+      process.stdout.write(versionText());
+      return 0;
+    case "help":
+      process.stdout.write(command.text);
+      return 0;
+    case "run":
+      return run(command);
+    default:
+      return command satisfies never;
+  }
+}
+
+async function run({ settings, warnings }: Run): Promise<number> {
+  const logger = createLogger({ name: "logstore", level: settings.logLevel });
+  for (const { message, names } of warnings) logger.warn({ names }, message);
+  const stop = stopSignal(logger);
+  const onFatal = (error: unknown) => dieOf(error, logger);
+  process.once("uncaughtException", onFatal);
+  try {
+    await using server = await StoreServer.open({
+      settings,
+      disk: nodeDisk,
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      onFatal,
+    });
+    logReady(logger, await server.listen(settings), server);
+    await stop;
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    logger.fatal({ code: error.code, reason: error.message }, "cannot run");
+    return 1;
+  }
+  logger.info("stopped");
+  return 0;
+}
+
+function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: StoreServer): void {
+  const addresses = bound.map(({ host, boundPort, flag }) => ({ flag, address: `${host}:${boundPort}` }));
+  const member = replica.memberId.toString(16);
+  const cluster = replica.clusterId.toString(16);
+  logger.info({ addresses, member, cluster }, "ready to serve client requests");
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.once(name, () => {
+        logger.info({ signal: name }, "stopping");
+        resolve();
+      });
+    }
+  });
+}
+
+/** What was acknowledged is on disk; what is in memory can't be trusted any more, so nothing is closed or flushed. */
+function dieOf(error: unknown, logger: Logger): never {
+  const stack = error instanceof Error ? error.stack : undefined;
+  logger.fatal({ reason: errorMessage(error), stack }, "ending: a write to the disk failed, or a bug");
+  process.exit(1);
+}
+
+/** The line scripts look for is etcd's; the others are ours. */
+function versionText(): string {
+  return `logstore Version: ${packageVersion()}\netcd Version: ${ETCD_API_VERSION}\nNode Version: ${process.versions.node}\n`;
+}
+
+/** From package.json, which is one folder up in a clone and two in an installed package. */
+function packageVersion(): string {
+  const path = findPackageJSON(import.meta.url);
+  if (path === undefined) return "unknown";
+  return (JSON.parse(readFileSync(path, "utf8")) as { readonly version: string }).version;
+}

@@ -1,0 +1,99 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { authService } from "./auth-service.ts";
+import { clusterService } from "./cluster-service.ts";
+import { healthService, ServingState } from "./health-service.ts";
+import { kvService } from "./kv-service.ts";
+import { runLeaseExpiry } from "./lease-expiry.ts";
+import { leaseService } from "./lease-service.ts";
+import { maintenanceService } from "./maintenance-service.ts";
+import type { MemberInfo } from "./member.ts";
+import type { OpenedMember } from "./open-member.ts";
+import { Proposals } from "./proposals.ts";
+import { ResponseHeaders } from "./response-header.ts";
+import type { ServiceTable } from "./service.ts";
+import { StepPump } from "./step-pump.ts";
+import { Turns } from "./turns.ts";
+import { watchService } from "./watch-service.ts";
+
+/** Room above `requestBytesMax` before a watch response is cut (etcd MaxRequestBytesWithOverhead). */
+const RESPONSE_OVERHEAD_BYTES = 512 * 1024;
+/** Responses that wait for one slow Watch stream before its watchers are set aside. */
+const STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024;
+
+export interface MemberServicesOptions {
+  readonly member: Omit<OpenedMember, "close" | typeof Symbol.asyncDispose>;
+  readonly info: Pick<MemberInfo, "name" | "peerUrls" | "clientUrls">;
+  /** For the copies that snapshots are sent from; on the data's disk. */
+  readonly scratchFolder: string;
+  readonly requestBytesMax: number;
+  readonly txnOpsMax: number;
+  readonly progressIntervalMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onFatal: (error: unknown) => void;
+  readonly onProposalFailed?: () => void;
+  readonly onLeaderChanged?: () => void;
+}
+
+/** Every service of a member in one table, and the work in the background that they need. No transport. */
+export class MemberServices implements AsyncDisposable {
+  readonly table: ServiceTable;
+  readonly serving = new ServingState();
+  readonly proposals: Proposals;
+  /** Drops compacted records. */
+  readonly compaction: StepPump;
+  readonly #catchUp: StepPump;
+  readonly #stopping = new AbortController();
+  readonly #expiry: Promise<void>;
+
+  constructor(options: MemberServicesOptions) {
+    const { member, clock, requestBytesMax } = options;
+    const { replica, watchHub, lessor, backend } = member;
+    const { state } = replica;
+    const headers = new ResponseHeaders(replica);
+    const turns = new Turns(clock);
+    const onError = options.onFatal;
+    this.proposals = new Proposals({
+      replica,
+      requestBytesMax,
+      ...(options.onProposalFailed && { onFailure: options.onProposalFailed }),
+    });
+    this.compaction = new StepPump({ turns, onError, step: () => state.compactStep() });
+    this.#catchUp = new StepPump({ turns, onError, step: () => watchHub.catchUpStep() });
+    const common = { ...options, replica, lessor, headers, turns, proposals: this.proposals };
+    const members = (): MemberInfo[] => [{ ...options.info, id: replica.memberId }];
+    this.table = new Map([
+      ...kvService({ ...common, compaction: this.compaction }),
+      ...watchService({
+        ...common,
+        hub: watchHub,
+        catchUp: this.#catchUp,
+        responseBytesMax: requestBytesMax + RESPONSE_OVERHEAD_BYTES,
+        streamBufferBytesMax: STREAM_BUFFER_BYTES_MAX,
+      }),
+      ...leaseService(common),
+      ...clusterService({ ...common, members }),
+      ...maintenanceService({ ...common, snapshots: { backend, state, folder: options.scratchFolder } }),
+      ...authService(common),
+      ...healthService(this.serving),
+    ]);
+    this.#expiry = runLeaseExpiry({
+      ...common,
+      signal: this.#stopping.signal,
+      onTick: () => this.compaction.kick(),
+    });
+  }
+
+  /** Stops the work in the background; proposals under way are not waited for. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#expiry, this.compaction.close(), this.#catchUp.close()]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

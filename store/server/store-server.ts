@@ -1,0 +1,149 @@
+import { join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
+import type { Disk } from "../../base/disk.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { ListenAddress, StoreSettings } from "../../conf/store-settings.ts";
+import { runAutoCompaction } from "./auto-compaction.ts";
+import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
+import { GrpcAdapter } from "./grpc-adapter.ts";
+import { HttpEndpoints, listenError } from "./http-endpoints.ts";
+import { measuredDisk } from "./measured-disk.ts";
+import { clusterId, memberId } from "./member.ts";
+import { MemberServices } from "./member-services.ts";
+import { StoreMetrics } from "./metrics.ts";
+import { type OpenedMember, openMember } from "./open-member.ts";
+
+export interface StoreServerOptions {
+  readonly settings: StoreSettings;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Nothing can be promised any more: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** An address that is listened on; the port is the real one where 0 was asked for. */
+export interface BoundAddress extends ListenAddress {
+  readonly boundPort: number;
+}
+
+/** A running member: data, services, listeners. */
+export class StoreServer implements AsyncDisposable {
+  readonly #member: OpenedMember;
+  readonly #services: MemberServices;
+  readonly #grpc: GrpcAdapter;
+  readonly #http: HttpEndpoints;
+  readonly #stopping = new AbortController();
+  readonly #compacting: Promise<void>;
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: StoreServerOptions, metrics: StoreMetrics, member: OpenedMember) {
+    const { settings, clock, logger } = options;
+    const { flags } = settings;
+    this.#member = member;
+    const requestBytesMax = flags["max-request-bytes"];
+    this.#services = new MemberServices({
+      ...options,
+      member,
+      info: {
+        name: settings.name,
+        peerUrls: settings.advertisePeerUrls,
+        clientUrls: settings.advertiseClientUrls,
+      },
+      scratchFolder: join(settings.dataFolder, "member"),
+      requestBytesMax,
+      txnOpsMax: flags["max-txn-ops"],
+      progressIntervalMs: flags["watch-progress-notify-interval"],
+      onProposalFailed: () => metrics.proposalFailed(),
+      onLeaderChanged: () => metrics.leaderChanged(),
+    });
+    const { proposals, compaction, table } = this.#services;
+    metrics.observe({ ...member, pendingProposals: () => proposals.pending });
+    this.#grpc = new GrpcAdapter({
+      table,
+      logger,
+      requestBytesMax,
+      concurrentStreamsMax: flags["max-concurrent-streams"],
+      keepaliveIntervalMs: flags["grpc-keepalive-interval"],
+      keepaliveTimeoutMs: flags["grpc-keepalive-timeout"],
+      onHandled: (path, kind, code) => metrics.handled(path, kind, code),
+    });
+    this.#http = new HttpEndpoints({ replica: member.replica, metrics });
+    const policy = autoCompactionPolicy(settings.autoCompaction, clock.monotonicMs());
+    const { signal } = this.#stopping;
+    const { replica } = member;
+    this.#compacting =
+      policy === undefined
+        ? Promise.resolve()
+        : runAutoCompaction({ policy, replica, proposals, compaction, clock, logger, signal });
+  }
+
+  /** Opens the data folder and starts serving it to nobody yet. Throws what {@link openMember} does. */
+  static async open(options: StoreServerOptions): Promise<StoreServer> {
+    const { settings, clock } = options;
+    const { flags } = settings;
+    const metrics = new StoreMetrics();
+    const id = memberId(settings.advertisePeerUrls, settings.clusterToken);
+    const tickMs = flags["heartbeat-interval"];
+    const member = await openMember({
+      ...options,
+      dataFolder: settings.dataFolder,
+      memberId: id,
+      clusterId: clusterId([id]),
+      mayBootstrap: settings.mayBootstrap,
+      quotaBytes: flags["quota-backend-bytes"],
+      limits: {
+        tickMs,
+        electionTicks: Math.floor(flags["election-timeout"] / tickMs),
+        requestTimeoutMs: 5_000 + 2 * flags["election-timeout"],
+      },
+      disk: measuredDisk(options.disk, { clock, onSync: (seconds) => metrics.walSynced(seconds) }),
+    });
+    return new StoreServer(options, metrics, member);
+  }
+
+  get replica(): OpenedMember["replica"] {
+    return this.#member.replica;
+  }
+
+  /** Listens on every address of the settings. Throws CodedError ELISTEN, naming address and flag. */
+  async listen(settings: StoreSettings): Promise<readonly BoundAddress[]> {
+    const bound: BoundAddress[] = [];
+    for (const address of settings.clientAddresses) {
+      const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+      bound.push(await bind(address, () => this.#grpc.listen(`${host}:${address.port}`)));
+    }
+    for (const address of settings.httpAddresses) {
+      bound.push(await bind(address, () => this.#http.listen(address)));
+    }
+    return bound;
+  }
+
+  /** Ends every call, makes everything durable and lets go of the data folder. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#services.serving.stop();
+    this.#stopping.abort();
+    await Promise.all([this.#grpc.stop(), this.#http.close(), this.#compacting]);
+    await this.#services.close();
+    await this.#member.close();
+  }
+}
+
+async function bind(address: ListenAddress, listen: () => Promise<number>): Promise<BoundAddress> {
+  try {
+    return { ...address, boundPort: await listen() };
+  } catch (error) {
+    throw listenError(address, error);
+  }
+}
