@@ -3,6 +3,7 @@ import { BatchedSink } from "./batched-sink.ts";
 import type { Destination } from "./destination.ts";
 import { FileDestination } from "./file-sink.ts";
 import { KafkaDestination } from "./kafka/kafka-destination.ts";
+import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
 import type { SinkDeps, SinkOptions } from "./options.ts";
 import type { Sink } from "./port.ts";
 import { StreamDestination } from "./stdout-sink.ts";
@@ -25,7 +26,7 @@ function newDestination(options: SinkOptions, deps: SinkDeps): Destination {
     case "kafka":
       return new KafkaDestination(options, deps);
     case "kafkajs":
-      throw new Error("coming");
+      return new KafkajsDestination(options, deps);
     case "file":
       return new FileDestination({ folder: options.path, disk: nodeDisk });
     case "stdout":

@@ -6,22 +6,26 @@ import {
   type SendTarget,
   type TopicInfo,
 } from "../destination.ts";
-import type { SinkDeps, SinkOptions } from "../options.ts";
-import type { Delivery, TopicWarning } from "../port.ts";
+import type { SinkDeps } from "../options.ts";
+import type { Delivery } from "../port.ts";
 import { BATCH_HEADER_BYTES } from "./batch-header.ts";
 import { Cluster, type TopicConfig, type TopicMetadata } from "./cluster.ts";
 import { HeaderTemplates, KafkaBatch, newKafkaBatch } from "./kafka-batch.ts";
 import { protocolError } from "./kafka-errors.ts";
 import { RecordBuffers } from "./record-buffers.ts";
+import {
+  BATCH_BYTES_MAX,
+  type KafkaOptions,
+  missingTopic,
+  UNKNOWN_TOPIC,
+  warningsOf,
+} from "./topic-facts.ts";
 
-/** Larger batches bring nothing, whatever the topic would take. */
-const BATCH_BYTES_MAX = 1024 * 1024;
 /** The broker's default of max.message.bytes, where the topic's may not be read. */
 const MAX_MESSAGE_BYTES_DEFAULT = 1_048_588;
 const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** The limits of a topic are read again after this time at most. */
 const CONFIG_AGE_MS = 60_000;
-const UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
 
 /** Kafka, by Produce requests of our own. */
 export class KafkaDestination implements Destination {
@@ -46,7 +50,7 @@ export class KafkaDestination implements Destination {
       name: topic,
       partitions: metadata.partitions,
       batchBytesMax: Math.min(BATCH_BYTES_MAX, maxMessageBytes),
-      warnings: warningsOf(metadata, config),
+      warnings: warningsOf({ ...metadata, minInsyncReplicas: config.minInsyncReplicas }),
     };
   }
 
@@ -81,13 +85,7 @@ export class KafkaDestination implements Destination {
     } catch (error) {
       if (!(error instanceof DeliveryError) || error.code !== UNKNOWN_TOPIC) throw error;
     }
-    if (!this.#options.createTopics) {
-      throw new DeliveryError(
-        UNKNOWN_TOPIC,
-        `Topic ${topic} does not exist on ${this.#cluster.name} and sink.createTopics is false: create it, or correct the name in the collect config`,
-        { remedy: "slow" },
-      );
-    }
+    if (!this.#options.createTopics) throw missingTopic(topic, this.#options.brokers);
     await this.#cluster.createTopic(topic);
     this.#deps.logger.info({ topic }, "A topic was created");
     return await this.#cluster.metadata(topic);
@@ -103,17 +101,4 @@ export class KafkaDestination implements Destination {
   }
 }
 
-/** The part of the sink's options that concerns Kafka. */
-export type KafkaOptions = Pick<
-  SinkOptions,
-  "brokers" | "compression" | "createTopics" | "tls" | "sasl" | "requestTimeoutMs"
->;
-
 const LEADER_NOT_AVAILABLE = 5;
-
-function warningsOf(metadata: TopicMetadata, config: TopicConfig): readonly TopicWarning[] {
-  const warnings: TopicWarning[] = [];
-  if (metadata.replicas === 1) warnings.push("one replica");
-  if (config.minInsyncReplicas === 1) warnings.push("min.insync.replicas 1");
-  return warnings;
-}

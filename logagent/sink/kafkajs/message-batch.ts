@@ -1,0 +1,66 @@
+import type { Message } from "kafkajs";
+import type { Batch } from "../destination.ts";
+import { Ledger } from "../ledger.ts";
+import type { Delivery } from "../port.ts";
+
+/** What an object, its headers and its buffer take for each line. */
+export const MESSAGE_OVERHEAD_BYTES = 400;
+/** What a record takes beyond value and headers, at most. */
+const RECORD_OVERHEAD_BYTES = 40;
+
+/** Lines as kafkajs wants them: an object each. */
+export class MessageBatch implements Batch {
+  readonly #bytesMax: number;
+  readonly ledger: Ledger;
+  #messages: Message[];
+  #bytes = 0;
+
+  constructor(bytesMax: number, filled?: { readonly ledger: Ledger; readonly messages: Message[] }) {
+    this.#bytesMax = bytesMax;
+    this.ledger = filled?.ledger ?? new Ledger();
+    this.#messages = filled?.messages ?? [];
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  append(delivery: Delivery, first: number): number {
+    const { file, headers, spans } = delivery;
+    const { starts, ends, count, base } = spans;
+    const timestamp = String(Math.floor(delivery.readAtMs));
+    const headersBytes = headers ? file.ip.length + Buffer.byteLength(file.path) + file.id.length + 32 : 0;
+    let next = first;
+    for (; next < count; next++) {
+      const start = starts[next]!;
+      const end = ends[next]!;
+      const after = this.#bytes + end - start + headersBytes + RECORD_OVERHEAD_BYTES;
+      if (after > this.#bytesMax && this.#bytes > 0) break;
+      this.#bytes = after;
+      this.#messages.push({
+        value: Buffer.from(spans.bytes.subarray(start, end)),
+        timestamp,
+        ...(headers ? { headers: { ip: file.ip, path: file.path, pos: `${file.id}:${base + start}` } } : {}),
+      });
+    }
+    this.ledger.add(file, spans, { first, end: next, lineOverheadBytes: MESSAGE_OVERHEAD_BYTES });
+    return next;
+  }
+
+  async prepare(): Promise<void> {
+    // kafkajs encodes and compresses.
+  }
+
+  async split(): Promise<readonly [Batch, Batch]> {
+    const lines = this.ledger.lines >>> 1;
+    const [left, right] = this.ledger.splitAt(lines);
+    return [
+      new MessageBatch(this.#bytesMax, { ledger: left, messages: this.#messages.slice(0, lines) }),
+      new MessageBatch(this.#bytesMax, { ledger: right, messages: this.#messages.slice(lines) }),
+    ];
+  }
+
+  release(): void {
+    this.#messages = [];
+  }
+}
