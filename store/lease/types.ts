@@ -21,6 +21,9 @@ export interface Lessor {
   all(): Iterable<Lease>;
   /** Leader only: leases whose deadline has passed, at most `limit`, for the server to propose their revocation. */
   expired(nowMs: number, limit: number): readonly bigint[];
-  /** When the next deadline passes; undefined when there is none. */
+  /**
+   * When to ask {@link expired} next; undefined when there is no deadline, 0 when there is a lease whose deadline begins
+   * only with the next call that tells the time (it was granted by apply, which knows no clock).
+   */
   nextDeadlineMs(): number | undefined;
 }

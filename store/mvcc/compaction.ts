@@ -1,0 +1,111 @@
+import { latin1FromBytes } from "../backend/latin1.ts";
+import type { Backend } from "../backend/port.ts";
+import { KeyValue } from "../proto/gen/kv.ts";
+import type { KeyRange } from "./key-range.ts";
+import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import type { TreeIndex } from "./tree-index.ts";
+
+const KEYS_A_STEP = 2000;
+const RECORDS_A_STEP = 500;
+
+const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
+const SCHEDULED_KEY = Buffer.from("scheduledCompactRev");
+const FINISHED_KEY = Buffer.from("finishedCompactRev");
+
+type Phase =
+  | { readonly kind: "index"; readonly target: number; readonly rest: KeyRange }
+  | { readonly kind: "records"; readonly target: number; readonly cursor: Buffer };
+
+/**
+ * Forgets old revisions in small steps: first in the index, then, record by record, in the backend whatever the index no
+ * longer has. A decision is recorded when it is made, and recorded as finished after its last record went; a restart
+ * between the two begins again. A decision that comes while one is carried out waits for it.
+ */
+export class Compaction {
+  readonly #index: TreeIndex;
+  readonly #backend: Backend;
+  #scheduled: number;
+  #finished: number;
+  #phase: Phase | undefined;
+
+  constructor(parts: { readonly index: TreeIndex; readonly backend: Backend }) {
+    this.#index = parts.index;
+    this.#backend = parts.backend;
+    this.#scheduled = readMeta(parts.backend, SCHEDULED_KEY);
+    this.#finished = readMeta(parts.backend, FINISHED_KEY);
+  }
+
+  /** The newest decision; -1: none. Reads below it are refused. */
+  get revision(): number {
+    return Math.max(this.#scheduled, this.#finished);
+  }
+
+  schedule(revision: number): void {
+    this.#scheduled = revision;
+    this.#backend.put("meta", SCHEDULED_KEY, encodeRevisionKey(revision, 0, false));
+  }
+
+  /** What the next step compacts at; undefined when there is nothing to do. */
+  get target(): number | undefined {
+    if (this.#phase !== undefined) return this.#phase.target;
+    return this.#scheduled > this.#finished ? this.#scheduled : undefined;
+  }
+
+  /** Does a bounded part of the work; false when none is left. */
+  step(): boolean {
+    const { target } = this;
+    if (target === undefined) return false;
+    this.#phase ??= { kind: "index", target, rest: EVERY_KEY };
+    switch (this.#phase.kind) {
+      case "index":
+        this.#phase = this.#compactKeys(this.#phase);
+        break;
+      case "records":
+        this.#phase = this.#deleteRecords(this.#phase);
+        break;
+      default:
+        this.#phase satisfies never;
+    }
+    return this.target !== undefined;
+  }
+
+  #compactKeys({ target, rest }: { readonly target: number; readonly rest: KeyRange }): Phase {
+    const emptied: string[] = [];
+    const next = this.#index.visit(rest, KEYS_A_STEP, (keyIndex) => {
+      keyIndex.compact(target);
+      if (keyIndex.isEmpty) emptied.push(keyIndex.key);
+      return undefined;
+    });
+    for (const key of emptied) this.#index.delete(key);
+    if (next !== undefined) return { kind: "index", target, rest: next };
+    return { kind: "records", target, cursor: encodeMainRevision(0) };
+  }
+
+  #deleteRecords({
+    target,
+    cursor,
+  }: {
+    readonly target: number;
+    readonly cursor: Buffer;
+  }): Phase | undefined {
+    const end = encodeMainRevision(target + 1);
+    const pairs = [...this.#backend.range("key", cursor, end, RECORDS_A_STEP)];
+    for (const { key, value } of pairs) {
+      const keyIndex = this.#index.get(latin1FromBytes(KeyValue.decode(value).key));
+      if (keyIndex === undefined || !keyIndex.has(decodeRevisionKey(key))) this.#backend.delete("key", key);
+    }
+    const last = pairs.at(-1);
+    if (last !== undefined && pairs.length === RECORDS_A_STEP) {
+      const { main, sub } = decodeRevisionKey(last.key);
+      return { kind: "records", target, cursor: encodeRevisionKey(main, sub + 1, false) };
+    }
+    this.#finished = target;
+    this.#backend.put("meta", FINISHED_KEY, encodeRevisionKey(target, 0, false));
+    return undefined;
+  }
+}
+
+function readMeta(backend: Backend, key: Buffer): number {
+  const record = backend.get("meta", key);
+  return record === undefined ? -1 : decodeRevisionKey(record).main;
+}

@@ -1,0 +1,50 @@
+import { crc32c } from "@node-rs/crc32";
+import { latin1FromBytes } from "../backend/latin1.ts";
+import type { Backend } from "../backend/port.ts";
+import { KeyValue } from "../proto/gen/kv.ts";
+import type { KeyRange } from "./key-range.ts";
+import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import { STOP, type TreeIndex } from "./tree-index.ts";
+
+const RECORDS_A_STEP = 500;
+const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
+
+/**
+ * CRC-32C over the records up to `revision`, as etcd makes it (mvcc/hash.go): what a compaction at `compactRevision` has
+ * dropped or will drop does not count, so that members agree whether their compaction has finished or not.
+ */
+export function* hashRecords(
+  revisions: { readonly revision: number; readonly compactRevision: number },
+  from: { readonly index: TreeIndex; readonly backend: Backend },
+): Generator<undefined, number> {
+  const { revision, compactRevision } = revisions;
+  const keepsAny = compactRevision >= 0 && isAnythingKept(from.index, revision);
+  let hash = crc32c("key");
+  let cursor = encodeMainRevision(0);
+  for (;;) {
+    const pairs = [...from.backend.range("key", cursor, encodeMainRevision(revision + 1), RECORDS_A_STEP)];
+    for (const { key, value } of pairs) {
+      const at = decodeRevisionKey(key);
+      if (at.main <= compactRevision && keepsAny) {
+        const kept = from.index.get(latin1FromBytes(KeyValue.decode(value).key))?.keptAt(revision);
+        if (kept?.main !== at.main || kept.sub !== at.sub) continue;
+      }
+      if (at.main === compactRevision && at.tombstone) continue;
+      hash = crc32c(value, crc32c(key, hash));
+    }
+    const last = pairs.at(-1);
+    if (last === undefined || pairs.length < RECORDS_A_STEP) return hash;
+    const { main, sub } = decodeRevisionKey(last.key);
+    cursor = encodeRevisionKey(main, sub + 1, false);
+    yield;
+  }
+}
+
+function isAnythingKept(index: TreeIndex, revision: number): boolean {
+  let found = false;
+  index.visit(EVERY_KEY, Number.POSITIVE_INFINITY, (keyIndex) => {
+    found = keyIndex.keptAt(revision) !== undefined;
+    return found ? STOP : undefined;
+  });
+  return found;
+}

@@ -1,0 +1,178 @@
+import { invariant } from "../../base/invariant.ts";
+import { latin1FromBytes } from "../backend/latin1.ts";
+import type { Backend } from "../backend/port.ts";
+import { StoreError } from "../proto/errors.ts";
+import { KeyValue } from "../proto/gen/kv.ts";
+import type { RangeRequest } from "../proto/gen/rpc.ts";
+import { Compaction } from "./compaction.ts";
+import { hashRecords } from "./hash-kv.ts";
+import type { KeyRange } from "./key-range.ts";
+import { ReadPins } from "./read-pins.ts";
+import { type RangeAnswer, readRange } from "./read-range.ts";
+import { type Restored, restoreIndex } from "./restore-index.ts";
+import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import type { STOP, TreeIndex } from "./tree-index.ts";
+import type { Change, LeaseBindings } from "./types.ts";
+import { WriteTxn } from "./write-txn.ts";
+
+/** What a comparison of a transaction looks at, for one key. */
+export interface KeyFacts {
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  /** Reads and decodes the record. */
+  record(): KeyValue;
+}
+
+/**
+ * The keys and their history: an index in memory over records in the backend (etcd mvcc/kvstore.go). Reads are at a
+ * revision, the newest unless said otherwise; writes go through one {@link WriteTxn} at a time.
+ */
+export class MvccStore {
+  readonly #backend: Backend;
+  readonly #leases: LeaseBindings;
+  readonly #index: TreeIndex;
+  readonly #compaction: Compaction;
+  readonly #pins = new ReadPins();
+  #revision: number;
+
+  /** Rebuilds the index from the backend, and binds keys to leases, which must be there already. */
+  constructor(backend: Backend, leases: LeaseBindings) {
+    const restored: Restored = restoreIndex(backend);
+    this.#backend = backend;
+    this.#leases = leases;
+    this.#index = restored.index;
+    this.#compaction = new Compaction({ index: restored.index, backend });
+    // A compaction may have dropped the newest records: deletions at the revision it compacted at, or before it.
+    this.#revision = Math.max(restored.revision, this.#compaction.revision);
+    for (const [key, lease] of restored.leases) leases.attach(lease, key);
+  }
+
+  /** Of the last write transaction; 1 in an empty store. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Of the last compaction that was decided; -1: none. */
+  get compactRevision(): number {
+    return this.#compaction.revision;
+  }
+
+  /** The store's newest revision takes the place of `request.revision` <= 0. Throws Compacted, FutureRev. */
+  *range(request: RangeRequest, newest = this.#revision): Generator<undefined, RangeAnswer> {
+    const revision = request.revision > 0 ? request.revision : newest;
+    this.#assertReadable(revision, newest);
+    this.#pins.add(revision);
+    try {
+      return yield* readRange(request, revision, { index: this.#index, backend: this.#backend });
+    } finally {
+      this.#pins.remove(revision);
+    }
+  }
+
+  /** Throws Compacted or FutureRev unless a read at `revision` (0: newest) can be served. */
+  assertReadable(revision: number): void {
+    if (revision !== 0) this.#assertReadable(revision, this.#revision);
+  }
+
+  /** The facts of each key in a range at the newest revision, in order; `visit` says STOP when it wants no more. */
+  visitFacts(range: KeyRange, visit: (facts: KeyFacts) => typeof STOP | undefined): void {
+    this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
+      const state = keyIndex.at(this.#revision);
+      if (state === undefined) return undefined;
+      const { main, sub, createRevision, version } = state;
+      const record = () => KeyValue.decode(this.#record(main, sub));
+      return visit({ createRevision, modRevision: main, version, record });
+    });
+  }
+
+  /** The record of a key (latin1) at a revision; undefined when it did not exist then, or that is compacted. */
+  recordAt(key: string, revision: number): Uint8Array | undefined {
+    if (revision < this.compactRevision) return undefined;
+    const state = this.#index.stateAt(key, revision);
+    return state === undefined ? undefined : this.#record(state.main, state.sub);
+  }
+
+  /**
+   * The changes from revision `from` on, whole revisions, and not many more than `changesMax`; up to and with revision
+   * `through`. `from` is not compacted.
+   */
+  history(
+    from: number,
+    changesMax: number,
+  ): { readonly changes: readonly Change[]; readonly through: number } {
+    const changes: Change[] = [];
+    let through = this.#revision;
+    for (const { key, value } of this.#backend.range("key", encodeMainRevision(from), undefined, 0)) {
+      const { main, tombstone } = decodeRevisionKey(key);
+      const last = changes.at(-1)?.revision ?? main;
+      if (changes.length >= changesMax && main !== last) {
+        through = last;
+        break;
+      }
+      changes.push(changeOf(main, tombstone, value));
+    }
+    return { changes, through };
+  }
+
+  /** HashKV at a revision (0: the newest); throws Compacted, FutureRev. */
+  *hash(revision: number): Generator<undefined, { readonly hash: number; readonly revision: number }> {
+    this.assertReadable(revision);
+    const at = revision === 0 ? this.#revision : revision;
+    const { compactRevision } = this;
+    this.#pins.add(at);
+    try {
+      const parts = { index: this.#index, backend: this.#backend };
+      return { hash: yield* hashRecords({ revision: at, compactRevision }, parts), revision: at };
+    } finally {
+      this.#pins.remove(at);
+    }
+  }
+
+  /** Begins a write transaction, to be ended by {@link endWrite} before the next begins. */
+  beginWrite(): WriteTxn {
+    return new WriteTxn(this.#revision, {
+      index: this.#index,
+      backend: this.#backend,
+      leases: this.#leases,
+    });
+  }
+
+  /** Makes the transaction's changes the store's newest revision, when there are any, and returns them. */
+  endWrite(txn: WriteTxn): readonly Change[] {
+    invariant(txn.beginRevision === this.#revision, "write transactions do not overlap");
+    this.#revision = txn.revision;
+    return txn.changes;
+  }
+
+  /** Decides a compaction; {@link compactStep} carries it out. Throws Compacted, FutureRev. */
+  compact(revision: number): void {
+    if (revision <= this.compactRevision) throw new StoreError("Compacted");
+    if (revision > this.#revision) throw new StoreError("FutureRev");
+    this.#compaction.schedule(revision);
+  }
+
+  /** A bounded part of what compaction has to do; waits for reads below it. False when nothing is left. */
+  compactStep(): boolean {
+    const { target } = this.#compaction;
+    if (target === undefined) return false;
+    return this.#pins.below(target) || this.#compaction.step();
+  }
+
+  #assertReadable(revision: number, newest: number): void {
+    if (revision > newest) throw new StoreError("FutureRev");
+    if (revision < this.compactRevision) throw new StoreError("Compacted");
+  }
+
+  #record(main: number, sub: number): Uint8Array {
+    const record = this.#backend.get("key", encodeRevisionKey(main, sub, false));
+    if (record === undefined) invariant(false, `the backend has a record for revision ${main}.${sub}`);
+    return record;
+  }
+}
+
+function changeOf(revision: number, tombstone: boolean, record: Uint8Array): Change {
+  const { key, createRevision, modRevision } = KeyValue.decode(record);
+  const kind = tombstone ? "delete" : createRevision === modRevision ? "create" : "update";
+  return { key: latin1FromBytes(key), revision, kind, record };
+}
