@@ -72,7 +72,7 @@ async function shipChunk(
   const base = file.offset - file.tail.length;
   const end = await readInto(file.fd, bytes, base);
   const readAtMs = context.deps.clock.wallMs();
-  if (!isSameBytes(file.tail, bytes.subarray(0, Math.min(end, file.tail.length)))) return "replaced";
+  if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
   takeFingerprint(file, bytes.subarray(0, end), base);
   let at = file.tail.length;
@@ -127,6 +127,13 @@ async function deliver(
   context.totals.bytesRead += spans.to - spans.from;
   context.isStuck = false;
   file.advance(spans.to, tail);
+}
+
+/** Do the bytes before the offset, and the head when it is among them, match what they were? */
+function isContinuation(file: TailedFile, bytes: Buffer, base: number): boolean {
+  const { fingerprint } = file.record;
+  if (!isSameBytes(file.tail, bytes.subarray(0, file.tail.length))) return false;
+  return base > 0 || isSameBytes(fingerprint, bytes.subarray(0, fingerprint.length));
 }
 
 /** The head of the file, while it is short of its full length. Free: the bytes are in the chunk. */

@@ -39,7 +39,7 @@ export class SourceBed implements AsyncDisposable {
   readonly chunks: ChunkPool;
   readonly logged: Logged[] = [];
   readonly logger: Logger;
-  disk: Disk = nodeDisk;
+  disk: Disk;
   checkpoints: CheckpointStore;
   readonly #random: Random;
   readonly #allow: readonly string[];
@@ -48,6 +48,7 @@ export class SourceBed implements AsyncDisposable {
     this.folder = folder;
     this.sink = new MemorySink({ autoAck: options.autoAck ?? true });
     this.chunks = new ChunkPool(options.chunkPoolBytes);
+    this.disk = options.disk ?? nodeDisk;
     this.#random = seededRandom(options.seed ?? 1);
     this.#allow = options.allow ?? [`${folder}/logs/**`];
     this.logger = pino(
@@ -132,4 +133,6 @@ export interface BedOptions {
   readonly seed?: number;
   readonly allow?: readonly string[];
   readonly chunkPoolBytes?: number;
+  /** Of the checkpoints. */
+  readonly disk?: Disk;
 }

@@ -1,0 +1,69 @@
+import type { Disk, DiskFile } from "../../base/disk.ts";
+import { nodeDisk } from "../../base/node-disk.ts";
+
+/** The machine's disk as one process sees it: when the process dies, nothing that it still wanted to do happens. */
+export class MortalDisk implements Disk {
+  #pending = 0;
+  #operationsLeft = Number.POSITIVE_INFINITY;
+
+  /** Operations that have begun and not ended. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  get isDead(): boolean {
+    return this.#operationsLeft <= 0;
+  }
+
+  /** Dies after so many more operations. */
+  dieAfter(operations: number): void {
+    this.#operationsLeft = operations;
+  }
+
+  open(path: string, options: { readonly create: boolean }): Promise<DiskFile> {
+    return this.#do(async () => this.#file(await nodeDisk.open(path, options)));
+  }
+
+  list(folder: string): Promise<readonly string[]> {
+    return this.#do(() => nodeDisk.list(folder));
+  }
+
+  makeFolder(folder: string): Promise<void> {
+    return this.#do(() => nodeDisk.makeFolder(folder));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#do(() => nodeDisk.rename(from, to));
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#do(() => nodeDisk.remove(path));
+  }
+
+  syncFolder(folder: string): Promise<void> {
+    return this.#do(() => nodeDisk.syncFolder(folder));
+  }
+
+  #file(file: DiskFile): DiskFile {
+    return {
+      size: () => this.#do(() => file.size()),
+      read: (target, position) => this.#do(() => file.read(target, position)),
+      write: (buffers, position) => this.#do(() => file.write(buffers, position)),
+      truncate: (length) => this.#do(() => file.truncate(length)),
+      sync: () => this.#do(() => file.sync()),
+      // The kernel closes what a dead process held.
+      close: () => file.close(),
+    };
+  }
+
+  async #do<T>(operation: () => Promise<T>): Promise<T> {
+    this.#operationsLeft -= 1;
+    if (this.#operationsLeft < 0) throw new Error("the process is dead");
+    this.#pending += 1;
+    try {
+      return await operation();
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+}
