@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { agentStatusSchema, STATUS_BYTES_MAX, STATUS_WORST_TASKS_MAX } from "../../../conf/agent-status.ts";
+import type { TopicStatus } from "../../../logagent/sink/port.ts";
+import { buildStatus, encodeStatus } from "../../../logagent/status/build-status.ts";
+import { unreadyReasons } from "../../../logagent/status/readiness.ts";
+import { APPLIED, agentView, taskStatus } from "./task-status.ts";
+
+suite("buildStatus()", () => {
+  test("has the documented shape, with sums over all tasks", () => {
+    const status = buildStatus(
+      agentView({
+        tasks: () => [
+          taskStatus({
+            files: 2,
+            bytesRead: 10,
+            bytesAcked: 8,
+            linesAcked: 3,
+            bytesBehind: 5,
+            oldestUnackedAgeMs: 7,
+          }),
+          taskStatus({ bytesRead: 1, bytesAcked: 1, linesAcked: 1, bytesLost: 4, oldestUnackedAgeMs: 3 }),
+        ],
+      }),
+    );
+    assert.deepEqual(agentStatusSchema.parse(status), status);
+    assert.deepEqual(status.totals, {
+      tasks: 2,
+      files: 3,
+      bytesRead: 11,
+      bytesAcked: 9,
+      linesAcked: 4,
+      bytesBehind: 5,
+      bytesLost: 4,
+      oldestUnackedAgeMs: 7,
+    });
+    assert.equal(status.startedAt, "2030-01-01T00:00:00.000Z");
+    assert.deepEqual(status.knownFields, ["path", "topic", "from", "headers", "maxLineBytes"]);
+    assert.deepEqual(status.config, { applied: 7 });
+    assert.deepEqual(status.flags, []);
+  });
+
+  test("names the revision that was refused, and why", () => {
+    const failed = { revision: 9, reason: "Cannot use collect config: the value is empty" };
+    const status = buildStatus(agentView({ config: () => ({ ...APPLIED, failed }) }));
+    assert.deepEqual(status.config, { applied: 7, failed });
+  });
+
+  test("lists tasks with problems first, then those furthest behind, and none that is well", () => {
+    const status = buildStatus(
+      agentView({
+        tasks: () => [
+          taskStatus({ path: "/well" }),
+          taskStatus({ path: "/behind", bytesBehind: 10 }),
+          taskStatus({ path: "/far-behind", bytesBehind: 99 }),
+          taskStatus({ path: "/ill", problems: ["Cannot open /ill: permission denied"] }),
+        ],
+      }),
+    );
+    assert.deepEqual(
+      status.worst.map((task) => task.path),
+      ["/ill", "/far-behind", "/behind"],
+    );
+  });
+
+  test("gives a task the reason for which its topic waits", () => {
+    const waiting: TopicStatus = {
+      kind: "waiting",
+      reason: "Cannot deliver to topic t: no such topic",
+      sinceMs: 1,
+    };
+    const status = buildStatus(agentView({ tasks: () => [taskStatus()], topic: () => waiting }));
+    assert.deepEqual(status.worst[0]?.problems, [waiting.reason]);
+    assert.deepEqual(status.flags, ["topic-waiting:t"]);
+  });
+
+  test("raises a flag for each condition of the whole agent", () => {
+    const status = buildStatus(
+      agentView({
+        config: () => ({
+          applied: { revision: 7, entries: 1, origin: "disk" },
+          failed: undefined,
+          storeIsOlder: true,
+        }),
+        tasks: () => [taskStatus()],
+        topic: () => ({ kind: "ready", warnings: ["one replica", "min.insync.replicas 1"] }),
+        checkpointFailure: () => "disk full",
+        hasIdentityConflict: () => true,
+      }),
+    );
+    assert.deepEqual(status.flags, [
+      "identity-conflict",
+      "config-from-disk",
+      "store-older-than-config",
+      "checkpoints-not-written",
+      "topic-one-replica:t",
+      "topic-min-insync-1:t",
+    ]);
+  });
+});
+
+suite("encodeStatus()", () => {
+  const long = "x".repeat(4000);
+
+  test("stays below 16 KiB whatever the tasks are, and says that it left some out", () => {
+    const tasks = Array.from({ length: 5000 }, (_, n) =>
+      taskStatus({
+        path: `/var/log/${long}${n}`,
+        topic: `${"t".repeat(240)}${n}`,
+        bytesBehind: n,
+        problems: [long, long, long, long],
+      }),
+    );
+    const failed = { revision: 9, reason: `Cannot use collect config: ${long}` };
+    const view = agentView({
+      config: () => ({ ...APPLIED, failed }),
+      tasks: () => tasks,
+      topic: () => ({ kind: "ready", warnings: ["one replica", "min.insync.replicas 1"] }),
+    });
+    const value = encodeStatus(buildStatus(view));
+    assert.ok(value.byteLength <= STATUS_BYTES_MAX, `${value.byteLength} bytes`);
+    const status = agentStatusSchema.parse(JSON.parse(value.toString()));
+    assert.ok(status.worst.length > 0 && status.worst.length < STATUS_WORST_TASKS_MAX);
+    assert.equal(status.worst[0]?.bytesBehind, 4999);
+    assert.ok(status.flags.includes("worst-truncated"));
+    assert.equal(status.totals.tasks, 5000);
+  });
+
+  test("leaves a small status as it is", () => {
+    const status = buildStatus(agentView({ tasks: () => [taskStatus({ bytesBehind: 1 })] }));
+    assert.deepEqual(JSON.parse(encodeStatus(status).toString()), status);
+  });
+});
+
+suite("unreadyReasons()", () => {
+  const nothing = { applied: undefined, failed: undefined, storeIsOlder: false };
+
+  test("has none for an agent in good health, also without tasks", () => {
+    assert.deepEqual(unreadyReasons(agentView()), []);
+  });
+
+  test("names what is missing", () => {
+    assert.deepEqual(unreadyReasons(agentView({ config: () => nothing })), [
+      "config not known: the store has not answered, and there is no last good config",
+    ]);
+    const failed = { revision: 3, reason: "Cannot use collect config: the value is empty" };
+    assert.deepEqual(unreadyReasons(agentView({ config: () => ({ ...nothing, failed }) })), [
+      "config not known: revision 3 was refused: Cannot use collect config: the value is empty",
+    ]);
+    assert.deepEqual(unreadyReasons(agentView({ checkpointFailure: () => "disk full" })), [
+      "checkpoints not writable: disk full",
+    ]);
+    assert.deepEqual(unreadyReasons(agentView({ hasIdentityConflict: () => true })), [
+      "identity 10.0.0.1 is in use by another agent",
+    ]);
+  });
+
+  test("counts the sink as reachable while one topic of several takes lines", () => {
+    const waiting: TopicStatus = { kind: "waiting", reason: "no such topic", sinceMs: 1 };
+    const tasks = () => [taskStatus({ topic: "a" }), taskStatus({ topic: "b" })];
+    const topic = (name: string): TopicStatus => (name === "a" ? waiting : { kind: "ready", warnings: [] });
+    assert.deepEqual(unreadyReasons(agentView({ tasks, topic })), []);
+    assert.deepEqual(unreadyReasons(agentView({ tasks, topic: () => waiting })), [
+      "sink not reachable: no such topic",
+    ]);
+  });
+});

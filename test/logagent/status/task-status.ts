@@ -1,0 +1,45 @@
+import type { AgentView } from "../../../logagent/status/agent-view.ts";
+import type { ConfigState } from "../../../logagent/status/config-state.ts";
+import type { TaskStatus } from "../../../logagent/task/types.ts";
+
+/** The status of a task at which nothing happens. */
+export function taskStatus(fields: Partial<TaskStatus> = {}): TaskStatus {
+  return {
+    path: "/var/log/a.log",
+    topic: "t",
+    state: "running",
+    problems: [],
+    files: 1,
+    bytesRead: 0,
+    bytesAcked: 0,
+    linesAcked: 0,
+    bytesLost: 0,
+    bytesBehind: 0,
+    oldestUnackedAgeMs: 0,
+    openFiles: 1,
+    heldDeletedBytes: 0,
+    linesRejected: 0,
+    ...fields,
+  };
+}
+
+export const APPLIED: ConfigState = {
+  applied: { revision: 7, entries: 1, origin: "store" },
+  failed: undefined,
+  storeIsOlder: false,
+};
+
+/** An agent in good health, but for what the test says. */
+export function agentView(fields: Partial<AgentView> = {}): AgentView {
+  return {
+    version: "1.2.3",
+    ip: "10.0.0.1",
+    startedAtMs: Date.UTC(2030, 0, 1),
+    config: () => APPLIED,
+    tasks: () => [],
+    topic: () => ({ kind: "ready", warnings: [] }),
+    checkpointFailure: () => undefined,
+    hasIdentityConflict: () => false,
+    ...fields,
+  };
+}
