@@ -1,10 +1,12 @@
 import {
+  logVerbosity,
   type Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type sendUnaryData,
+  setLogVerbosity,
 } from "@grpc/grpc-js";
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -12,6 +14,9 @@ import { GRPC_CODE, type GrpcCode, StoreError } from "../proto/errors.ts";
 import { type GrpcStatus, statusOf } from "./grpc-status.ts";
 import { incomingMessages, writeMessage } from "./incoming-messages.ts";
 import type { CallContext, ServiceTable, StreamHandler, UnaryHandler } from "./service.ts";
+
+// Its own lines would stand between our JSON ones; all that matters in them reaches us as an error.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Room above the store's own limit, so that a request a little over it is refused in the store's words (as in etcd). */
 const RECEIVE_OVERHEAD_BYTES = 512 * 1024;
