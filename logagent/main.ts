@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import { errorMessage } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { checkCommand } from "./commands/check.ts";
-import { previewCommand, previewCommand } from "./commands/preview.ts";
+import { previewCommand } from "./commands/preview.ts";
 import { runCommand } from "./commands/run.ts";
 
 /** Exit codes of every command. */
