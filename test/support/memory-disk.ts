@@ -130,7 +130,7 @@ export class MemoryDisk implements Disk {
       size: async () => file.live.length,
       read: async (target, position) => {
         await begin("read");
-        return file.live.copy(target, 0, position, position + target.byteLength);
+        return position < file.live.length ? file.live.copy(target, 0, position) : 0;
       },
       write: async (buffers, position) => {
         this.#requireAlive(generation);
