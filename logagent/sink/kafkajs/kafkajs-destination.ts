@@ -156,6 +156,10 @@ export class KafkajsDestination implements Destination {
           allowAutoTopicCreation: false,
           createPartitioner: library.Partitioners.DefaultPartitioner,
         });
+        created.on(created.events.REQUEST, ({ payload }) => {
+          if (payload.apiName === "Produce")
+            this.#deps.observer?.onRequest?.({ bytes: payload.size, batches: 1 });
+        });
         await created.connect();
         return created;
       });

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { Disk } from "../../../base/disk.ts";
+import { CodedError } from "../../../base/errors.ts";
+import { nodeDisk } from "../../../base/node-disk.ts";
+import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
+import { FileDestination } from "../../../logagent/sink/file-sink.ts";
+import { type ContractBed, sinkContract } from "./contract.ts";
+import { RecordedFile, testDeps } from "./recorded-file.ts";
+
+/** A disk that can be full. */
+class FullableDisk implements Disk {
+  isFull = false;
+  syncs = 0;
+  readonly list = nodeDisk.list;
+  readonly makeFolder = nodeDisk.makeFolder;
+  readonly rename = nodeDisk.rename;
+  readonly remove = nodeDisk.remove;
+  readonly syncFolder = nodeDisk.syncFolder;
+
+  async open(path: string, options: { readonly create: boolean }) {
+    const file = await nodeDisk.open(path, options);
+    return {
+      ...file,
+      write: async (buffers: readonly Uint8Array[], position: number) => {
+        if (!this.isFull) return await file.write(buffers, position);
+        // As a full disk does: some of it is written.
+        await file.write([(buffers[0] ?? new Uint8Array()).subarray(0, 3)], position);
+        throw new CodedError("ENOSPC", "no space left on device");
+      },
+      sync: async () => {
+        this.syncs += 1;
+        await file.sync();
+      },
+    };
+  }
+}
+
+async function newFileBed(): Promise<ContractBed & { readonly folder: string; readonly disk: FullableDisk }> {
+  const folder = await mkdtemp(join(os.tmpdir(), "logagent-file-sink-"));
+  const disk = new FullableDisk();
+  let topics = 0;
+  const unusedTopic = () => `topic-${topics++}`;
+  return {
+    folder,
+    disk,
+    missing: { reason: /^Cannot open .*\.log: .*(EISDIR|illegal operation on a directory)/ },
+    oversized: { bytes: 3 * 1024 * 1024, outcome: "arrives" },
+    newTopic: async () => unusedTopic(),
+    unusedTopic: () => {
+      const topic = unusedTopic();
+      // A folder where the file should be is as good as a topic that is not there.
+      mkdirSync(join(folder, `${topic}.log`));
+      return topic;
+    },
+    createTopic: (topic) => rm(join(folder, `${topic}.log`), { recursive: true }),
+    open: (options = {}) =>
+      new BatchedSink({
+        kind: "file",
+        destination: new FileDestination({ folder, disk }),
+        deps: testDeps(),
+        maxInFlightBytes: options.maxInFlightBytes,
+      }),
+    arrived: async (topic) => linesOf(await readFile(join(folder, `${topic}.log`))),
+    away: async () => {
+      disk.isFull = true;
+    },
+    back: async () => {
+      disk.isFull = false;
+    },
+    roundTrips: () => disk.syncs,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
+  };
+}
+
+function linesOf(content: Buffer): { readonly value: Buffer }[] {
+  const lines: { readonly value: Buffer }[] = [];
+  for (let at = 0; at < content.length; ) {
+    const end = content.indexOf(10, at);
+    assert.notEqual(end, -1, "the last line has a newline");
+    lines.push({ value: content.subarray(at, end) });
+    at = end + 1;
+  }
+  return lines;
+}
+
+sinkContract("file sink", newFileBed);
+
+describe("FileDestination", () => {
+  it("describe() cuts off a torn last line, so that nothing is glued to it", async () => {
+    await using bed = await newFileBed();
+    const path = join(bed.folder, "torn.log");
+    await writeFile(path, "whole\nalso whole\ntor");
+    await using sink = bed.open();
+    const file = new RecordedFile("torn");
+    await sink.deliver(file.next("torn", ["next"]), { signal: AbortSignal.timeout(10_000) });
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await readFile(path, "utf8"), "whole\nalso whole\nnext\n");
+  });
+
+  it("describe() empties a file that is one torn line longer than a block", async () => {
+    await using bed = await newFileBed();
+    const path = join(bed.folder, "torn.log");
+    await writeFile(path, Buffer.alloc(200_000, "t"));
+    await using sink = bed.open();
+    await sink.deliver(new RecordedFile("torn").next("torn", ["next"]), {
+      signal: AbortSignal.timeout(10_000),
+    });
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await readFile(path, "utf8"), "next\n");
+  });
+
+  it("send() names file and reason while the disk is full, and writes each line once", async () => {
+    await using bed = await newFileBed();
+    await using sink = bed.open();
+    const file = new RecordedFile("full");
+    await sink.deliver(file.next("full", ["one"]), { signal: AbortSignal.timeout(10_000) });
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    await bed.away();
+    await sink.deliver(file.next("full", ["two", "three"]), { signal: AbortSignal.timeout(10_000) });
+    await assert.rejects(sink.flush({ signal: AbortSignal.timeout(300) }));
+    const status = sink.topic("full");
+    assert.ok(status.kind === "waiting");
+    assert.equal(status.reason, `Cannot write ${bed.folder}/full.log: no space left on device`);
+    await bed.back();
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await readFile(join(bed.folder, "full.log"), "utf8"), "one\ntwo\nthree\n");
+    file.assertComplete();
+  });
+
+  it("send() keeps a topic of any name inside the folder", async () => {
+    await using bed = await newFileBed();
+    await using sink = bed.open();
+    const file = new RecordedFile("name");
+    await sink.deliver(file.next("../../a b/*", ["x"]), { signal: AbortSignal.timeout(10_000) });
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await readFile(join(bed.folder, "..%2F..%2Fa%20b%2F%2A.log"), "utf8"), "x\n");
+  });
+});
