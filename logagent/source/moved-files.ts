@@ -8,7 +8,7 @@ import { keyOf } from "./tailed-file.ts";
 const NAMES_PER_TURN = 1_000;
 
 export interface MovedFiles {
-  /** Renamed, and with bytes that were not shipped. */
+  /** Renamed, and with bytes that were not shipped, or that were and are no longer there. */
   readonly moved: readonly { readonly path: string; readonly key: string }[];
   /** In no name of the folder they were found in. */
   readonly gone: readonly CheckpointRecord[];
@@ -24,7 +24,7 @@ export async function findMoved(records: readonly CheckpointRecord[]): Promise<M
     for (const record of wanted) {
       const file = files.get(record.ino);
       if (file?.stats.birthtimeNs !== record.birthtimeNs) gone.push(record);
-      else if (Number(file.stats.size) !== record.offset) {
+      else if (Number(file.stats.size) !== record.offset || record.offset < record.seen) {
         moved.push({ path: file.path, key: keyOf(file.stats) });
       }
     }

@@ -5,6 +5,7 @@ import { type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from "./chunk-pool.t
 import { FINGERPRINT_BYTES, hashOf, isSameBytes, TAIL_BYTES } from "./file-hash.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 export interface ShipOptions {
   readonly signal: AbortSignal;
@@ -35,7 +36,7 @@ export async function shipFile(
   const { signal } = options;
   let needsLarge = false;
   try {
-    await checkpoints.durable(file.record);
+    await untilAborted(checkpoints.durable(file.record), signal);
     for (;;) {
       signal.throwIfAborted();
       const chunk = await chunks.acquire(chunkBytes(file, context, needsLarge), { signal });

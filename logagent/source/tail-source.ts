@@ -8,6 +8,7 @@ import { Scanner } from "./scanner.ts";
 import { shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { Look, TailedFile } from "./tailed-file.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** Folders are read again for new names. */
 export const SCAN_MS = 1_000;
@@ -105,18 +106,7 @@ export class TailSource {
 
   /** Resolves when everything delivered is acknowledged; rejects with the signal's reason. */
   async settled(signal: AbortSignal): Promise<void> {
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      signal.throwIfAborted();
-      await Promise.race([
-        Promise.all([...this.contents()].map((content) => content.whenSettled())),
-        aborted.promise,
-      ]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    await untilAborted(Promise.all([...this.contents()].map((content) => content.whenSettled())), signal);
   }
 
   /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */

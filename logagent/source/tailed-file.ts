@@ -53,6 +53,7 @@ export class TailedFile implements FileIdentity {
   deliveringSinceMs: number | undefined;
   /** Ends `shipping` early. */
   abort = new AbortController();
+  lookedAtMs: number | undefined;
   nextLookMs = 0;
   grownAtMs: number;
   cutWarned = false;
@@ -113,6 +114,7 @@ export class TailedFile implements FileIdentity {
    */
   look(nowMs: number): Look {
     const stats = fstatSync(this.fd);
+    this.lookedAtMs = nowMs;
     if (stats.size < this.size) this.#shrunkFrom = Math.max(this.#shrunkFrom ?? 0, this.size);
     if (stats.size !== this.size) this.grownAtMs = nowMs;
     this.size = stats.size;

@@ -58,7 +58,7 @@ export class MortalDisk implements Disk {
 
   async #do<T>(operation: () => Promise<T>): Promise<T> {
     this.#operationsLeft -= 1;
-    if (this.#operationsLeft < 0) throw new Error("the process is dead");
+    if (this.#operationsLeft < 0) return new Promise(() => undefined);
     this.#pending += 1;
     try {
       return await operation();
