@@ -52,6 +52,23 @@ export class MemoryDisk implements Disk {
     return this.#operationsLeft <= 0;
   }
 
+  /** The disk as one process sees it: dead for that process after the next `crash()`. */
+  forProcess(): Disk {
+    const generation = this.#generation;
+    const alive = <Result>(operation: () => Promise<Result>): Promise<Result> => {
+      if (generation === this.#generation) return operation();
+      return Promise.reject(nodeError("EIO", "the power was cut under this process"));
+    };
+    return {
+      open: (path, options) => alive(() => this.open(path, options)),
+      list: (folder) => alive(() => this.list(folder)),
+      makeFolder: (folder) => alive(() => this.makeFolder(folder)),
+      rename: (from, to) => alive(() => this.rename(from, to)),
+      remove: (path) => alive(() => this.remove(path)),
+      syncFolder: (folder) => alive(() => this.syncFolder(folder)),
+    };
+  }
+
   /** A power cut, decided by `random`, and power again. */
   crash(options: { readonly random: Random }): void {
     this.#generation += 1;
