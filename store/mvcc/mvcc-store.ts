@@ -94,25 +94,25 @@ export class MvccStore {
   }
 
   /**
-   * The changes from revision `from` on, whole revisions, and not many more than `changesMax`; up to and with revision
-   * `through`. `from` is not compacted.
+   * The changes from revision `from` on, up to and with revision `through`: whole revisions, at least one where there is
+   * one, and no further one begun above the limits. `from` is not compacted.
    */
   history(
     from: number,
-    changesMax: number,
+    limits: { readonly changesMax: number; readonly bytesMax: number },
   ): { readonly changes: readonly Change[]; readonly through: number } {
     const changes: Change[] = [];
-    let through = this.#revision;
+    let bytes = 0;
+    let last = from;
     for (const { key, value } of this.#backend.range("key", encodeMainRevision(from), undefined, 0)) {
       const { main, tombstone } = decodeRevisionKey(key);
-      const last = changes.at(-1)?.revision ?? main;
-      if (changes.length >= changesMax && main !== last) {
-        through = last;
-        break;
-      }
+      const isFull = changes.length >= limits.changesMax || bytes >= limits.bytesMax;
+      if (isFull && main !== last) return { changes, through: last };
       changes.push(changeOf(main, tombstone, value));
+      bytes += value.byteLength;
+      last = main;
     }
-    return { changes, through };
+    return { changes, through: this.#revision };
   }
 
   /** HashKV at a revision (0: the newest); throws Compacted, FutureRev. */

@@ -1,3 +1,5 @@
+import type { Change } from "../mvcc/types.ts";
+
 /**
  * Watch without a transport: the hub is told of each revision as it is applied and gives each watcher its events in
  * order, each once, none missed, whole revisions only. It never waits for a watcher: one whose outlet is full is set
@@ -49,4 +51,21 @@ export interface WatchHub {
   /** Moves unsynced watchers forward from history by a bounded amount; true while there is more to do. */
   catchUpStep(): boolean;
   readonly counts: { readonly synced: number; readonly unsynced: number; readonly slow: number };
+}
+
+/** What the hub needs of MVCC. */
+export interface History {
+  readonly revision: number;
+  /** -1: nothing is compacted. */
+  readonly compactRevision: number;
+  /** A key's marshalled KeyValue at a revision; undefined when it did not exist then, or that is compacted. */
+  recordAt(key: string, revision: number): Uint8Array | undefined;
+  /**
+   * The changes from revision `from` on, up to and with revision `through`: whole revisions, at least one where there is
+   * one, and no further one begun above the limits. `from` is not compacted.
+   */
+  history(
+    from: number,
+    limits: { readonly changesMax: number; readonly bytesMax: number },
+  ): { readonly changes: readonly Change[]; readonly through: number };
 }

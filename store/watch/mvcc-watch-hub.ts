@@ -1,0 +1,180 @@
+import { type KeyRange, keyRange } from "../mvcc/key-range.ts";
+import type { Change } from "../mvcc/types.ts";
+import { EncodedChange, TargetEvents, type Wanted } from "./event-encoding.ts";
+import { type Target, TargetSet } from "./target-set.ts";
+import type { EventBatch, History, Watcher, WatchHub, WatchOutlet, WatchOutput, WatchSpec } from "./types.ts";
+
+/** History that one step of catching up reads: a few milliseconds. A revision larger than it is read as a whole. */
+const STEP_LIMITS = { changesMax: 500, bytesMax: 1024 * 1024 };
+
+/** One watcher. `nextRevision` is the first whose events it has not been given; exact unless it is synced. */
+class HubWatcher {
+  readonly range: KeyRange;
+  readonly startRevision: number;
+  readonly wanted: Wanted;
+  readonly outlet: WatchOutlet;
+  nextRevision: number;
+  isOver = false;
+
+  constructor(spec: WatchSpec, outlet: WatchOutlet, newestRevision: number) {
+    this.range = keyRange(spec.key, spec.rangeEnd);
+    this.startRevision = spec.startRevision;
+    this.wanted = spec;
+    this.outlet = outlet;
+    this.nextRevision = spec.startRevision > 0 ? spec.startRevision : newestRevision + 1;
+  }
+}
+
+/**
+ * The watchers of one member, in three groups (etcd mvcc/watchable_store.go): synced ones are told of each revision as it
+ * is applied; unsynced ones are read their history in steps; slow ones wait until their outlet has room, and then catch
+ * up. A watcher is in one group, and each event reaches it through one of them.
+ */
+export class MvccWatchHub implements WatchHub {
+  readonly #history: History;
+  readonly #synced = new TargetSet<HubWatcher>();
+  readonly #unsynced = new TargetSet<HubWatcher>();
+  readonly #slow = new Set<HubWatcher>();
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  get counts(): WatchHub["counts"] {
+    return { synced: this.#synced.size, unsynced: this.#unsynced.size, slow: this.#slow.size };
+  }
+
+  watch(spec: WatchSpec, outlet: WatchOutlet): Watcher {
+    const watcher = new HubWatcher(spec, outlet, this.#history.revision);
+    this.#place(watcher);
+    const isSynced = () => this.#synced.has(watcher) && watcher.startRevision <= this.#history.revision;
+    return {
+      resume: () => {
+        if (this.#slow.delete(watcher)) this.#place(watcher);
+      },
+      get synced() {
+        return isSynced();
+      },
+      tellProgress: () => isSynced() && outlet.offer({ kind: "progress", revision: this.#history.revision }),
+      cancel: () => this.#end(watcher),
+    };
+  }
+
+  /** Tells the synced watchers of a revision that has just been applied: all its changes, in order. */
+  notify(changes: readonly Change[]): void {
+    const revision = changes[0]?.revision;
+    if (revision === undefined || this.#synced.size === 0) return;
+    for (const [target, events] of this.#match(this.#synced, changes)) {
+      const outputs = new Map<EventBatch, WatchOutput>();
+      for (const watcher of [...target.watchers]) {
+        if (watcher.isOver || watcher.nextRevision > revision) continue;
+        const batch = events.batch(revision, watcher.wanted);
+        if (batch === undefined) continue;
+        const output: WatchOutput = outputs.get(batch) ?? { kind: "events", batches: [batch] };
+        outputs.set(batch, output);
+        if (!watcher.outlet.offer(output)) this.#setAside(watcher, revision);
+      }
+    }
+  }
+
+  catchUpStep(): boolean {
+    const [first] = this.#unsynced;
+    if (first === undefined) return false;
+    if (first.nextRevision < this.#history.compactRevision) this.#tellCompacted(first);
+    else this.#readHistory(first);
+    return this.#unsynced.size > 0;
+  }
+
+  /** Into the group that its next revision asks for; one that is compacted is told so by the next step. */
+  #place(watcher: HubWatcher): void {
+    if (watcher.nextRevision > this.#history.revision) this.#synced.add(watcher);
+    else this.#unsynced.add(watcher);
+  }
+
+  #end(watcher: HubWatcher): void {
+    watcher.isOver = true;
+    this.#synced.delete(watcher);
+    this.#unsynced.delete(watcher);
+    this.#slow.delete(watcher);
+  }
+
+  /** Its outlet is full: nothing from `nextRevision` on has been taken. */
+  #setAside(watcher: HubWatcher, nextRevision: number): void {
+    if (watcher.isOver) return;
+    watcher.nextRevision = nextRevision;
+    this.#synced.delete(watcher);
+    this.#unsynced.delete(watcher);
+    this.#slow.add(watcher);
+  }
+
+  #tellCompacted(watcher: HubWatcher): void {
+    const { compactRevision } = this.#history;
+    if (watcher.outlet.offer({ kind: "compacted", compactRevision })) this.#end(watcher);
+    else this.#setAside(watcher, watcher.nextRevision);
+  }
+
+  /**
+   * Reads on from where `first` is, for all unsynced watchers that this part of history concerns; those that are further
+   * back have their own turn. `first` goes to the end of the queue when it has not caught up.
+   */
+  #readHistory(first: HubWatcher): void {
+    const from = first.nextRevision;
+    const { changes, through } = this.#history.history(from, STEP_LIMITS);
+    const readers = [...this.#unsynced].filter(
+      ({ nextRevision }) => nextRevision >= from && nextRevision <= through,
+    );
+    const batches = this.#batchesFor(new Set(readers), changes);
+    for (const watcher of readers) {
+      if (watcher.isOver) continue;
+      const own = batches.get(watcher);
+      if (own !== undefined && !watcher.outlet.offer({ kind: "events", batches: own })) {
+        this.#setAside(watcher, watcher.nextRevision);
+      } else if (!watcher.isOver) {
+        this.#unsynced.delete(watcher);
+        watcher.nextRevision = through + 1;
+        this.#place(watcher);
+      }
+    }
+  }
+
+  #batchesFor(
+    readers: ReadonlySet<HubWatcher>,
+    changes: readonly Change[],
+  ): ReadonlyMap<HubWatcher, EventBatch[]> {
+    const batches = new Map<HubWatcher, EventBatch[]>();
+    for (const [revision, ofRevision] of Map.groupBy(changes, (change) => change.revision)) {
+      for (const [target, events] of this.#match(this.#unsynced, ofRevision)) {
+        for (const watcher of target.watchers) {
+          if (!readers.has(watcher) || watcher.nextRevision > revision) continue;
+          const batch = events.batch(revision, watcher.wanted);
+          if (batch === undefined) continue;
+          const own = batches.get(watcher);
+          if (own === undefined) batches.set(watcher, [batch]);
+          else own.push(batch);
+        }
+      }
+    }
+    return batches;
+  }
+
+  /** The targets that changes of one revision concern, with the events of each. */
+  #match(
+    watchers: TargetSet<HubWatcher>,
+    changes: readonly Change[],
+  ): ReadonlyMap<Target<HubWatcher>, TargetEvents> {
+    const matched = new Map<Target<HubWatcher>, TargetEvents>();
+    for (const change of changes) {
+      let encoded: EncodedChange | undefined;
+      watchers.visit(change.key, (target) => {
+        encoded ??= new EncodedChange(change, this.#history);
+        let events = matched.get(target);
+        if (events === undefined) {
+          events = new TargetEvents();
+          matched.set(target, events);
+        }
+        events.add(encoded);
+      });
+    }
+    return matched;
+  }
+}
