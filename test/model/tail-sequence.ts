@@ -195,13 +195,15 @@ class Sequence implements AsyncDisposable {
     for (const content of this.#world.contents) this.#forgetUnknown(content);
   }
 
-  /** What is not in the checkpoints the agent does not know it has seen. */
+  /** What is not in the checkpoints the agent does not know it has seen, nor does it look for it elsewhere. */
   #forgetUnknown(content: Content): void {
-    const known = [...this.#durable.values()].filter(
-      ({ fingerprint }) =>
-        fingerprint.length > 0 && isSameBytes(fingerprint, content.bytes.subarray(0, fingerprint.length)),
+    const known = [...this.#durable.values()].filter(({ fingerprint, ino }) =>
+      fingerprint.length === 0
+        ? this.#world.contentOf(ino) === content
+        : isSameBytes(fingerprint, content.bytes.subarray(0, fingerprint.length)),
     );
     content.seen = Math.min(content.seen, Math.max(0, ...known.map((record) => record.seen)));
+    if (content.hasMoved && known.length === 0) content.missed = true;
   }
 
   #recordsOnDisk(): readonly CheckpointRecord[] {
