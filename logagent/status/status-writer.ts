@@ -13,7 +13,7 @@ import { claimStatusKey } from "./status-key.ts";
 export interface StatusWriterDeps {
   readonly client: Pick<StoreClient, "txn">;
   readonly lease: Pick<LeaseKeeper, "held" | "id" | "reportLost">;
-  readonly previousLease: PreviousLease;
+  readonly previousLease: Pick<PreviousLease, "read" | "write">;
   readonly key: string;
   readonly build: () => AgentStatus;
   readonly clock: Clock;
