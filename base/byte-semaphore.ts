@@ -38,10 +38,10 @@ export class ByteSemaphore {
 
   /** Resolves once `bytes` are taken; rejects with the signal's reason, having taken nothing. */
   acquire(bytes: number, options: { readonly signal: AbortSignal }): Promise<void> {
-    if (this.tryAcquire(bytes)) return Promise.resolve();
     const { signal } = options;
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.tryAcquire(bytes)) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
       const onAbort = () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         reject(signal.reason);

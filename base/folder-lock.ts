@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { CodedError, errorCode } from "./errors.ts";
@@ -42,10 +42,19 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   await writeFile(ownerPath, JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
   let released: Promise<void> | undefined;
   const release = () => {
-    released ??= new Promise<void>((resolve) => socket.close(() => resolve()));
+    released ??= releaseBoth(socket, ownerPath);
     return released;
   };
   return { folder, release, [Symbol.asyncDispose]: release };
+}
+
+/** The file goes first: while the socket is held nobody else can have written it. */
+async function releaseBoth(socket: Server, ownerPath: string): Promise<void> {
+  try {
+    await rm(ownerPath, { force: true });
+  } finally {
+    await new Promise<void>((resolve) => socket.close(() => resolve()));
+  }
 }
 
 /** Listens on an abstract socket; undefined when somebody already does. */
@@ -80,6 +89,8 @@ function ownerOf(pid: number): Owner | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const fieldsAfterName = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // A process that was killed and not yet waited for is there, and owns nothing any more.
+    if (/^[ZXx]$/.test(fieldsAfterName[0] ?? "")) return undefined;
     const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
     return { pid, startTicks: fieldsAfterName[19] ?? "", bootId };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import type { Disk, DiskFile } from "./disk.ts";
+import { writeAll } from "./write-all.ts";
 
 /** The machine's disk. */
 export const nodeDisk: Disk = {
@@ -42,21 +43,4 @@ function nodeFile(handle: FileHandle): DiskFile {
       await handle.close();
     },
   };
-}
-
-async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
-  let rest = buffers.filter((buffer) => buffer.byteLength > 0);
-  let at = position;
-  while (rest.length > 0) {
-    let { bytesWritten } = await handle.writev(rest, at);
-    at += bytesWritten;
-    let whole = 0;
-    while (whole < rest.length && bytesWritten >= (rest[whole]?.byteLength ?? 0)) {
-      bytesWritten -= rest[whole]?.byteLength ?? 0;
-      whole += 1;
-    }
-    rest = rest.slice(whole);
-    const partial = rest[0];
-    if (partial !== undefined && bytesWritten > 0) rest[0] = partial.subarray(bytesWritten);
-  }
 }
