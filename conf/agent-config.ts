@@ -44,28 +44,34 @@ const saslSchema = z.strictObject({
   mechanism: z
     .enum(["none", "plain", "scram-sha-256", "scram-sha-512"])
     .default("none")
-    .describe("How to log in to the brokers."),
-  username: z.string().default(""),
+    .describe("How to log in to the brokers: none, plain, scram-sha-256 or scram-sha-512."),
+  username: z.string().default("").describe("Used unless the mechanism is none."),
   password: z.string().default("").describe("Better set by its variable than in the file."),
 });
 
 /** Where the lines go. */
 const sinkSchema = z.strictObject({
-  type: z.enum(["kafka", "kafkajs", "file", "stdout"]).default("kafka"),
+  type: z
+    .enum(["kafka", "kafkajs", "file", "stdout"])
+    .default("kafka")
+    .describe("kafka, kafkajs (a second driver for it), file, or stdout."),
   brokers: z
     .array(hostPort)
     .min(1)
     .max(256)
     .default(["127.0.0.1:9092"])
     .describe("Kafka brokers to start from; the others are learned from them."),
-  compression: z.enum(["none", "zstd", "gzip"]).default("zstd"),
+  compression: z
+    .enum(["none", "zstd", "gzip"])
+    .default("zstd")
+    .describe("Of the record batches: none, zstd or gzip."),
   createTopics: z
     .boolean()
     .default(false)
     .describe("Create a topic that does not exist. Off: a typo in a config must not become a topic."),
   path: absolutePath
     .default("/var/lib/logagent/out")
-    .describe("Folder of the file sink: each topic is a file in it."),
+    .describe("Folder of the file sink: <topic>.log in it holds the lines of a topic."),
   tls: tlsSchema.prefault({}),
   sasl: saslSchema.prefault({}),
 });
@@ -93,7 +99,10 @@ export const agentConfigSchema = z.strictObject({
     .refine((value) => value === "off" || isHostPort(value), "host:port, or off")
     .default("127.0.0.1:2381")
     .describe("Where /healthz /readyz /metrics /tasks are served; off: nowhere."),
-  logLevel: z.enum(LOG_LEVELS).default("info"),
+  logLevel: z
+    .enum(LOG_LEVELS)
+    .default("info")
+    .describe(`One of ${LOG_LEVELS.join(", ")}; the log goes to stderr.`),
   memory: z
     .strictObject({
       maxInFlightBytes: z
@@ -101,7 +110,9 @@ export const agentConfigSchema = z.strictObject({
         .min(4 * 1024 * 1024)
         .max(4 * 1024 * 1024 * 1024)
         .default(64 * 1024 * 1024)
-        .describe("Bytes read and not yet acknowledged, of all files; reading waits above it."),
+        .describe(
+          "Memory for lines that are read and not yet acknowledged, of all files; reading waits above it.",
+        ),
     })
     .prefault({}),
   shutdown: z

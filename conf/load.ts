@@ -4,6 +4,7 @@ import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
 import { type AgentConfig, agentConfigSchema } from "./agent-config.ts";
 import { type Override, readOverrides } from "./env-overrides.ts";
 import { type FieldIssue, fieldIssues, shownValue } from "./field-issues.ts";
+import { fieldNamesAt } from "./schema-fields.ts";
 
 export interface LoadedAgentConfig {
   readonly config: AgentConfig;
@@ -38,7 +39,7 @@ export function parseAgentConfig(
     throw badFile(file.path, [`line ${line}, column ${col}: not YAML: ${syntaxError.message}`]);
   }
   const { overrides, unknown } = readOverrides(env);
-  const input = withOverrides(toObject(file.path, document), overrides);
+  const input = withOverrides(withoutEmptySections(toObject(file.path, document)), overrides);
   const issues = fieldIssues(agentConfigSchema, input);
   if (issues.length > 0) {
     throw badFile(
@@ -74,6 +75,21 @@ function toObject(path: string, document: Document): Record<string, unknown> {
     ]);
   }
   return value as Record<string, unknown>;
+}
+
+/** A heading whose options are all commented out is null in YAML; it means the section with its defaults. */
+function withoutEmptySections(
+  object: Record<string, unknown>,
+  path: readonly string[] = [],
+): Record<string, unknown> {
+  const sections = Object.entries(object).map(([name, value]): [string, unknown] => {
+    const at = [...path, name];
+    if (fieldNamesAt(agentConfigSchema, at).length === 0) return [name, value];
+    if (value === null) return [name, {}];
+    const isObject = typeof value === "object" && !Array.isArray(value);
+    return [name, isObject ? withoutEmptySections(value as Record<string, unknown>, at) : value];
+  });
+  return Object.fromEntries(sections);
 }
 
 function withOverrides(
