@@ -49,3 +49,13 @@ export function isZero(bytes: Buffer): boolean {
   }
   return true;
 }
+
+/** How many sectors are all zeros; `bytes` is whole sectors. */
+export function countZeroSectors(bytes: Buffer): number {
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+    if (bytes[at] === 0 && bytes.compare(ZERO_SECTOR, 0, SECTOR_BYTES, at, at + SECTOR_BYTES) === 0)
+      count += 1;
+  }
+  return count;
+}

@@ -1,7 +1,13 @@
 import { crc32c } from "@node-rs/crc32";
 import { invariant } from "../../base/invariant.ts";
 import type { Entry, EntryKind, HardState } from "../raft/types.ts";
-import { readSafeUint64, roundUpToSector, SECTOR_BYTES, writeSafeUint64 } from "./format.ts";
+import {
+  countZeroSectors,
+  readSafeUint64,
+  roundUpToSector,
+  SECTOR_BYTES,
+  writeSafeUint64,
+} from "./format.ts";
 
 /** One write's worth of log: what one `fdatasync` makes durable. */
 export interface WalBatch {
@@ -19,6 +25,8 @@ export interface FrameHeader {
   readonly payloadBytes: number;
   readonly payloadCrc: number;
   readonly entryCount: number;
+  /** Sectors that are all zeros because the values in them are: more of them than this is what a torn write leaves. */
+  readonly zeroSectors: number;
   readonly hardState: HardState;
 }
 
@@ -74,6 +82,7 @@ export function decodeFrameHeader(sector: Buffer, salt: number): FrameHeader | u
     payloadBytes: sector.readUInt32LE(16),
     payloadCrc: sector.readUInt32LE(20),
     entryCount: sector.readUInt32LE(24),
+    zeroSectors: sector.readUInt32LE(28),
     hardState: {
       term: readSafeUint64(sector, 32),
       vote: sector.readBigUInt64LE(40),
@@ -132,6 +141,7 @@ function writeHeader(
   bytes.writeUInt32LE(frame.payloadBytes, 16);
   bytes.writeUInt32LE(payloadCrc(payload, frame.seat.chain), 20);
   bytes.writeUInt32LE(batch.entries.length, 24);
+  bytes.writeUInt32LE(countZeroSectors(bytes), 28);
   writeSafeUint64(bytes, batch.hardState.term, 32);
   bytes.writeBigUInt64LE(batch.hardState.vote, 40);
   writeSafeUint64(bytes, batch.hardState.commit, 48);

@@ -1,5 +1,5 @@
 import type { DiskFile } from "../../base/disk.ts";
-import { hex32, isZero, SECTOR_BYTES } from "./format.ts";
+import { countZeroSectors, hex32, isZero, SECTOR_BYTES } from "./format.ts";
 import {
   decodeFrameHeader,
   FRAME_HEADER_BYTES,
@@ -80,7 +80,7 @@ export class SegmentReader {
       return { kind: "frame", header, payload, end: position + frameBytes };
     }
     const found = `frame ${header.number} has CRC32C ${hex32(actual)}, expected ${hex32(header.payloadCrc)}`;
-    return { kind: hasZeroSector(bytes) ? "torn" : "damaged", found };
+    return { kind: countZeroSectors(bytes) > header.zeroSectors ? "torn" : "damaged", found };
   }
 
   /**
@@ -105,11 +105,4 @@ export class SegmentReader {
       if (window.length < WINDOW_BYTES) return { data, frame: undefined };
     }
   }
-}
-
-function hasZeroSector(frame: Buffer): boolean {
-  for (let at = 0; at < frame.length; at += SECTOR_BYTES) {
-    if (isZero(frame.subarray(at, at + SECTOR_BYTES))) return true;
-  }
-  return false;
 }

@@ -109,6 +109,17 @@ suite("Wal.open() refuses damage that no crash explains", () => {
     await refuses(written, /at byte 4608 frame 2 has CRC32C/);
   });
 
+  test("a changed byte in a last frame whose value holds a sector of zeros", async () => {
+    const written = await threeFrames();
+    const { wal } = await written.bed.open({ segmentBytes: 64 * 1024 });
+    await wal.append({ hardState: undefined, entries: [entry(4, 1, Buffer.alloc(4000))] });
+    await wal.append({ hardState: undefined, entries: [entry(5, 1, Buffer.alloc(4000))] });
+    await wal.close();
+    const last = 6656 + 4608;
+    damage(written, (bytes) => bytes.writeUInt8(1, last + 70));
+    await refuses(written, new RegExp(`at byte ${last} frame 4 has CRC32C`));
+  });
+
   test("a changed byte in the last frame's header", async () => {
     const written = await threeFrames();
     damage(written, (bytes) => bytes.writeUInt8(0xff, 4608 + 17));
