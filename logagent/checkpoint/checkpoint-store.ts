@@ -8,7 +8,7 @@ import type { Random } from "../../base/random.ts";
 import { type CheckpointContent, decodeCheckpoints, encodeCheckpoints } from "./checkpoint-codec.ts";
 import { mintFileId } from "./file-id.ts";
 import { goneRecords } from "./gone-records.ts";
-import type { CheckpointRecord, FileIdentity } from "./record.ts";
+import type { BytesHash, CheckpointRecord, FileIdentity } from "./record.ts";
 
 const CURRENT_FILE = "checkpoints";
 const PREVIOUS_FILE = "checkpoints.previous";
@@ -39,7 +39,7 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #records = new Map<string, CheckpointRecord>();
   readonly #byInode = new Map<bigint, Set<CheckpointRecord>>();
   readonly #entries: Map<string, number>;
-  /** Minted and not yet on disk. */
+  /** Minted, or fingerprinted for the first time, and not yet on disk. */
   readonly #fresh = new Set<CheckpointRecord>();
   readonly #closing = new AbortController();
   #version = 0;
@@ -120,9 +120,19 @@ export class CheckpointStore implements AsyncDisposable {
     return record;
   }
 
-  /** Resolves when the id of a record is on disk, or cannot be written (see `healthy`). Never rejects. */
+  /** Resolves when the id of a record and its first fingerprint are on disk, or cannot be written. Never rejects. */
   durable(record: CheckpointRecord): Promise<void> {
     return this.#fresh.has(record) ? this.persisted() : Promise.resolve();
+  }
+
+  /**
+   * Sets the hash of a head that has grown. The first one counts like the id: on disk before anything is sent, because a
+   * record without one matches any content, and two contents must not share an id.
+   */
+  setFingerprint(record: CheckpointRecord, fingerprint: BytesHash): void {
+    if (record.fingerprint.length === 0) this.#fresh.add(record);
+    record.fingerprint = fingerprint;
+    this.touch();
   }
 
   /** Forgets a file that is gone, or whose content was replaced. */

@@ -1,4 +1,5 @@
 import { read, readSync } from "node:fs";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { findLines, NEWLINE_BYTES_MAX } from "../framing/find-lines.ts";
 import type { LineSpans } from "../framing/types.ts";
 import { type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from "./chunk-pool.ts";
@@ -32,11 +33,10 @@ export async function shipFile(
   context: SourceContext,
   options: ShipOptions,
 ): Promise<ShipEnd> {
-  const { chunks, checkpoints } = context.deps;
+  const { chunks } = context.deps;
   const { signal } = options;
   let needsLarge = false;
   try {
-    await untilAborted(checkpoints.durable(file.record), signal);
     for (;;) {
       signal.throwIfAborted();
       const chunk = await chunks.acquire(chunkBytes(file, context, needsLarge), { signal });
@@ -70,12 +70,15 @@ async function shipChunk(
   options: ShipOptions,
 ): Promise<ChunkEnd> {
   const { bytes } = chunk;
+  const { checkpoints, clock } = context.deps;
   const base = file.offset - file.tail.length;
   const end = await readInto(file.fd, bytes, base);
-  const readAtMs = context.deps.clock.wallMs();
+  const readAtMs = clock.wallMs();
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
-  takeFingerprint(file, bytes.subarray(0, end), base);
+  takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
+  // On disk before anything is sent: by it a later life knows whose lines this id's are.
+  await untilAborted(checkpoints.durable(file.record), options.signal);
   let at = file.tail.length;
   let lines = 0;
   for (;;) {
@@ -138,12 +141,17 @@ function isContinuation(file: TailedFile, bytes: Buffer, base: number): boolean 
 }
 
 /** The head of the file, while it is short of its full length. Free: the bytes are in the chunk. */
-function takeFingerprint(file: TailedFile, bytes: Buffer, base: number): void {
+function takeFingerprint(
+  file: TailedFile,
+  bytes: Buffer,
+  { base, checkpoints }: { readonly base: number; readonly checkpoints: CheckpointStore },
+): void {
   const { record } = file;
-  if (base + bytes.byteLength > record.seen) record.seen = base + bytes.byteLength;
+  record.seen = Math.max(record.seen, base + bytes.byteLength);
   if (base !== 0 || record.fingerprint.length >= FINGERPRINT_BYTES) return;
-  if (bytes.byteLength <= record.fingerprint.length) return;
-  record.fingerprint = hashOf(bytes.subarray(0, FINGERPRINT_BYTES));
+  if (bytes.byteLength > record.fingerprint.length) {
+    checkpoints.setFingerprint(record, hashOf(bytes.subarray(0, FINGERPRINT_BYTES)));
+  }
 }
 
 /** Reads at most a whole buffer; fewer bytes mean the end of the file. */

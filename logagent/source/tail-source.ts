@@ -1,6 +1,6 @@
 import { errorMessage } from "../../base/errors.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import { holdsShipped } from "./file-hash.ts";
+import { hashHead, holdsShipped } from "./file-hash.ts";
 import { Lanes } from "./lanes.ts";
 import type { LossReason } from "./loss.ts";
 import { mintRecord, newLedger } from "./open-tailed-file.ts";
@@ -122,6 +122,7 @@ export class TailSource {
       const look = file.look(nowMs);
       if (file.shipping !== undefined) return;
       this.#verify(file, look);
+      this.#takeFirstFingerprint(file);
     } catch (error) {
       this.#failed(file, error);
       return;
@@ -155,6 +156,12 @@ export class TailSource {
     }
     // The unfinished line at the end may have been completed in place.
     file.readTo = file.offset;
+  }
+
+  /** As soon as there is a head: until then a content that replaces it before it is read would not be noticed. */
+  #takeFirstFingerprint(file: TailedFile): void {
+    if (file.size === 0 || file.record.fingerprint.length > 0) return;
+    this.#context.deps.checkpoints.setFingerprint(file.record, hashHead(file.fd));
   }
 
   #ship(file: TailedFile, final: boolean): void {
