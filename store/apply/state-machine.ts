@@ -1,10 +1,176 @@
 import { CodedError } from "../../base/errors.ts";
-import type { OpenedStateMachine, StateMachineOptions } from "./types.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Backend } from "../backend/port.ts";
+import { ReplicatedLessor } from "../lease/replicated-lessor.ts";
+import { MvccStore } from "../mvcc/mvcc-store.ts";
+import { EMPTY_BYTES } from "../proto/binary-reader.ts";
+import { StoreError } from "../proto/errors.ts";
+import { InternalRaftRequest } from "../proto/gen/internal.ts";
+import { AlarmType, type RangeRequest, type TxnRequest } from "../proto/gen/rpc.ts";
+import type { Entry } from "../raft/types.ts";
+import { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
+import { AlarmStore } from "./alarm-store.ts";
+import { AppliedIndex } from "./applied-index.ts";
+import { DEFAULT_QUOTA_BYTES, requestCostBytes } from "./quota.ts";
+import { applyRequest, type Request, type StateParts } from "./request-applier.ts";
+import { checkPlan, planTxn, readPlan } from "./transaction.ts";
+import type {
+  Applied,
+  ApplyOutcome,
+  EncodedRange,
+  KvHash,
+  OpenedStateMachine,
+  StateMachine,
+  StateMachineOptions,
+} from "./types.ts";
 
 /**
  * Opens the state that a backend holds: reads leases and alarms and rebuilds the index, which takes about a second per
  * million keys and holds the event loop; before serving. Throws CodedError when the backend's content is not understood.
  */
 export function openStateMachine(options: StateMachineOptions): OpenedStateMachine {
-  throw new CodedError("EUNFINISHED", `Cannot open the state machine: quota ${options.quotaBytes}`);
+  const { backend } = options;
+  const lessor = new ReplicatedLessor(backend, { minTtlSeconds: options.minLeaseTtlSeconds });
+  const store = new MvccStore(backend, lessor);
+  const hub = new MvccWatchHub(store);
+  const parts = { store, lessor, hub, alarms: new AlarmStore(backend) };
+  return { state: new MvccStateMachine(options, parts), watchHub: hub, lessor };
+}
+
+/** A request that nobody waits for, or none at all. */
+const NO_REQUEST_ID = 0n;
+
+class MvccStateMachine implements StateMachine {
+  readonly #backend: Backend;
+  readonly #quotaBytes: number;
+  readonly #parts: StateParts;
+  readonly #applied: AppliedIndex;
+  #flushedIndex: number;
+  #flushing: Promise<void> | undefined;
+  #nextFlush: Promise<void> | undefined;
+
+  constructor(options: StateMachineOptions, parts: StateParts) {
+    this.#backend = options.backend;
+    this.#quotaBytes = options.quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : options.quotaBytes;
+    this.#parts = parts;
+    this.#applied = new AppliedIndex(options.backend);
+    this.#flushedIndex = this.#applied.index;
+  }
+
+  get appliedIndex(): number {
+    return this.#applied.index;
+  }
+
+  get appliedTerm(): number {
+    return this.#applied.term;
+  }
+
+  get flushedIndex(): number {
+    return this.#flushedIndex;
+  }
+
+  get revision(): number {
+    return this.#parts.store.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#parts.store.compactRevision;
+  }
+
+  get alarms(): StateMachine["alarms"] {
+    return this.#parts.alarms.list(AlarmType.NONE);
+  }
+
+  apply(entry: Entry): Applied {
+    if (entry.index <= this.appliedIndex) return this.#done(NO_REQUEST_ID);
+    if (entry.index !== this.appliedIndex + 1) {
+      invariant(false, `entry ${entry.index} follows ${this.appliedIndex}, the last one applied`);
+    }
+    const applied =
+      entry.kind === "normal" && entry.data.length > 0 ? this.#applyData(entry) : this.#done(NO_REQUEST_ID);
+    this.#applied.advance(entry.index, entry.term);
+    return applied;
+  }
+
+  *range(request: RangeRequest): Generator<undefined, EncodedRange> {
+    this.#refuseIfCorrupt();
+    const { revision } = this;
+    return { revision, ...(yield* this.#parts.store.range(request, revision)) };
+  }
+
+  *readTxn(
+    request: TxnRequest,
+  ): Generator<undefined, { readonly revision: number; readonly response: Buffer }> {
+    this.#refuseIfCorrupt();
+    const { store, lessor } = this.#parts;
+    const { revision } = this;
+    const plan = planTxn(request, store);
+    checkPlan(plan, store, lessor);
+    return { revision, response: yield* readPlan(plan, store, revision, undefined) };
+  }
+
+  *hashKv(revision: number): Generator<undefined, KvHash> {
+    const { compactRevision } = this;
+    const { hash, revision: hashRevision } = yield* this.#parts.store.hash(revision);
+    return { hash, compactRevision, hashRevision };
+  }
+
+  compactStep(): boolean {
+    return this.#parts.store.compactStep();
+  }
+
+  hasRoom(request: Request): boolean {
+    const cost = requestCostBytes(request);
+    if (cost === 0 || this.#quotaBytes < 0) return true;
+    return this.#backend.size().inUseBytes + this.#backend.pendingBytes + cost < this.#quotaBytes;
+  }
+
+  size(): ReturnType<StateMachine["size"]> {
+    return { ...this.#backend.size(), quotaBytes: Math.max(this.#quotaBytes, 0) };
+  }
+
+  flush(): Promise<void> {
+    if (this.#flushing === undefined) return this.#flushNow();
+    this.#nextFlush ??= this.#flushing.then(() => {
+      this.#nextFlush = undefined;
+      return this.#flushNow();
+    });
+    return this.#nextFlush;
+  }
+
+  /** A rejected flush stays in the way of the next ones: what the file holds is unknown. */
+  #flushNow(): Promise<void> {
+    const index = this.appliedIndex;
+    this.#flushing = this.#backend.commit().then(() => {
+      this.#flushedIndex = index;
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  #applyData(entry: Entry): Applied {
+    const { header, request } = InternalRaftRequest.decode(entry.data);
+    if (request === undefined) {
+      throw new CodedError(
+        "EUNKNOWNENTRY",
+        `Cannot apply entry ${entry.index}: it carries no request that this version knows; a newer one wrote it`,
+      );
+    }
+    const requestId = header?.ID ?? NO_REQUEST_ID;
+    try {
+      return this.#done(requestId, applyRequest(request, this.#parts));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return { requestId, outcome: { kind: "refused", revision: this.revision, error } };
+    }
+  }
+
+  #done(requestId: bigint, response: Uint8Array = EMPTY_BYTES): Applied {
+    const outcome: ApplyOutcome = { kind: "done", revision: this.revision, response };
+    return { requestId, outcome };
+  }
+
+  #refuseIfCorrupt(): void {
+    if (this.#parts.alarms.has(AlarmType.CORRUPT)) throw new StoreError("Corrupt");
+  }
 }

@@ -93,6 +93,17 @@ export class MvccStore {
     return state === undefined ? undefined : this.#record(state.main, state.sub);
   }
 
+  /** The records of a range at a revision that is kept, in key order; all at once. */
+  recordsIn(range: KeyRange, revision: number): readonly Uint8Array[] {
+    const records: Uint8Array[] = [];
+    this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
+      const state = keyIndex.at(revision);
+      if (state !== undefined) records.push(this.#record(state.main, state.sub));
+      return undefined;
+    });
+    return records;
+  }
+
   /**
    * The changes from revision `from` on, up to and with revision `through`: whole revisions, at least one where there is
    * one, and no further one begun above the limits. `from` is not compacted.

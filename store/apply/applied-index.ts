@@ -1,0 +1,44 @@
+import { asBuffer } from "../backend/latin1.ts";
+import type { Backend } from "../backend/port.ts";
+
+const INDEX_KEY = Buffer.from("consistent_index");
+const TERM_KEY = Buffer.from("term");
+
+/** Which Raft entry the backend's data goes up to. Recorded with every entry, so that any commit holds both or neither. */
+export class AppliedIndex {
+  readonly #backend: Backend;
+  #index: number;
+  #term: number;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.#index = readUint64(backend.get("meta", INDEX_KEY));
+    this.#term = readUint64(backend.get("meta", TERM_KEY));
+  }
+
+  get index(): number {
+    return this.#index;
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+
+  advance(index: number, term: number): void {
+    this.#backend.put("meta", INDEX_KEY, encodeUint64(index));
+    if (term !== this.#term) this.#backend.put("meta", TERM_KEY, encodeUint64(term));
+    this.#index = index;
+    this.#term = term;
+  }
+}
+
+function encodeUint64(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), 0);
+  bytes.writeUInt32BE(value >>> 0, 4);
+  return bytes;
+}
+
+function readUint64(bytes: Uint8Array | undefined): number {
+  return bytes === undefined ? 0 : Number(asBuffer(bytes).readBigUInt64BE());
+}

@@ -1,0 +1,128 @@
+import type { ReplicatedLessor } from "../lease/replicated-lessor.ts";
+import type { MvccStore } from "../mvcc/mvcc-store.ts";
+import type { WriteTxn } from "../mvcc/write-txn.ts";
+import { EMPTY_BYTES } from "../proto/binary-reader.ts";
+import { StoreError } from "../proto/errors.ts";
+import type { InternalRaftRequest } from "../proto/gen/internal.ts";
+import {
+  type AlarmRequest,
+  AlarmRequest_AlarmAction,
+  AlarmResponse,
+  AlarmType,
+  type DeleteRangeRequest,
+  type LeaseGrantRequest,
+  LeaseGrantResponse,
+  type PutRequest,
+  type TxnRequest,
+} from "../proto/gen/rpc.ts";
+import type { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
+import type { AlarmStore } from "./alarm-store.ts";
+import { requestCostBytes } from "./quota.ts";
+import { encodeDeleteRangeResponse, encodePutResponse } from "./response-encoding.ts";
+import { checkPlan, checkPutAgainstState, planTxn, runDeleteRange, runPlan, runPut } from "./transaction.ts";
+
+export type Request = NonNullable<InternalRaftRequest["request"]>;
+
+/** What the requests of the log act on. */
+export interface StateParts {
+  readonly store: MvccStore;
+  readonly lessor: ReplicatedLessor;
+  readonly alarms: AlarmStore;
+  readonly hub: MvccWatchHub;
+}
+
+/**
+ * Carries out one request of the log and gives its marshalled response without the header (etcd etcdserver/apply).
+ * Throws StoreError, and has then changed nothing. The watch hub is told of what changed before it returns.
+ */
+export function applyRequest(request: Request, parts: StateParts): Buffer {
+  refuseUnderAlarm(request, parts.alarms);
+  switch (request.$case) {
+    case "put":
+      return applyPut(request.value, parts);
+    case "deleteRange":
+      return applyDeleteRange(request.value, parts);
+    case "txn":
+      return applyTxn(request.value, parts);
+    case "compaction":
+      parts.store.compact(request.value.revision);
+      return EMPTY_BYTES;
+    case "leaseGrant":
+      return applyLeaseGrant(request.value, parts);
+    case "leaseRevoke":
+      return applyLeaseRevoke(request.value.ID, parts);
+    case "leaseCheckpoint":
+      for (const { ID, remainingTTL } of request.value.checkpoints) parts.lessor.checkpoint(ID, remainingTTL);
+      return EMPTY_BYTES;
+    case "alarm":
+      return applyAlarm(request.value, parts);
+    default:
+      return request satisfies never;
+  }
+}
+
+/** CORRUPT refuses all but alarms; NOSPACE what could add a byte (etcd apply/corrupt.go, capped.go). */
+function refuseUnderAlarm(request: Request, alarms: AlarmStore): void {
+  if (request.$case === "alarm" || request.$case === "leaseCheckpoint") return;
+  if (alarms.has(AlarmType.CORRUPT)) throw new StoreError("Corrupt");
+  if (alarms.has(AlarmType.NOSPACE) && requestCostBytes(request) > 0) throw new StoreError("NoSpace");
+}
+
+function applyPut(request: PutRequest, parts: StateParts): Buffer {
+  checkPutAgainstState(request, parts.store, parts.lessor);
+  const previous = write(parts, (txn) => runPut(request, parts.store, txn));
+  return previous === undefined ? EMPTY_BYTES : encodePutResponse(previous, undefined);
+}
+
+function applyDeleteRange(request: DeleteRangeRequest, parts: StateParts): Buffer {
+  const answer = write(parts, (txn) => runDeleteRange(request, parts.store, txn));
+  return encodeDeleteRangeResponse(answer, undefined);
+}
+
+function applyTxn(request: TxnRequest, parts: StateParts): Buffer {
+  const plan = planTxn(request, parts.store);
+  checkPlan(plan, parts.store, parts.lessor);
+  return write(parts, (txn) => runPlan(plan, parts.store, txn, undefined));
+}
+
+function applyLeaseGrant({ ID, TTL }: LeaseGrantRequest, { lessor }: StateParts): Buffer {
+  const { grantedTtlSeconds } = lessor.grant(ID, TTL);
+  return LeaseGrantResponse.encode({ header: undefined, ID, TTL: grantedTtlSeconds, error: "" }).finish();
+}
+
+/** The lease and its keys go together, the keys in order, at one revision. */
+function applyLeaseRevoke(id: bigint, parts: StateParts): Buffer {
+  const keys = parts.lessor.beginRevoke(id);
+  write(parts, (txn) => {
+    for (const key of keys) txn.deleteRange({ start: key, end: undefined, single: true });
+  });
+  parts.lessor.endRevoke(id);
+  return EMPTY_BYTES;
+}
+
+function applyAlarm({ action, memberID, alarm }: AlarmRequest, { alarms }: StateParts): Buffer {
+  switch (action) {
+    case AlarmRequest_AlarmAction.GET:
+      return encodeAlarms(alarms.list(alarm));
+    case AlarmRequest_AlarmAction.ACTIVATE:
+      return encodeAlarms(alarm === AlarmType.NONE ? [] : [alarms.activate({ memberID, alarm })]);
+    case AlarmRequest_AlarmAction.DEACTIVATE: {
+      const gone = alarms.deactivate({ memberID, alarm });
+      return encodeAlarms(gone === undefined ? [] : [gone]);
+    }
+    default:
+      return EMPTY_BYTES;
+  }
+}
+
+function encodeAlarms(alarms: ReturnType<AlarmStore["list"]>): Buffer {
+  return AlarmResponse.encode({ header: undefined, alarms: [...alarms] }).finish();
+}
+
+/** One write transaction; its changes are told to the watchers. */
+function write<T>({ store, hub }: StateParts, body: (txn: WriteTxn) => T): T {
+  const txn = store.beginWrite();
+  const result = body(txn);
+  hub.notify(store.endWrite(txn));
+  return result;
+}
