@@ -1,10 +1,9 @@
-import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import type { ConnectionOptions, SASLOptions } from "@platformatic/kafka";
-import { errorMessage } from "../../../base/errors.ts";
-import { DeliveryError } from "../destination.ts";
 import type { SinkOptions } from "../options.ts";
 import { BrokerSocket } from "./broker-socket.ts";
 import { connectionError } from "./kafka-errors.ts";
+import { readTlsFiles } from "./tls-files.ts";
 
 export const CLIENT_ID = "logagent";
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -57,26 +56,12 @@ export class Dialer {
     return {
       connectTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: this.#requestTimeoutMs,
-      ...(tls.enabled ? { tls: await tlsOptions(tls), tlsServerName: address.host } : {}),
+      ...(tls.enabled ? { tls: await readTlsFiles(tls) } : {}),
+      // A server name is what a host is called; TLS allows no address in its place.
+      ...(tls.enabled && isIP(address.host) === 0 ? { tlsServerName: address.host } : {}),
       ...(sasl.mechanism === "none" ? {} : { sasl: saslOptions(sasl) }),
     };
   }
-}
-
-async function tlsOptions(tls: SinkOptions["tls"]): Promise<NonNullable<ConnectionOptions["tls"]>> {
-  const read = async (name: "ca" | "cert" | "key") => {
-    const path = tls[name];
-    if (path === undefined) return {};
-    try {
-      return { [name]: await readFile(path) };
-    } catch (error) {
-      throw new DeliveryError("ETLSFILE", `Cannot read sink.tls.${name} ${path}: ${errorMessage(error)}`, {
-        remedy: "slow",
-        cause: error,
-      });
-    }
-  };
-  return { ...(await read("ca")), ...(await read("cert")), ...(await read("key")) };
 }
 
 function saslOptions(sasl: SinkOptions["sasl"]): SASLOptions {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import type { Admin, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
@@ -13,6 +12,7 @@ import {
 } from "../destination.ts";
 import { CLIENT_ID } from "../kafka/dial.ts";
 import { connectionError, protocolError } from "../kafka/kafka-errors.ts";
+import { readTlsFiles } from "../kafka/tls-files.ts";
 import { BATCH_BYTES_MAX, type KafkaOptions, missingTopic, warningsOf } from "../kafka/topic-facts.ts";
 import type { SinkDeps } from "../options.ts";
 import { MESSAGE_OVERHEAD_BYTES, MessageBatch } from "./message-batch.ts";
@@ -186,13 +186,11 @@ async function load(options: KafkaOptions): Promise<{ readonly library: Library;
       compress(encoder.buffer, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } }),
     decompress: (buffer: Buffer) => decompress(buffer),
   });
-  return { library, kafka: new library.Kafka(clientConfig(options, library)) };
+  return { library, kafka: new library.Kafka(await clientConfig(options, library)) };
 }
 
-function clientConfig(options: KafkaOptions, library: Library): KafkaConfig {
+async function clientConfig(options: KafkaOptions, library: Library): Promise<KafkaConfig> {
   const { tls, sasl } = options;
-  const pem = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path, "utf8"));
-  const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
   return {
     brokers: [...options.brokers],
     clientId: CLIENT_ID,
@@ -200,7 +198,7 @@ function clientConfig(options: KafkaOptions, library: Library): KafkaConfig {
     requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
     // Retries are ours: only then is it known what became of a batch before the next is sent.
     retry: { retries: 0, initialRetryTime: 100 },
-    ...(tls.enabled ? { ssl: { ...(ca && { ca: [ca] }), ...(cert && { cert }), ...(key && { key }) } } : {}),
+    ...(tls.enabled ? { ssl: await readTlsFiles(tls) } : {}),
     ...(sasl.mechanism === "none" ? {} : { sasl: saslConfig(sasl.mechanism, sasl) }),
   };
 }
