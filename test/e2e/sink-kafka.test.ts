@@ -10,9 +10,7 @@ async function newKafkaBed(options: Pick<SinkOptions, "type" | "compression">): 
   const kafka = await startKafka({ own: true });
   let requests = 0;
   return {
-    missing: {
-      reason: /^Topic \S+ does not exist on 127\.0\.0\.1:\d+ and sink\.createTopics is false: create it/,
-    },
+    missingReason: /^Topic \S+ does not exist on 127\.0\.0\.1:\d+ and sink\.createTopics is false: create it/,
     oversized: { bytes: 1_200_000, outcome: /MESSAGE_TOO_LARGE/ },
     newTopic: async ({ partitions = 1 } = {}) => {
       const topic = uniqueTopic("sink");

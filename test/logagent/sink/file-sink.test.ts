@@ -48,7 +48,7 @@ async function newFileBed(): Promise<ContractBed & { readonly folder: string; re
   return {
     folder,
     disk,
-    missing: { reason: /^Cannot open .*\.log: .*(EISDIR|illegal operation on a directory)/ },
+    missingReason: /^Cannot open .*\.log: .*(EISDIR|illegal operation on a directory)/,
     oversized: { bytes: 3 * 1024 * 1024, outcome: "arrives" },
     newTopic: async () => unusedTopic(),
     unusedTopic: () => {
