@@ -83,6 +83,12 @@ suite("startStatusServer()", () => {
     });
   });
 
+  test("escapes the labels of a metric", () =>
+    withServer(agentView({ tasks: () => [taskStatus({ path: '/a"b\\c\nd' })] }), async (get) => {
+      const text = await (await get("/metrics")).text();
+      assert.ok(text.includes('logagent_open_files{entry="/a\\"b\\\\c\\nd",topic="t"} 1\n'), text);
+    }));
+
   test("serves /tasks as JSON", () =>
     withServer(agentView({ tasks: () => [taskStatus({ path: "/a" })] }), async (get) => {
       const body = (await (await get("/tasks")).json()) as { ip: string; tasks: { path: string }[] };
