@@ -15,6 +15,7 @@ export class Flusher {
   /** When the oldest change that no flush covers was made; undefined: there is none. */
   #dirtySinceMs: number | undefined;
   #dirtyBytes = 0;
+  #flushingBytes = 0;
   #flushing: Promise<void> | undefined;
 
   constructor(options: {
@@ -37,6 +38,11 @@ export class Flusher {
     this.#dirtyBytes += bytes;
   }
 
+  /** True while more is applied and not flushed than the limit: the log in memory must not outgrow a slow backend. */
+  get isBehind(): boolean {
+    return this.#dirtyBytes + this.#flushingBytes > this.#limits.unflushedBytes;
+  }
+
   /** Begins a flush when one is due and none is under way. */
   flushIfDue(nowMs: number): void {
     if (this.#flushing !== undefined || this.#dirtySinceMs === undefined) return;
@@ -44,10 +50,12 @@ export class Flusher {
       this.#dirtyBytes >= this.#limits.flushBytes || nowMs - this.#dirtySinceMs >= this.#limits.flushMs;
     if (!isDue) return;
     this.#dirtySinceMs = undefined;
+    this.#flushingBytes = this.#dirtyBytes;
     this.#dirtyBytes = 0;
     this.#flushing = this.#flush().then(
       () => {
         this.#flushing = undefined;
+        this.#flushingBytes = 0;
       },
       (error: unknown) => this.#onError(error),
     );
@@ -78,6 +86,8 @@ export interface FlushLimits {
   readonly flushBytes: number;
   /** Age of the oldest unflushed change after which one begins, checked every tick. */
   readonly flushMs: number;
+  /** Bytes of entries that may be applied and not flushed before proposals are refused. */
+  readonly unflushedBytes: number;
   /** Entries that stay in the log though they are flushed, for followers that lag; a sole voter needs none. */
   readonly keptEntries: number;
 }

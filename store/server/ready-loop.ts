@@ -105,13 +105,7 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
   ): Promise<ApplyOutcome> {
     if (this.#phase !== "running") return Promise.reject(new StoreError("Stopped"));
     if (signal.aborted) return Promise.reject(signal.reason);
-    const { commit, applied } = this.#core.status;
-    if (
-      commit - applied > this.#limits.unappliedEntries ||
-      this.#proposals.size >= this.#limits.waitingProposals
-    ) {
-      return Promise.reject(new StoreError("TooManyRequests"));
-    }
+    if (this.#isOverloaded()) return Promise.reject(new StoreError("TooManyRequests"));
     const outcome = this.#core.propose(data);
     if (outcome !== "accepted") {
       return Promise.reject(new StoreError(outcome === "notLeader" ? "NoLeader" : "TooManyRequests"));
@@ -141,6 +135,15 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #isOverloaded(): boolean {
+    const { commit, applied } = this.#core.status;
+    return (
+      commit - applied > this.#limits.unappliedEntries ||
+      this.#proposals.size >= this.#limits.waitingProposals ||
+      this.#flusher.isBehind
+    );
   }
 
   #deadlineMs(): number {

@@ -35,6 +35,7 @@ export const DEFAULT_REPLICA_LIMITS: ReplicaLimits = {
   applyMs: 10,
   flushBytes: 4 * MIB,
   flushMs: 100,
+  unflushedBytes: 256 * MIB,
   keptEntries: 0,
   segmentBytes: 64 * MIB,
 };

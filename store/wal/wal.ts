@@ -211,7 +211,10 @@ export class Wal implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#next.close();
-    await this.#end.file.close();
+    try {
+      await this.#next.close();
+    } finally {
+      await this.#end.file.close();
+    }
   }
 }

@@ -279,6 +279,21 @@ suite("ReadyLoop, flushing", () => {
     assert.equal(replica.state.flushedIndex, 2);
   });
 
+  test("refuses proposals with TooManyRequests while the backend is behind the limit of unflushed bytes", async () => {
+    const bed = new ReplicaBed();
+    const gate = Promise.withResolvers<void>();
+    const state = new ListState();
+    const flush = state.flush.bind(state);
+    state.flush = () => gate.promise.then(flush);
+    await using replica = await bed.open({ state, limits: { flushBytes: 100, unflushedBytes: 1000 } });
+    await put(replica, "x".repeat(600));
+    await put(replica, "y".repeat(600));
+    await assert.rejects(put(replica, "z"), { code: "TooManyRequests" });
+    gate.resolve();
+    await turns(20);
+    assert.equal(await put(replica, "z"), "z");
+  });
+
   test("cuts log and WAL below the flushed index, and keeps what is asked for", async () => {
     const bed = new ReplicaBed();
     const limits = { flushBytes: 1000, flushMs: 1e9, keptEntries: 20 };

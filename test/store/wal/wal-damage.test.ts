@@ -115,7 +115,7 @@ suite("Wal.open() refuses damage that no crash explains", () => {
     await wal.append({ hardState: undefined, entries: [entry(4, 1, Buffer.alloc(4000))] });
     await wal.append({ hardState: undefined, entries: [entry(5, 1, Buffer.alloc(4000))] });
     await wal.close();
-    const last = 6656 + 4608;
+    const last = 6656 + 4096;
     damage(written, (bytes) => bytes.writeUInt8(1, last + 70));
     await refuses(written, new RegExp(`at byte ${last} frame 4 has CRC32C`));
   });

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite, test } from "node:test";
+import { nodeDisk } from "../../../base/node-disk.ts";
 import { entry, FOLDER, hardState, texts, WalBed } from "./wal-bed.ts";
 
 const never = { next: () => 0.99, uint64: () => 0n };
@@ -194,6 +198,30 @@ suite("Wal", () => {
       code: "EWALMISMATCH",
       message: /the log begins behind entry \d+, the backend has applied entry 3/,
     });
+  });
+
+  test("append(), cut() and open() work on the machine's own disk", async () => {
+    const root = await mkdtemp(join(tmpdir(), "wal-"));
+    try {
+      const bed = new WalBed();
+      const options = { disk: nodeDisk, folder: join(root, "wal"), segmentBytes: 32 * 1024 };
+      const first = await bed.open(options);
+      for (let i = 1; i <= 100; i += 1) {
+        await first.wal.append({ hardState: hardState(1), entries: [entry(i, 1, `${i} `.repeat(500))] });
+      }
+      await first.wal.cut(50);
+      // Not closed, as after a kill.
+      const second = await bed.open({ ...options, after: { index: 50, term: 1 } });
+      assert.deepEqual(
+        texts(second.entries),
+        texts(Array.from({ length: 50 }, (_, i) => entry(51 + i, 1, `${51 + i} `.repeat(500)))),
+      );
+      await second.wal.close();
+      await first.wal.close();
+      assert.deepEqual(bed.logged, []);
+    } finally {
+      await rm(root, { recursive: true });
+    }
   });
 
   test("open() removes a next segment that got no name", async () => {
