@@ -4,7 +4,7 @@ import { type Random, seededRandom } from "../../../base/random.ts";
 import type { WatchOutput } from "../../../store/watch/types.ts";
 import { outputTexts, Received, type SpecText, specOf, WatchBed, type Write } from "./watch-bed.ts";
 
-const SEEDS = 150;
+const SEEDS = 300;
 const STEPS = 250;
 /** Few, so that they meet; with the bytes at both ends of the order. */
 const KEYS = ["\0", "a", "a\0", "a\xff", "b", "ba", "c", "\xff", "\xff\xff"];
