@@ -16,7 +16,7 @@ export class WalError extends CodedError<WalErrorCode> {
 
 /** Refuses a segment, with the place and both values. */
 export function corrupt(path: string, offset: number, found: string): WalError {
-  return new WalError("EWALCORRUPT", `Cannot read WAL segment ${path}: at byte ${offset} ${found}`);
+  return new WalError("EWALCORRUPT", `Cannot read WAL segment ${path}: at offset ${offset} ${found}`);
 }
 
 export function hex32(value: number): string {

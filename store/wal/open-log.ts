@@ -143,7 +143,7 @@ async function settleEnd(
   const behind = await reader.scan(position + (read.kind === "torn" ? SECTOR_BYTES : 0), end.header.salt);
   const found = read.kind === "torn" ? read.found : "the frame's first sector is all zeros";
   if (behind.frame !== undefined) {
-    throw corrupt(path, position, `${found}, and another frame follows at byte ${behind.frame}`);
+    throw corrupt(path, position, `${found}, and another frame follows at offset ${behind.frame}`);
   }
   if (read.kind === "blank" && behind.data === undefined) return;
   options.logger.warn({ path, offset: position, found }, "cut a torn frame off the end of the WAL");

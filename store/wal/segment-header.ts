@@ -88,7 +88,7 @@ function requireKnownVersion(version: number, path: string): void {
   if (version > WAL_VERSION) {
     throw new WalError(
       "EWALVERSION",
-      `Cannot read WAL segment ${path}: it has format version ${version}, the newest that this build knows is ${WAL_VERSION}`,
+      `Cannot read WAL segment ${path}: format version ${version}, expected ${WAL_VERSION} or less`,
     );
   }
   throw corrupt(path, 8, `the format version is ${version}, expected ${WAL_VERSION}`);

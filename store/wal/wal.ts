@@ -118,7 +118,7 @@ export class Wal implements AsyncDisposable {
       const { path, position } = this.#end;
       this.#failure = new WalError(
         "EWALWRITE",
-        `Cannot write WAL segment ${path} at byte ${position}: ${errorMessage(error)}`,
+        `Cannot write WAL segment ${path} at offset ${position}: ${errorMessage(error)}`,
         { cause: error },
       );
       throw this.#failure;

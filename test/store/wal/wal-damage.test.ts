@@ -99,14 +99,14 @@ suite("Wal.open() refuses damage that no crash explains", () => {
     damage(written, (bytes) => bytes.writeUInt8(0xff, 3000));
     await refuses(
       written,
-      /0000000000000000-0000000000000001\.wal: at byte 2560 frame 1 has CRC32C 0x[0-9a-f]{8}, expected 0x/,
+      /0000000000000000-0000000000000001\.wal: at offset 2560 frame 1 has CRC32C 0x[0-9a-f]{8}, expected 0x/,
     );
   });
 
   test("a changed byte in the last frame, without a sector of zeros", async () => {
     const written = await threeFrames();
     damage(written, (bytes) => bytes.writeUInt8(0xff, 5000));
-    await refuses(written, /at byte 4608 frame 2 has CRC32C/);
+    await refuses(written, /at offset 4608 frame 2 has CRC32C/);
   });
 
   test("a changed byte in a last frame whose value holds a sector of zeros", async () => {
@@ -117,45 +117,45 @@ suite("Wal.open() refuses damage that no crash explains", () => {
     await wal.close();
     const last = 6656 + 4096;
     damage(written, (bytes) => bytes.writeUInt8(1, last + 70));
-    await refuses(written, new RegExp(`at byte ${last} frame 4 has CRC32C`));
+    await refuses(written, new RegExp(`at offset ${last} frame 4 has CRC32C`));
   });
 
   test("a changed byte in the last frame's header", async () => {
     const written = await threeFrames();
     damage(written, (bytes) => bytes.writeUInt8(0xff, 4608 + 17));
-    await refuses(written, /at byte 4608 there is no frame header with a right CRC32C, expected frame 2/);
+    await refuses(written, /at offset 4608 there is no frame header with a right CRC32C, expected frame 2/);
   });
 
   for (const sector of [0, 1, 2, 3]) {
     test(`a frame with its sector ${sector} all zero and another frame behind it`, async () => {
       const written = await threeFrames();
       damage(written, (bytes) => bytes.fill(0, 2560 + sector * SECTOR, 2560 + (sector + 1) * SECTOR));
-      await refuses(written, /at byte 2560 .*, and another frame follows at byte 4608/);
+      await refuses(written, /at offset 2560 .*, and another frame follows at offset 4608/);
     });
   }
 
   test("a frame that was taken out, and one that comes twice", async () => {
     const without = await threeFrames();
     damage(without, (bytes) => Buffer.concat([bytes.subarray(0, 2560), bytes.subarray(4608)]));
-    await refuses(without, /at byte 2560 there is frame 2, expected frame 1/);
+    await refuses(without, /at offset 2560 there is frame 2, expected frame 1/);
     const twice = await threeFrames();
     damage(twice, (bytes) => void bytes.copy(bytes, 6656, 4608, 6656));
-    await refuses(twice, /at byte 6656 there is frame 2, expected frame 3/);
+    await refuses(twice, /at offset 6656 there is frame 2, expected frame 3/);
   });
 
   test("a wrong magic, an unknown old version, a wrong header CRC, a file that is too short", async () => {
     const magic = await threeFrames();
     damage(magic, (bytes) => bytes.write("NOTAWAL!", 0));
-    await refuses(magic, /at byte 0 the magic is 4e4f544157414c21, expected 6c6f67737477616c/);
+    await refuses(magic, /at offset 0 the magic is 4e4f544157414c21, expected 6c6f67737477616c/);
     const old = await threeFrames();
     damage(old, (bytes) => bytes.writeUInt32LE(0, 8));
-    await refuses(old, /at byte 8 the format version is 0, expected 1/);
+    await refuses(old, /at offset 8 the format version is 0, expected 1/);
     const header = await threeFrames();
     damage(header, (bytes) => bytes.writeUInt8(9, 40));
-    await refuses(header, /at byte 0 the header's CRC32C is 0x[0-9a-f]{8}, expected 0x/);
+    await refuses(header, /at offset 0 the header's CRC32C is 0x[0-9a-f]{8}, expected 0x/);
     const short = await threeFrames();
     damage(short, (bytes) => bytes.subarray(0, 100));
-    await refuses(short, /at byte 0 the file ends after 100 bytes, expected a header of 512/);
+    await refuses(short, /at offset 0 the file ends after 100 bytes, expected a header of 512/);
   });
 
   test("a newer format version, with the file, the version found and the newest known", async () => {
@@ -167,7 +167,7 @@ suite("Wal.open() refuses damage that no crash explains", () => {
     await assert.rejects(written.bed.open(), {
       code: "EWALVERSION",
       message:
-        "Cannot read WAL segment /data/wal/0000000000000000-0000000000000001.wal: it has format version 2, the newest that this build knows is 1",
+        "Cannot read WAL segment /data/wal/0000000000000000-0000000000000001.wal: format version 2, expected 1 or less",
     });
   });
 
@@ -180,7 +180,7 @@ suite("Wal.open() refuses damage that no crash explains", () => {
       // Behind the payload a frame is filled up with zeros that mean nothing.
       const isFill = (at - start) % 2048 >= 64 + 24 + 1750;
       damage(written, (bytes) => bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << (i % 8)), at));
-      if (!isFill) await refuses(written, /at byte (512|2560|4608) /);
+      if (!isFill) await refuses(written, /at offset (512|2560|4608) /);
     }
   });
 });
@@ -211,7 +211,7 @@ suite("Wal.open() refuses damage to a segment that is followed by another", () =
       const last = 512 + (frames - 1) * 2048;
       bed.disk.overwrite(path, change(bytes, last));
       await assert.rejects(bed.open(), (error: Error) => {
-        assert.match(error.message, new RegExp(`${path}: at byte ${last} `));
+        assert.match(error.message, new RegExp(`${path}: at offset ${last} `));
         return true;
       });
     }
@@ -233,7 +233,7 @@ suite("Wal.open() refuses damage to a segment that is followed by another", () =
     await bed.disk.rename(last, last.replace("/data/wal/00000000000000", "/data/wal/00000000000001"));
     await assert.rejects(bed.open(), {
       code: "EWALCORRUPT",
-      message: /at byte 0 the header is of segment 6 from entry 19, expected segment 262 from entry 19/,
+      message: /at offset 0 the header is of segment 6 from entry 19, expected segment 262 from entry 19/,
     });
   });
 });

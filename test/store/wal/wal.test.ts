@@ -243,7 +243,7 @@ suite("Wal", () => {
       bed.disk.failNth(operation, 1, operation === "sync" ? "EIO" : "ENOSPC");
       const expected = {
         code: "EWALWRITE",
-        message: /^Cannot write WAL segment \/data\/wal\/\S+\.wal at byte 1024: (EIO|ENOSPC): injected/,
+        message: /^Cannot write WAL segment \/data\/wal\/\S+\.wal at offset 1024: (EIO|ENOSPC): injected/,
       };
       await assert.rejects(wal.append({ hardState: hardState(1), entries: [entry(2, 1)] }), expected);
       const writes = bed.disk.counts.get("write");
