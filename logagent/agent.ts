@@ -1,18 +1,19 @@
 import { join } from "node:path";
 import { systemClock as clock } from "../base/clock.ts";
-import { CodedError, errorMessage } from "../base/errors.ts";
+import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
 import { type FolderLock, lockFolder } from "../base/folder-lock.ts";
 import type { Logger } from "../base/log.ts";
 import { nodeDisk as disk } from "../base/node-disk.ts";
 import { systemRandom as random } from "../base/random.ts";
 import { packageVersion } from "../base/version.ts";
+import type { VersionedFile } from "../base/versioned-file.ts";
 import type { AgentConfig } from "../conf/agent-config.ts";
 import { parseCollectConfig } from "../conf/parse-collect-config.ts";
 import type { StoreClient } from "../store/client/client.ts";
 import { LeaseKeeper } from "../store/client/lease-keeper.ts";
 import { CheckpointStore } from "./checkpoint/checkpoint-store.ts";
 import { insideAllow } from "./config/inside-allow.ts";
-import { LastGoodFile } from "./config/last-good.ts";
+import { type LastGood, lastGoodFile } from "./config/last-good.ts";
 import { RemoteConfig } from "./config/remote-config.ts";
 import { resolveIdentity } from "./identity.ts";
 import { openSink } from "./sink/open-sink.ts";
@@ -44,11 +45,13 @@ const REVOKE_MS = 2_000;
 
 /**
  * Runs an agent until `stop` is aborted, and resolves when everything is written and closed. Throws, before anything is
- * read, CodedError: "EDATADIR" or "ELOCKED" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG".
+ * read, CodedError: "EDATADIR", "ELOCKED" or "EVERSION" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG".
  */
 export async function runAgent(config: AgentConfig, log: Logger, signals: AgentSignals): Promise<void> {
   await using resources = new AsyncDisposableStack();
   resources.use(await takeDataFolder(config.dataDir));
+  const lastGood = lastGoodFile(disk, join(config.dataDir, "last-good.json"));
+  await refuseNewer(lastGood);
   const { endpoints } = config.store;
   const ip = await resolveIdentity({ ip: config.ip, endpoints, dataDir: config.dataDir, disk, log });
   const client = resources.use(await openStoreClient(config.store, log));
@@ -63,7 +66,14 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   );
   const sink = resources.use(openAgentSink(config, log, (event) => metrics.countSinkError(event)));
   const supervisor = newSupervisor(config, { ip, sink, checkpoints, log });
-  const remote = newRemoteConfig(config, { ip, client, supervisor, log, onChange: () => writer.changed() });
+  const remote = newRemoteConfig(config, {
+    ip,
+    client,
+    lastGood,
+    supervisor,
+    log,
+    onChange: () => writer.changed(),
+  });
   const view: AgentView = {
     version: packageVersion(),
     ip,
@@ -111,6 +121,15 @@ async function takeDataFolder(folder: string): Promise<FolderLock> {
   }
 }
 
+/** What a newer agent wrote is not overwritten; damage shows later, when the file is needed. */
+async function refuseNewer(file: VersionedFile<object>): Promise<void> {
+  try {
+    await file.read();
+  } catch (error) {
+    if (errorCode(error) === "EVERSION") throw error;
+  }
+}
+
 function openAgentSink(config: AgentConfig, logger: Logger, onError: AgentMetrics["countSinkError"]): Sink {
   const { maxInFlightBytes } = config.memory;
   return openSink({ ...config.sink, maxInFlightBytes }, { clock, random, logger, observer: { onError } });
@@ -143,19 +162,20 @@ function newRemoteConfig(
   parts: {
     readonly ip: string;
     readonly client: StoreClient;
+    readonly lastGood: VersionedFile<LastGood>;
     readonly supervisor: Supervisor;
     readonly log: Logger;
     readonly onChange: () => void;
   },
 ): RemoteConfig {
-  const { ip, client, supervisor, log, onChange } = parts;
+  const { ip, client, lastGood, supervisor, log, onChange } = parts;
   const check = insideAllow(compileAllowList(config.allow));
   let isReady = false;
   return new RemoteConfig({
     source: client,
     key: config.store.key.replace("%s", ip),
     parse: (value) => parseCollectConfig(value, check),
-    lastGood: new LastGoodFile(disk, join(config.dataDir, "last-good.json")),
+    lastGood,
     apply: (entries, revision) => {
       supervisor.apply(entries);
       if (!isReady) log.info({ ip, revision, entries: entries.length }, "agent is ready");

@@ -2,10 +2,10 @@ import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { readWholeFile, writeFileAtomically } from "../base/atomic-file.ts";
 import type { Disk } from "../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type VersionedFile, versionedFile } from "../base/versioned-file.ts";
 import { splitHostPort } from "../conf/agent-config.ts";
 import { parseEndpoint } from "../store/client/endpoint.ts";
 
@@ -21,29 +21,33 @@ export interface IdentityOptions {
 }
 
 const FILE_NAME = "identity.json";
-const FORMAT_VERSION = 1;
-const fileSchema = z.object({ version: z.literal(FORMAT_VERSION), ip: z.string().min(1) });
+const contentSchema = z.object({ ip: z.string().min(1) });
 
 /**
  * The identity of this agent: `ip` when it is set, else the address of the interface that routes to the first store
  * endpoint with a route. It is resolved once and kept in the data folder, so that it does not wander with routes and
  * interfaces: a changed address is a WARN, and the kept one stays. Loopback counts only if every endpoint is on
- * loopback. Throws CodedError "EIDENTITY".
+ * loopback. Throws CodedError "EIDENTITY", or "EVERSION" for what a newer agent kept.
  */
 export async function resolveIdentity(options: IdentityOptions): Promise<string> {
   if (options.ip !== "auto") return options.ip;
-  const path = join(options.dataDir, FILE_NAME);
-  const kept = await readKept(options.disk, path, options.log);
+  const file = versionedFile({
+    disk: options.disk,
+    path: join(options.dataDir, FILE_NAME),
+    version: 1,
+    parse: (value) => contentSchema.parse(value),
+  });
+  const kept = await readKept(file, options.log);
   const found = await findAddress(options);
   if (kept === undefined) {
     if ("failure" in found) throw new CodedError("EIDENTITY", found.failure);
-    await keep(options.disk, path, found.ip);
+    await file.write({ ip: found.ip });
     return found.ip;
   }
   if ("failure" in found)
     options.log.warn({ ip: kept, reason: found.failure }, "address not found, kept one used");
   else if (found.ip !== kept) {
-    options.log.warn({ ip: kept, address: found.ip, file: path }, "address changed, kept identity used");
+    options.log.warn({ ip: kept, address: found.ip, file: file.path }, "address changed, kept identity used");
   }
   return kept;
 }
@@ -90,15 +94,15 @@ function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
 }
 
-async function readKept(disk: Disk, path: string, log: Logger): Promise<string | undefined> {
+async function readKept(
+  file: VersionedFile<{ readonly ip: string }>,
+  log: Logger,
+): Promise<string | undefined> {
   try {
-    return fileSchema.parse(JSON.parse((await readWholeFile(disk, path)).toString("utf8"))).ip;
+    return (await file.read())?.ip;
   } catch (error) {
-    if (errorCode(error) !== "ENOENT") log.warn({ file: path }, "kept identity not readable, resolved again");
+    if (errorCode(error) !== "EDAMAGED") throw error;
+    log.warn({ reason: errorMessage(error) }, "kept identity not readable, resolved again");
     return undefined;
   }
-}
-
-async function keep(disk: Disk, path: string, ip: string): Promise<void> {
-  await writeFileAtomically(disk, path, Buffer.from(JSON.stringify({ version: FORMAT_VERSION, ip })));
 }

@@ -4,11 +4,12 @@ import { errorMessage } from "../../base/errors.ts";
 import { InvariantError } from "../../base/invariant.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import type { VersionedFile } from "../../base/versioned-file.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import type { GetResult } from "../../store/client/results.ts";
 import type { WatchItem, WatchOptions } from "../../store/client/types.ts";
 import type { ConfigState } from "../status/config-state.ts";
-import type { LastGoodFile } from "./last-good.ts";
+import type { LastGood } from "./last-good.ts";
 
 /** What it needs of the store's client. */
 export interface ConfigSource {
@@ -22,7 +23,7 @@ export interface RemoteConfigDeps {
   readonly key: string;
   /** Throws CodedError "EBADCONFIG" for a list with any mistake. */
   readonly parse: (value: Uint8Array) => Entry[];
-  readonly lastGood: LastGoodFile;
+  readonly lastGood: Pick<VersionedFile<LastGood>, "read" | "write">;
   /** Takes a whole list that validated; must not throw. */
   readonly apply: (entries: readonly Entry[], revision: number) => void;
   /** Told after every change of {@link RemoteConfig.state}. */
@@ -193,7 +194,7 @@ export class RemoteConfig {
     }
   }
 
-  async #readLastGood(): Promise<{ readonly revision: number; readonly value: string } | undefined> {
+  async #readLastGood(): Promise<LastGood | undefined> {
     const { lastGood, key, log } = this.#deps;
     try {
       const found = await lastGood.read();

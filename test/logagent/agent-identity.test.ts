@@ -87,6 +87,15 @@ suite("resolveIdentity()", () => {
   });
 });
 
+test("resolveIdentity() refuses what a newer agent kept", async () => {
+  const { resolve, dataDir } = bed();
+  await writeFile(path.join(dataDir, "identity.json"), '{"version":2,"name":"x"}');
+  await assert.rejects(resolve(["http://s:2379"], { s: "10.0.0.5" }), {
+    code: "EVERSION",
+    message: `Cannot use ${dataDir}/identity.json: format version 2, expected 1 or less`,
+  });
+});
+
 suite("routeTo()", () => {
   test("gives loopback for loopback, and says when a name is unknown", async () => {
     assert.equal(await routeTo("127.0.0.1", 2379), "127.0.0.1");

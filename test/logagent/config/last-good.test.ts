@@ -3,12 +3,12 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { suite, test } from "node:test";
 import { nodeDisk } from "../../../base/node-disk.ts";
-import { LastGoodFile } from "../../../logagent/config/last-good.ts";
+import { lastGoodFile } from "../../../logagent/config/last-good.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
-suite("LastGoodFile", () => {
-  const file = path.join(temporaryFolder("last-good"), "sub", "last-good.json");
-  const lastGood = new LastGoodFile(nodeDisk, file);
+suite("lastGoodFile()", () => {
+  const file = path.join(temporaryFolder("last-good"), "last-good.json");
+  const lastGood = lastGoodFile(nodeDisk, file);
 
   test("has nothing at first", async () => assert.equal(await lastGood.read(), undefined));
 
@@ -19,16 +19,17 @@ suite("LastGoodFile", () => {
     }
   });
 
-  for (const [what, content, reason] of [
-    ["of a newer version", '{"version":2}', "format version 2, expected 1 or less"],
-    ["that is cut short", '{"version":1,"key"', "Expected ':' after property name"],
-    ["with other fields", '{"version":1}', "its fields are not those of format 1"],
+  for (const [what, content, reason, code] of [
+    ["of a newer version", '{"version":2}', "format version 2, expected 1 or less", "EVERSION"],
+    ["that is cut short", '{"version":1,"key"', "Expected ':' after property name", "EDAMAGED"],
+    ["with other fields", '{"version":1}', "", "EDAMAGED"],
+    ["without a version", "[]", "format version undefined, expected 1", "EDAMAGED"],
   ] as const) {
     test(`read() refuses a file ${what}`, async () => {
       await writeFile(file, content);
       await assert.rejects(lastGood.read(), (error: Error & { code?: string }) => {
-        assert.equal(error.code, "ELASTGOOD");
-        assert.ok(error.message.startsWith(`Cannot use last good config ${file}: ${reason}`), error.message);
+        assert.equal(error.code, code);
+        assert.ok(error.message.startsWith(`Cannot use ${file}: ${reason}`), error.message);
         return true;
       });
     });

@@ -126,7 +126,7 @@ async function withConfig(
     source: store,
     key: KEY,
     parse: (value) => parseCollectConfig(value),
-    lastGood: file as never,
+    lastGood: file,
     apply: (entries: readonly Entry[]) => void applied.push(entries.map((entry) => entry.path)),
     onChange: () => undefined,
     clock,
@@ -254,7 +254,10 @@ suite("RemoteConfig", () => {
 
   test("starts without a last good config that cannot be read, and says so", () =>
     withConfig(
-      { gets: [], lastGood: new CodedError("ELASTGOOD", "Cannot use last good config f: format version 2") },
+      {
+        gets: [],
+        lastGood: new CodedError("EDAMAGED", "Cannot use last-good.json: format version 0, expected 1"),
+      },
       async ({ clock, applied, messages }) => {
         await clock.advance(5_000);
         assert.deepEqual(applied, []);
