@@ -6,6 +6,8 @@ import type { EventBatch, History, Watcher, WatchHub, WatchOutlet, WatchOutput, 
 
 /** History that one step of catching up reads: a few milliseconds. A revision larger than it is read as a whole. */
 const STEP_LIMITS = { changesMax: 500, bytesMax: 1024 * 1024 };
+/** Watchers that one step moves forward: what it costs is at most this times the changes read. */
+const STEP_WATCHERS_MAX = 250;
 
 /** One watcher. `nextRevision` is the first whose events it has not been given; exact unless it is synced. */
 class HubWatcher {
@@ -33,7 +35,8 @@ class HubWatcher {
 export class MvccWatchHub implements WatchHub {
   readonly #history: History;
   readonly #synced = new TargetSet<HubWatcher>();
-  readonly #unsynced = new TargetSet<HubWatcher>();
+  /** In the order of their turns. */
+  readonly #unsynced = new Set<HubWatcher>();
   readonly #slow = new Set<HubWatcher>();
 
   constructor(history: History) {
@@ -114,16 +117,18 @@ export class MvccWatchHub implements WatchHub {
   }
 
   /**
-   * Reads on from where `first` is, for all unsynced watchers that this part of history concerns; those that are further
-   * back have their own turn. `first` goes to the end of the queue when it has not caught up.
+   * Reads on from where `first` is, for the unsynced watchers that are somewhere on this part of history; the others have
+   * their own turn. Those that have not caught up go to the end of the queue.
    */
   #readHistory(first: HubWatcher): void {
     const from = first.nextRevision;
     const { changes, through } = this.#history.history(from, STEP_LIMITS);
-    const readers = [...this.#unsynced].filter(
-      ({ nextRevision }) => nextRevision >= from && nextRevision <= through,
-    );
-    const batches = this.#batchesFor(new Set(readers), changes);
+    const readers = new TargetSet<HubWatcher>();
+    for (const watcher of this.#unsynced) {
+      if (watcher.nextRevision >= from && watcher.nextRevision <= through) readers.add(watcher);
+      if (readers.size === STEP_WATCHERS_MAX) break;
+    }
+    const batches = this.#batchesFor(readers, changes);
     for (const watcher of readers) {
       if (watcher.isOver) continue;
       const own = batches.get(watcher);
@@ -138,14 +143,14 @@ export class MvccWatchHub implements WatchHub {
   }
 
   #batchesFor(
-    readers: ReadonlySet<HubWatcher>,
+    readers: TargetSet<HubWatcher>,
     changes: readonly Change[],
   ): ReadonlyMap<HubWatcher, EventBatch[]> {
     const batches = new Map<HubWatcher, EventBatch[]>();
     for (const [revision, ofRevision] of Map.groupBy(changes, (change) => change.revision)) {
-      for (const [target, events] of this.#match(this.#unsynced, ofRevision)) {
+      for (const [target, events] of this.#match(readers, ofRevision)) {
         for (const watcher of target.watchers) {
-          if (!readers.has(watcher) || watcher.nextRevision > revision) continue;
+          if (watcher.nextRevision > revision) continue;
           const batch = events.batch(revision, watcher.wanted);
           if (batch === undefined) continue;
           const own = batches.get(watcher);
