@@ -39,6 +39,7 @@ export async function shipFile(
   try {
     for (;;) {
       signal.throwIfAborted();
+      if (file.next !== undefined) return "replaced";
       const chunk = await chunks.acquire(chunkBytes(file, context, needsLarge), { signal });
       try {
         const end = await shipChunk(file, context, chunk, options);
@@ -76,6 +77,7 @@ async function shipChunk(
   const readAtMs = clock.wallMs();
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
+  file.record.seen = Math.max(file.record.seen, base + end);
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
   await untilAborted(checkpoints.durable(file.record), options.signal);
@@ -147,7 +149,6 @@ function takeFingerprint(
   { base, checkpoints }: { readonly base: number; readonly checkpoints: CheckpointStore },
 ): void {
   const { record } = file;
-  record.seen = Math.max(record.seen, base + bytes.byteLength);
   if (base !== 0 || record.fingerprint.length >= FINGERPRINT_BYTES) return;
   if (bytes.byteLength > record.fingerprint.length) {
     checkpoints.setFingerprint(record, hashOf(bytes.subarray(0, FINGERPRINT_BYTES)));

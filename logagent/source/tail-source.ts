@@ -1,13 +1,11 @@
 import { errorMessage } from "../../base/errors.ts";
+import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import { hashHead, holdsShipped } from "./file-hash.ts";
 import { Lanes } from "./lanes.ts";
-import type { LossReason } from "./loss.ts";
-import { mintRecord, newLedger } from "./open-tailed-file.ts";
 import { Scanner } from "./scanner.ts";
-import { shipFile } from "./ship-file.ts";
+import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import type { Look, TailedFile } from "./tailed-file.ts";
+import type { TailedFile } from "./tailed-file.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 /** Folders are read again for new names. */
@@ -119,10 +117,10 @@ export class TailSource {
   #lookAt(file: TailedFile, nowMs: number): void {
     if (file.isLeaving) file.abort.abort(new Error("another entry ships the file"));
     try {
-      const look = file.look(nowMs);
+      const change = contentChange(file, file.look(nowMs), this.#context);
+      if (change !== undefined) replaceContent(file, change, this.#context);
       if (file.shipping !== undefined) return;
-      this.#verify(file, look);
-      this.#takeFirstFingerprint(file);
+      this.#takeNext(file);
     } catch (error) {
       this.#failed(file, error);
       return;
@@ -136,51 +134,34 @@ export class TailSource {
     else if (file.place.kind === "moved") this.#drain(file, file.place.sinceMs, nowMs);
   }
 
-  /** Is what was read before still there? A read asks that too, so this is for files that did not grow. */
-  #verify(file: TailedFile, look: Look): void {
-    if (file.size < file.offset) {
-      this.#startOver(file, "truncated below what was read");
-      return;
-    }
-    if (!look.touched || (file.hasUnread && look.shrunkFrom === undefined)) return;
-    const { fingerprint } = file.record;
-    if (!holdsShipped(file.fd, { fingerprint, offset: file.offset, tail: file.tail })) {
-      this.#startOver(file, "rewritten in place");
-      return;
-    }
-    if (look.shrunkFrom !== undefined && look.shrunkFrom > file.size) {
-      const { id, path } = file.record;
-      const reason = "shortened before it was read";
-      this.#context.lost({ file: id, path, from: file.size, to: look.shrunkFrom, reason });
-      file.record.seen = file.size;
-    }
-    // The unfinished line at the end may have been completed in place.
-    file.readTo = file.offset;
-  }
-
-  /** As soon as there is a head: until then a content that replaces it before it is read would not be noticed. */
-  #takeFirstFingerprint(file: TailedFile): void {
-    if (file.size === 0 || file.record.fingerprint.length > 0) return;
-    this.#context.deps.checkpoints.setFingerprint(file.record, hashHead(file.fd));
-  }
-
   #ship(file: TailedFile, final: boolean): void {
-    const { problems } = this.#context;
     if (this.#stopping.signal.aborted || (this.#context.isStuck && this.#isShipping())) return;
     if (file.drain.kind === "drained") this.#warnLate(file);
     file.abort = new AbortController();
     const { signal } = file.abort;
-    file.shipping = shipFile(file, this.#context, { signal, final })
-      .then((end) => {
-        problems.clear(file.lanePath);
-        if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
-        if (end === "at end" && final) this.#drained(file);
-        if (end === "replaced") this.#startOver(file, "rewritten in place");
-      })
-      .catch((error: unknown) => this.#failed(file, error))
-      .finally(() => {
-        file.shipping = undefined;
-      });
+    file.shipping = this.#shipToEnd(file, { signal, final });
+  }
+
+  async #shipToEnd(file: TailedFile, options: ShipOptions): Promise<void> {
+    try {
+      const end = await shipFile(file, this.#context, options);
+      this.#context.problems.clear(file.lanePath);
+      if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
+      if (end === "at end" && options.final) this.#drained(file);
+      if (end === "replaced" && file.next === undefined) {
+        replaceContent(file, "rewritten in place", this.#context);
+      }
+      this.#takeNext(file);
+    } catch (error) {
+      this.#failed(file, error);
+    } finally {
+      file.shipping = undefined;
+    }
+  }
+
+  #takeNext(file: TailedFile): void {
+    const old = takeNext(file, this.#context);
+    if (old !== undefined) this.#retired.add(old);
   }
 
   #isShipping(): boolean {
@@ -214,21 +195,6 @@ export class TailSource {
     if (file.drain.kind === "drained") return;
     file.drain = { kind: "drained", sinceMs: this.#context.deps.clock.monotonicMs() };
     for (const other of this.#files.values()) if (other.lanePath === file.lanePath) other.nextLookMs = 0;
-  }
-
-  #startOver(file: TailedFile, reason: LossReason): void {
-    const { record } = file;
-    const { checkpoints, clock } = this.#context.deps;
-    record.seen = Math.max(record.seen, file.offset);
-    const to = record.seen > file.offset ? record.seen : ("unknown" as const);
-    this.#context.lost({ file: record.id, path: record.path, from: file.offset, to, reason });
-    // Until the last of it is acknowledged, its record says after a crash what was lost.
-    record.seen = file.offset;
-    checkpoints.touch();
-    this.#retired.add(file.content);
-    const fresh = mintRecord({ path: record.path, fd: file.fd, identity: file }, 0, this.#context);
-    file.startOver(newLedger(fresh, this.#context), clock.monotonicMs());
-    file.nextLookMs = 0;
   }
 
   #failed(file: TailedFile, error: unknown): void {

@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, fstatSync } from "node:fs";
 import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
+import type { LossReason } from "./loss.ts";
 
 /** How often a held file is looked at. */
 export const LOOK_MS = 250;
@@ -22,8 +23,7 @@ export type Drain =
 
 /** What a look found, against the look before. */
 export interface Look {
-  /** Unread bytes that were seen are gone: the size before. */
-  readonly shrunkFrom: number | undefined;
+  readonly sizeBefore: number;
   /** Modification or change time moved. */
   readonly touched: boolean;
 }
@@ -39,6 +39,8 @@ export class TailedFile implements FileIdentity {
   /** The path whose turns it takes with its predecessors and successors. */
   readonly lanePath: string;
   content: ContentLedger;
+  /** Has taken the place of `content`, of which lines are still being delivered. */
+  next: { readonly content: ContentLedger; readonly reason: LossReason } | undefined;
   /** The next byte to deliver: the start of a line, or of a part of one. */
   offset: number;
   /** Of the bytes before `offset`, as they were read. */
@@ -66,7 +68,6 @@ export class TailedFile implements FileIdentity {
   caughtUpAtMs: number | undefined;
   #mtimeMs: number;
   #ctimeMs: number;
-  #shrunkFrom: number | undefined;
   #closed = false;
 
   constructor(options: {
@@ -108,36 +109,29 @@ export class TailedFile implements FileIdentity {
     return Number(size) === this.readTo ? { size, mtimeNs, ctimeNs, birthtimeNs } : undefined;
   }
 
-  /**
-   * Asks the kernel for size and times. While the file is shipping only the size is taken: what else changed is told by
-   * the first look after that. Throws what `fstat` throws.
-   */
+  /** Asks the kernel for size and times. Throws what `fstat` throws. */
   look(nowMs: number): Look {
     const stats = fstatSync(this.fd);
-    this.lookedAtMs = nowMs;
-    if (stats.size < this.size) this.#shrunkFrom = Math.max(this.#shrunkFrom ?? 0, this.size);
-    if (stats.size !== this.size) this.grownAtMs = nowMs;
-    this.size = stats.size;
-    this.record.seen = Math.max(this.record.seen, stats.size);
-    this.isDeleted = stats.nlink === 0;
-    this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
-    if (this.shipping !== undefined) return { shrunkFrom: undefined, touched: false };
-    const shrunkFrom = this.#shrunkFrom;
+    const sizeBefore = this.size;
     const touched = stats.mtimeMs !== this.#mtimeMs || stats.ctimeMs !== this.#ctimeMs;
-    this.#shrunkFrom = undefined;
+    this.lookedAtMs = nowMs;
+    if (stats.size !== sizeBefore) this.grownAtMs = nowMs;
+    this.size = stats.size;
     this.#mtimeMs = stats.mtimeMs;
     this.#ctimeMs = stats.ctimeMs;
-    return { shrunkFrom, touched };
+    this.isDeleted = stats.nlink === 0;
+    this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
+    return { sizeBefore, touched };
   }
 
   /** Goes on with another content, from its start. */
   startOver(content: ContentLedger, nowMs: number): void {
     this.content = content;
-    this.size = content.record.seen;
+    this.next = undefined;
     this.offset = 0;
     this.tail = NO_BYTES;
     this.readTo = 0;
-    this.#shrunkFrom = undefined;
+    this.size = content.record.seen;
     this.grownAtMs = nowMs;
     this.drain = { kind: "open" };
   }

@@ -1,0 +1,88 @@
+import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
+import { NO_BYTES } from "../checkpoint/record.ts";
+import type { ContentLedger } from "./content-ledger.ts";
+import { hashHead, holdsShipped } from "./file-hash.ts";
+import type { LossReason } from "./loss.ts";
+import { mintRecord, newLedger } from "./open-tailed-file.ts";
+import type { SourceContext } from "./source-context.ts";
+import type { Look, TailedFile } from "./tailed-file.ts";
+
+/** What the agent believes is in a file now: the content it ships, or one that has taken its place meanwhile. */
+interface OnDisk {
+  readonly record: CheckpointRecord;
+  readonly offset: number;
+  readonly tail: BytesHash;
+  /** A read is about to look at it anyway. */
+  readonly isReadNext: boolean;
+}
+
+/**
+ * After a look: is what was read before still there? Gives the reason when it is not. A read asks the same, so this is for
+ * files that did not grow. Bytes that were seen and cut off unread are entered as lost. Throws what `read` throws.
+ */
+export function contentChange(file: TailedFile, look: Look, context: SourceContext): LossReason | undefined {
+  const onDisk = onDiskOf(file);
+  const { record, offset, tail } = onDisk;
+  if (file.size < offset) return "truncated below what was read";
+  const hasShrunk = file.size < look.sizeBefore;
+  if (look.touched && (hasShrunk || !onDisk.isReadNext)) {
+    if (!holdsShipped(file.fd, { fingerprint: record.fingerprint, offset, tail }))
+      return "rewritten in place";
+    // The unfinished line at the end may have been completed in place.
+    if (file.next === undefined) file.readTo = Math.min(file.readTo, offset);
+  }
+  if (hasShrunk) {
+    const reason = "shortened before it was read";
+    context.lost({ file: record.id, path: record.path, from: file.size, to: look.sizeBefore, reason });
+    record.seen = file.size;
+  } else see(file, record, context);
+  return undefined;
+}
+
+/**
+ * Gives a file whose content was replaced a new one, under a new id. While lines of the old one are being delivered, the
+ * new one waits in `file.next`; call `takeNext` when that is over.
+ */
+export function replaceContent(file: TailedFile, reason: LossReason, context: SourceContext): void {
+  const { checkpoints } = context.deps;
+  if (file.next !== undefined) {
+    const { record } = file.next.content;
+    context.lost({ file: record.id, path: record.path, from: 0, to: record.seen || "unknown", reason });
+    checkpoints.remove(record);
+  }
+  const { path } = file.record;
+  const content = newLedger(mintRecord({ path, fd: file.fd, identity: file }, 0, context), context);
+  file.next = { content, reason: file.next?.reason ?? reason };
+  file.nextLookMs = 0;
+}
+
+/** Leaves the old content for the one that took its place; returns the old one, whose acks may still come. */
+export function takeNext(file: TailedFile, context: SourceContext): ContentLedger | undefined {
+  if (file.next === undefined) return undefined;
+  const { content: old, offset } = file;
+  const { record } = old;
+  const to = record.seen > offset ? record.seen : ("unknown" as const);
+  context.lost({ file: record.id, path: record.path, from: offset, to, reason: file.next.reason });
+  // Until the last of it is acknowledged, its record says after a crash what was lost.
+  record.seen = offset;
+  context.deps.checkpoints.touch();
+  file.startOver(file.next.content, context.deps.clock.monotonicMs());
+  return old;
+}
+
+function onDiskOf(file: TailedFile): OnDisk {
+  if (file.next !== undefined) {
+    return { record: file.next.content.record, offset: 0, tail: NO_BYTES, isReadNext: false };
+  }
+  return { record: file.record, offset: file.offset, tail: file.tail, isReadNext: file.hasUnread };
+}
+
+/** A head is taken as soon as there is one: until then, content that replaces it unread would not be noticed. */
+function see(file: TailedFile, record: CheckpointRecord, context: SourceContext): void {
+  const { checkpoints } = context.deps;
+  if (file.size > record.seen) {
+    record.seen = file.size;
+    checkpoints.touch();
+  }
+  if (file.size > 0 && record.fingerprint.length === 0) checkpoints.setFingerprint(record, hashHead(file.fd));
+}
