@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type AgentStatus, agentStatusSchema } from "../../conf/agent-status.ts";
@@ -224,6 +224,114 @@ suite("logagent run, with etcd as its store", () => {
       refused.output(),
       new RegExp(`Cannot use data folder .*: process ${agent.pid} is using it, expected no other owner`),
     );
+  });
+
+  test("a data folder of a newer version is refused", async () => {
+    for (const name of ["last-good.json", "identity.json"]) {
+      const bed = new AgentBed("auto");
+      await bed.prepare(etcd.endpoint);
+      await mkdir(path.join(bed.folder, "data"));
+      await writeFile(path.join(bed.folder, "data", name), '{"version":99}');
+      const refused = await bed.start({ readyLine: `${name}: format version 99, expected 1 or less` });
+      assert.equal((await refused.exited).code, 1);
+    }
+  });
+
+  test("of many configs in a row the last one counts, and what is in all of them is not touched", async () => {
+    const bed = new AgentBed("e2e-burst");
+    await bed.prepare(etcd.endpoint);
+    await using agent = await bed.start({ readyLine: "agent is ready" });
+    await bed.append("stays.log", "s\n");
+    let revision = 0;
+    for (let round = 0; round < 50; round += 1) {
+      await bed.append(`${round % 7}.log`, `${round}\n`);
+      const changing = [
+        bed.entry(`${round % 7}.log`, `t${round % 3}`),
+        bed.entry(`${(round + 1) % 7}.log`, "next"),
+      ];
+      revision = await putConfig(bed, [...changing, bed.entry("stays.log", "stays")]);
+    }
+    await eventually(async () => {
+      const tasks = await bed.tasks();
+      assert.deepEqual(tasks.map((task) => [path.basename(task.path), task.topic, task.state]).sort(), [
+        ["0.log", "t1", "running"],
+        ["1.log", "next", "running"],
+        ["stays.log", "stays", "running"],
+      ]);
+      assert.equal((await bed.status(client)).config.applied, revision);
+    });
+    const starts = agent.output().match(/"tasks changed"/g)?.length ?? 0;
+    assert.ok(starts > 1 && starts <= 51, `${starts} changes`);
+    assert.equal(await bed.delivered("stays"), "s\n");
+    // Every line once, whichever of the topics had its file at the time.
+    await eventually(async () => {
+      const shipped = await Promise.all(["t0", "t1", "t2", "next"].map((topic) => bed.delivered(topic)));
+      const lines = shipped.join("").trimEnd().split("\n").map(Number);
+      const tailed = new Set(["0.log", "1.log"]);
+      const expected = Array.from({ length: 50 }, (_, n) => n).filter((n) => tailed.has(`${n % 7}.log`));
+      for (const line of expected) assert.ok(lines.includes(line), `line ${line} arrived`);
+      assert.equal(new Set(lines).size, lines.length, "no line arrived twice");
+    });
+  });
+
+  test("SIGTERM waits for acknowledgements within its limit, a second signal does not wait", async () => {
+    const bed = new AgentBed("e2e-drain");
+    await bed.prepare(etcd.endpoint);
+    await bed.append("a.log", "1\n");
+    await putConfig(bed, [bed.entry("a.log", "t")]);
+    // A destination that takes lines and never has room for them.
+    await mkdir(bed.out);
+    await symlink("/dev/full", path.join(bed.out, "t.log"));
+    const isStuck = () =>
+      eventually(async () => {
+        const [task] = await bed.tasks();
+        assert.deepEqual([task?.state, task?.bytesRead, task?.bytesAcked], ["waiting", 2, 0]);
+      });
+
+    const patient = await bed.start({
+      env: { LOGAGENT_SHUTDOWN_DRAIN_MS: "700" },
+      readyLine: "agent is ready",
+    });
+    await isStuck();
+    const ready = await fetch(`http://127.0.0.1:${bed.httpPort}/readyz`);
+    assert.equal(ready.status, 503);
+    assert.match(await ready.text(), /^sink not reachable: .*ENOSPC/);
+    assert.deepEqual(await patient.stop(), { code: 0, signal: null });
+    assert.match(patient.output(), /"drainMs":700.*not everything was acknowledged in time/);
+
+    const hurried = await bed.start({
+      env: { LOGAGENT_SHUTDOWN_DRAIN_MS: "600000" },
+      readyLine: "agent is ready",
+    });
+    await isStuck();
+    process.kill(hurried.pid, "SIGTERM");
+    await hurried.waitForLine('"msg":"stopping"');
+    process.kill(hurried.pid, "SIGINT");
+    await hurried.waitForLine('"msg":"stopping at once"');
+    assert.deepEqual(await hurried.exited, { code: 0, signal: null });
+
+    await rm(path.join(bed.out, "t.log"));
+    await using again = await bed.start({ readyLine: "agent is ready" });
+    await eventually(async () => assert.equal(await bed.delivered("t"), "1\n"));
+    assert.doesNotMatch(again.output(), /"level":50/);
+  });
+
+  test("a broker that is away ends no start, and holds up no stop when nothing was taken", async () => {
+    const bed = new AgentBed("e2e-broker");
+    await bed.prepare(etcd.endpoint);
+    await bed.append("a.log", "1\n");
+    await putConfig(bed, [bed.entry("a.log", "t")]);
+    const broker = `127.0.0.1:${await freePort()}`;
+    const env = { LOGAGENT_SINK_TYPE: "kafka", LOGAGENT_SINK_BROKERS: broker };
+    await using agent = await bed.start({ env, readyLine: "agent is ready" });
+    await eventually(async () => {
+      const [task] = await bed.tasks();
+      assert.equal(task?.state, "waiting");
+      assert.match(task.problems[0] ?? "", new RegExp(`Kafka broker ${broker}.*ECONNREFUSED`));
+    });
+    const metrics = await (await fetch(`http://127.0.0.1:${bed.httpPort}/metrics`)).text();
+    assert.match(metrics, /^logagent_sink_errors_total\{topic="t",code="ECONNREFUSED"\} [1-9]/m);
+    assert.deepEqual(await agent.stop(), { code: 0, signal: null });
   });
 
   test("a port in use, and a data folder that cannot be, end the start with a sentence", async () => {
