@@ -11,6 +11,7 @@ import { maintenanceService } from "./maintenance-service.ts";
 import type { MemberInfo } from "./member.ts";
 import type { OpenedMember } from "./open-member.ts";
 import { Proposals } from "./proposals.ts";
+import { requireLeader } from "./require-leader.ts";
 import { ResponseHeaders } from "./response-header.ts";
 import type { ServiceTable } from "./service.ts";
 import { StepPump } from "./step-pump.ts";
@@ -65,7 +66,7 @@ export class MemberServices implements AsyncDisposable {
     this.#catchUp = new StepPump({ turns, onError, step: () => watchHub.catchUpStep() });
     const common = { ...options, replica, lessor, headers, turns, proposals: this.proposals };
     const members = (): MemberInfo[] => [{ ...options.info, id: replica.memberId }];
-    this.table = new Map([
+    const services: ServiceTable = new Map([
       ...kvService({ ...common, compaction: this.compaction }),
       ...watchService({
         ...common,
@@ -80,6 +81,7 @@ export class MemberServices implements AsyncDisposable {
       ...authService(common),
       ...healthService(this.serving),
     ]);
+    this.table = requireLeader(services, replica);
     this.#expiry = runLeaseExpiry({
       ...common,
       signal: this.#stopping.signal,

@@ -5,7 +5,7 @@ import { nodeDisk } from "../../../base/node-disk.ts";
 import { seededRandom } from "../../../base/random.ts";
 import { MemberServices, type MemberServicesOptions } from "../../../store/server/member-services.ts";
 import { type OpenedMember, openMember } from "../../../store/server/open-member.ts";
-import type { CallContext } from "../../../store/server/service.ts";
+import type { CallContext, StreamHandler } from "../../../store/server/service.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
 export const CLUSTER_ID = 11n;
@@ -98,9 +98,91 @@ export class MemberBed implements AsyncDisposable {
     return responses;
   }
 
+  /** Opens a stream method that goes on until it is ended. */
+  open<Response>(
+    method: string,
+    types: readonly [RequestType, ResponseType<Response>],
+  ): LiveStream<Response> {
+    const handler = this.services.table.get(`/${method}`);
+    assert.ok(handler?.kind === "stream", `${method} is a stream method`);
+    return new LiveStream(handler.call, types);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.services.close();
     await this.member.close();
+  }
+}
+
+/** A stream as a client has it: requests when it likes, answers when it takes them. */
+export class LiveStream<Response> {
+  /** All that was answered and not taken with next(). */
+  readonly waiting: Response[] = [];
+  readonly #requestType: RequestType;
+  readonly #requests: Uint8Array[] = [];
+  readonly #served: Promise<void>;
+  readonly #controller = new AbortController();
+  #gate: PromiseWithResolvers<void> | undefined;
+  #hasEnded = false;
+  #wakeServer: () => void = () => undefined;
+  #wakeClient: () => void = () => undefined;
+
+  constructor(
+    call: StreamHandler,
+    [requestType, responseType]: readonly [RequestType, ResponseType<Response>],
+  ) {
+    this.#requestType = requestType;
+    const respond = async (message: Uint8Array) => {
+      await this.#gate?.promise;
+      this.waiting.push(responseType.decode(message));
+      this.#wakeClient();
+    };
+    this.#served = call(this.#incoming(), respond, contextOf(this.#controller.signal));
+  }
+
+  send(request: object): void {
+    this.#requests.push(this.#requestType.encode(this.#requestType.fromPartial(request) as never).finish());
+    this.#wakeServer();
+  }
+
+  /** The next answer; the test's time limit is the only one. */
+  async next(): Promise<Response> {
+    for (;;) {
+      const response = this.waiting.shift();
+      if (response !== undefined) return response;
+      await new Promise<void>((resolve) => {
+        this.#wakeClient = resolve;
+      });
+    }
+  }
+
+  /** From now on the client takes nothing, until resume(). */
+  stall(): void {
+    this.#gate ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#gate?.resolve();
+    this.#gate = undefined;
+  }
+
+  /** The client ends its side; resolves when the server has ended its own. */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    this.#wakeServer();
+    await this.#served;
+  }
+
+  async *#incoming(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const request = this.#requests.shift();
+      if (request !== undefined) yield request;
+      else if (this.#hasEnded) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wakeServer = resolve;
+        });
+    }
   }
 }
 
