@@ -100,9 +100,13 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
 
   const writing = new AbortController();
   const written = writer.run(writing.signal);
+  const ending = new AbortController();
+  const following = remote.run(AbortSignal.any([signals.stop, ending.signal]));
   try {
-    await Promise.race([Promise.all([remote.run(signals.stop), aborted(signals.stop)]), written]);
+    // Each of them ends only when it is told to, or by a bug, which ends the agent.
+    await Promise.race([Promise.all([following, aborted(signals.stop)]), written]);
   } finally {
+    ending.abort(new Error("the agent stops"));
     await drain(supervisor, { drainMs: config.shutdown.drainMs, hurry: signals.hurry, log });
     writing.abort(new Error("the agent stops"));
     await lease.close({ signal: AbortSignal.any([AbortSignal.timeout(REVOKE_MS), signals.hurry]) });

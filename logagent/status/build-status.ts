@@ -30,7 +30,7 @@ export function buildStatus(view: AgentView): AgentStatus {
     totals: totalsOf(tasks),
     worst: worstOf(tasks, view),
     knownFields: [...ENTRY_FIELDS],
-    flags: flagsOf(view, tasks),
+    flags: [...flagsOf(view, tasks)],
   };
 }
 
@@ -85,7 +85,8 @@ export function problemsOf(task: TaskStatus, topic: TopicStatus): readonly strin
   return [topic.reason, ...task.problems];
 }
 
-function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): string[] {
+/** Conditions of the whole agent worth a person's look, as stable words. */
+export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly string[] {
   const { applied, storeIsOlder } = view.config();
   const flags: string[] = [];
   if (view.hasIdentityConflict()) flags.push("identity-conflict");

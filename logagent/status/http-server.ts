@@ -4,7 +4,7 @@ import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { splitHostPort } from "../../conf/agent-config.ts";
 import type { AgentView } from "./agent-view.ts";
-import { problemsOf } from "./build-status.ts";
+import { flagsOf, problemsOf } from "./build-status.ts";
 import type { AgentMetrics } from "./metrics.ts";
 import { unreadyReasons } from "./readiness.ts";
 
@@ -101,11 +101,13 @@ async function answer(request: IncomingMessage, view: AgentView, metrics: AgentM
 }
 
 function tasksOf(view: AgentView) {
+  const tasks = view.tasks();
   return {
     version: view.version,
     ip: view.ip,
     config: view.config(),
-    tasks: view.tasks().map((task) => ({ ...task, problems: problemsOf(task, view.topic(task.topic)) })),
+    flags: flagsOf(view, tasks),
+    tasks: tasks.map((task) => ({ ...task, problems: problemsOf(task, view.topic(task.topic)) })),
   };
 }
 

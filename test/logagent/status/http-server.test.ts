@@ -90,11 +90,19 @@ suite("startStatusServer()", () => {
     }));
 
   test("serves /tasks as JSON", () =>
-    withServer(agentView({ tasks: () => [taskStatus({ path: "/a" })] }), async (get) => {
-      const body = (await (await get("/tasks")).json()) as { ip: string; tasks: { path: string }[] };
-      assert.equal(body.ip, "10.0.0.1");
-      assert.equal(body.tasks[0]?.path, "/a");
-    }));
+    withServer(
+      agentView({ tasks: () => [taskStatus({ path: "/a" })], hasIdentityConflict: () => true }),
+      async (get) => {
+        const body = (await (await get("/tasks")).json()) as {
+          ip: string;
+          flags: string[];
+          tasks: { path: string }[];
+        };
+        assert.deepEqual(body.flags, ["identity-conflict"]);
+        assert.equal(body.ip, "10.0.0.1");
+        assert.equal(body.tasks[0]?.path, "/a");
+      },
+    ));
 
   test("answers 404 and 405 to what it does not serve", () =>
     withServer(agentView(), async (get) => {
