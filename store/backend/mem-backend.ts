@@ -76,6 +76,7 @@ export class MemBackend implements Backend {
   }
 
   commit(): Promise<void> {
+    if (this.#state === "crashed") return never();
     this.#assertOpen();
     const layer = this.#overlay.freeze();
     this.#commits = this.#commits.then(() => this.#land(layer));
@@ -113,8 +114,8 @@ export class MemBackend implements Backend {
   }
 
   /**
-   * The process dies: what was not committed is gone, promises of commits under way never settle, and nothing may be
-   * called any more. `file` stays as it is.
+   * The process dies: what was not committed is gone, commits under way (and those that the dead still ask for) never
+   * settle, and nothing else may be called any more. `file` stays as it is.
    */
   crash(): void {
     this.#state = "crashed";
@@ -122,7 +123,7 @@ export class MemBackend implements Backend {
 
   async #land(layer: WriteLayer): Promise<void> {
     await this.#beforeCommit();
-    if (this.#state === "crashed") await new Promise<never>(() => undefined);
+    if (this.#state === "crashed") await never();
     for (const bucket of BUCKETS) {
       const tree = this.file.tree(bucket);
       for (const [key, write] of layer.in(bucket).entries()) {
@@ -136,6 +137,10 @@ export class MemBackend implements Backend {
   #assertOpen(): void {
     invariant(this.#state === "open", `the backend is open, not ${this.#state}`);
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }
 
 function* pairsOf(tree: Tree, from: Uint8Array, to: Uint8Array | undefined): Generator<BackendPair> {

@@ -11,22 +11,23 @@ const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
 
 /**
  * CRC-32C over the records up to `revision`, as etcd makes it (mvcc/hash.go): what a compaction at `compactRevision` has
- * dropped or will drop does not count, so that members agree whether their compaction has finished or not.
+ * dropped or will drop does not count, so that members agree whether their compaction has finished or not. Of what it
+ * keeps, only what is still in force at `revision` counts; unless nothing is, then all of it.
  */
 export function* hashRecords(
   revisions: { readonly revision: number; readonly compactRevision: number },
   from: { readonly index: TreeIndex; readonly backend: Backend },
 ): Generator<undefined, number> {
   const { revision, compactRevision } = revisions;
-  const keepsAny = compactRevision >= 0 && isAnythingKept(from.index, revision);
+  const keptAt = isAnythingInForce(from.index, revision) ? revision : compactRevision;
   let hash = crc32c("key");
   let cursor = encodeMainRevision(0);
   for (;;) {
     const pairs = [...from.backend.range("key", cursor, encodeMainRevision(revision + 1), RECORDS_A_STEP)];
     for (const { key, value } of pairs) {
       const at = decodeRevisionKey(key);
-      if (at.main <= compactRevision && keepsAny) {
-        const kept = from.index.get(latin1FromBytes(KeyValue.decode(value).key))?.keptAt(revision);
+      if (at.main <= compactRevision) {
+        const kept = from.index.get(latin1FromBytes(KeyValue.decode(value).key))?.retainedAt(keptAt);
         if (kept?.main !== at.main || kept.sub !== at.sub) continue;
       }
       if (at.main === compactRevision && at.tombstone) continue;
@@ -40,10 +41,10 @@ export function* hashRecords(
   }
 }
 
-function isAnythingKept(index: TreeIndex, revision: number): boolean {
+function isAnythingInForce(index: TreeIndex, revision: number): boolean {
   let found = false;
   index.visit(EVERY_KEY, Number.POSITIVE_INFINITY, (keyIndex) => {
-    found = keyIndex.keptAt(revision) !== undefined;
+    found = keyIndex.retainedAt(revision)?.tombstone === false;
     return found ? STOP : undefined;
   });
   return found;

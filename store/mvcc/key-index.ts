@@ -96,13 +96,13 @@ export class KeyIndex {
     }
   }
 
-  /** The change at or below `revision` that HashKV counts; undefined: none, or it is a deletion. */
-  keptAt(revision: number): Revision | undefined {
+  /** The change at or below `revision` that a compaction there keeps; undefined: none. */
+  retainedAt(revision: number): (Revision & { readonly tombstone: boolean }) | undefined {
     const { first, position } = this.#keptFrom(revision);
     const revisions = this.#generations[first]?.revisions ?? [];
     if (position === -1) return undefined;
-    const isTombstone = first !== this.#generations.length - 1 && position === revisions.length / 2 - 1;
-    return isTombstone ? undefined : revisionAt(revisions, position);
+    const tombstone = first !== this.#generations.length - 1 && position === revisions.length / 2 - 1;
+    return { ...revisionAt(revisions, position), tombstone };
   }
 
   has({ main, sub }: Revision): boolean {

@@ -1,5 +1,3 @@
-import { seededRandom } from "../../base/random.ts";
-
 /** Keys from `start` to below `end` (undefined: no end), as strings that compare with `<`. */
 export interface Interval {
   readonly start: string;
@@ -18,12 +16,12 @@ interface Node<T> {
 
 /**
  * Values by interval, found by a key inside: a treap ordered by interval, in which each node knows the greatest end below
- * it. A look-up costs O(log n + matches). Its shape is drawn from a fixed seed, so that a run can be replayed.
+ * it. A look-up costs O(log n + matches). Its shape comes from a fixed sequence, so that a run can be replayed.
  */
 export class RangeTree<T> {
   #root: Node<T> | undefined;
   #size = 0;
-  readonly #random = seededRandom(1);
+  #lastPriority = 1;
 
   get size(): number {
     return this.#size;
@@ -41,7 +39,9 @@ export class RangeTree<T> {
 
   /** Adds an interval that is not there yet. */
   add(interval: Interval, value: T): void {
-    const priority = this.#random.next();
+    // A linear congruential generator (Numerical Recipes): balance needs no more than spread-out priorities.
+    this.#lastPriority = (Math.imul(this.#lastPriority, 1664525) + 1013904223) >>> 0;
+    const priority = this.#lastPriority;
     const fresh = { interval, value, priority, left: undefined, right: undefined, maxEnd: interval.end };
     this.#root = insert(this.#root, fresh);
     this.#size += 1;
