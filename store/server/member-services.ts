@@ -1,6 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import type { StateMachine } from "../apply/types.ts";
+import { RangeRequest } from "../proto/gen/rpc.ts";
 import { authService } from "./auth-service.ts";
 import { clusterService } from "./cluster-service.ts";
 import { healthService, ServingState } from "./health-service.ts";
@@ -22,6 +24,9 @@ import { watchService } from "./watch-service.ts";
 const RESPONSE_OVERHEAD_BYTES = 512 * 1024;
 /** Responses that wait for one slow Watch stream before its watchers are set aside. */
 const STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024;
+
+/** As a range's key and end: from the first key on. */
+const FIRST_KEY = Buffer.from([0]);
 
 export interface MemberServicesOptions {
   readonly member: Omit<OpenedMember, "close" | typeof Symbol.asyncDispose>;
@@ -47,6 +52,8 @@ export class MemberServices implements AsyncDisposable {
   /** Drops compacted records. */
   readonly compaction: StepPump;
   readonly #catchUp: StepPump;
+  readonly #state: StateMachine;
+  readonly #turns: Turns;
   readonly #stopping = new AbortController();
   readonly #expiry: Promise<void>;
 
@@ -56,6 +63,8 @@ export class MemberServices implements AsyncDisposable {
     const { state } = replica;
     const headers = new ResponseHeaders(replica);
     const turns = new Turns(clock);
+    this.#state = state;
+    this.#turns = turns;
     const onError = options.onFatal;
     this.proposals = new Proposals({
       replica,
@@ -87,6 +96,13 @@ export class MemberServices implements AsyncDisposable {
       signal: this.#stopping.signal,
       onTick: () => this.compaction.kick(),
     });
+  }
+
+  /** Keys there are now, counted a slice a turn: about 0.2 s of CPU time per million. */
+  async countKeys(): Promise<number> {
+    const request = RangeRequest.fromPartial({ key: FIRST_KEY, rangeEnd: FIRST_KEY, countOnly: true });
+    const { signal } = new AbortController();
+    return (await this.#turns.run(this.#state.range(request), { signal })).count;
   }
 
   /** Stops the work in the background; proposals under way are not waited for. Idempotent. */

@@ -94,6 +94,7 @@ export class StoreMetrics {
     readonly replica: Replica;
     readonly watchHub: WatchHub;
     readonly pendingProposals: () => number;
+    readonly countKeys: () => Promise<number>;
   }): void {
     const { replica, watchHub } = member;
     const { state } = replica;
@@ -111,6 +112,7 @@ export class StoreMetrics {
     this.#read("etcd_mvcc_db_total_size_in_use_in_bytes", "The part in use.", () => state.size().inUseBytes);
     this.#read("etcd_debugging_mvcc_current_revision", "The store's revision.", () => state.revision);
     this.#read("etcd_debugging_mvcc_compact_revision", "Last compacted.", () => state.compactRevision);
+    this.#read("etcd_debugging_mvcc_keys_total", "Keys.", member.countKeys);
     this.#read("etcd_debugging_mvcc_watcher_total", "Watchers.", () => {
       const { synced, unsynced, slow } = watchHub.counts;
       return synced + unsynced + slow;
@@ -121,13 +123,13 @@ export class StoreMetrics {
     });
   }
 
-  #read(name: string, help: string, read: () => number): void {
+  #read(name: string, help: string, read: () => number | Promise<number>): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
-      collect() {
-        this.set(read());
+      async collect() {
+        this.set(await read());
       },
     });
   }

@@ -60,7 +60,11 @@ export class StoreServer implements AsyncDisposable {
       onLeaderChanged: () => metrics.leaderChanged(),
     });
     const { proposals, compaction, table } = this.#services;
-    metrics.observe({ ...member, pendingProposals: () => proposals.pending });
+    metrics.observe({
+      ...member,
+      pendingProposals: () => proposals.pending,
+      countKeys: () => this.#services.countKeys(),
+    });
     this.#grpc = new GrpcAdapter({
       table,
       logger,

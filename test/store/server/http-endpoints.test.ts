@@ -41,6 +41,7 @@ test("--listen-metrics-urls serves health, version and metrics of what was measu
   assert.equal(value("etcd_server_is_leader"), 1);
   assert.equal(value("etcd_server_leader_changes_seen_total"), 1);
   assert.equal(value("etcd_debugging_mvcc_current_revision"), 11);
+  assert.equal(value("etcd_debugging_mvcc_keys_total"), 1);
   assert.equal(value("etcd_server_proposals_pending"), 0);
   assert.equal(value("etcd_server_proposals_failed_total"), 0);
   assert.ok(value("etcd_server_proposals_committed_total") >= 10);
