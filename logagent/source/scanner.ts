@@ -1,5 +1,6 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { ContentLedger } from "./content-ledger.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob } from "./glob.ts";
 import type { Lanes } from "./lanes.ts";
@@ -17,6 +18,8 @@ export interface HeldFiles {
   /** By identity. */
   readonly files: Map<string, TailedFile>;
   readonly lanes: Lanes;
+  /** Everything that ships or has shipped and is not settled. */
+  readonly contents: () => Iterable<ContentLedger>;
   /** Who claims them. */
   readonly holder: object;
 }
@@ -160,15 +163,18 @@ export class Scanner {
 
   async #openMoved(present: ReadonlyMap<string, Present>, signal: AbortSignal): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
-    const held = new Set([...this.#held.files.values()].map((file) => file.record.id));
+    const held = new Set([...this.#held.contents()].map((content) => content.id));
     const missing = [...checkpoints.records()].filter(
       (record) =>
-        record.entry === this.#context.entry.path && !held.has(record.id) && !present.has(keyOf(record)),
+        record.entry === this.#context.entry.path &&
+        !held.has(record.id) &&
+        // The same inode may be another file by now.
+        present.get(keyOf(record))?.stats.birthtimeNs !== record.birthtimeNs,
     );
     const { moved, gone } = await findMoved(missing);
     if (signal.aborted) return;
     for (const { path, key } of moved) {
-      if (this.#held.files.has(key) || present.has(key)) continue;
+      if (this.#held.files.has(key)) continue;
       const options = { fromEnd: false, keepLane: true, holder: this.#held.holder };
       const file = openTailedFile(path, this.#context, options);
       if (file === undefined) continue;

@@ -40,7 +40,12 @@ export class TailSource {
 
   constructor(context: SourceContext) {
     this.#context = context;
-    this.#scanner = new Scanner(context, { files: this.#files, lanes: this.#lanes, holder: this });
+    this.#scanner = new Scanner(context, {
+      files: this.#files,
+      lanes: this.#lanes,
+      contents: () => this.contents(),
+      holder: this,
+    });
   }
 
   get files(): Iterable<TailedFile> {
@@ -53,7 +58,10 @@ export class TailSource {
 
   /** Every content with deliveries that may be unacknowledged. */
   *contents(): Iterable<ContentLedger> {
-    for (const file of this.#files.values()) yield file.content;
+    for (const file of this.#files.values()) {
+      yield file.content;
+      if (file.next !== undefined) yield file.next.content;
+    }
     yield* this.#retired;
   }
 
