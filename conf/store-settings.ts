@@ -22,6 +22,11 @@ export interface ListenAddress {
   readonly flag: string;
 }
 
+/** `127.0.0.1:2379`, `[::1]:2379`. */
+export function authority(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** The flags of one run, checked against each other and in the store's own terms. */
 export interface StoreSettings {
   readonly name: string;

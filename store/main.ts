@@ -7,6 +7,7 @@ import { nodeDisk } from "../base/node-disk.ts";
 import { systemRandom } from "../base/random.ts";
 import { loadStoreConfig, type StoreCommand } from "../conf/load-store-config.ts";
 import { UsageError } from "../conf/store-command-line.ts";
+import { authority } from "../conf/store-settings.ts";
 import { type BoundAddress, StoreServer } from "./server/store-server.ts";
 import { ETCD_API_VERSION } from "./server/version.ts";
 
@@ -66,7 +67,7 @@ async function run({ settings, warnings }: Run): Promise<number> {
 }
 
 function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: StoreServer): void {
-  const addresses = bound.map(({ host, boundPort, flag }) => ({ flag, address: `${host}:${boundPort}` }));
+  const addresses = bound.map(({ host, boundPort, flag }) => ({ flag, address: authority(host, boundPort) }));
   const member = replica.memberId.toString(16);
   const cluster = replica.clusterId.toString(16);
   logger.info({ addresses, member, cluster }, "ready to serve client requests");

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { CodedError, errorMessage } from "../../base/errors.ts";
-import type { ListenAddress } from "../../conf/store-settings.ts";
+import { authority, type ListenAddress } from "../../conf/store-settings.ts";
 import { AlarmType, RangeRequest } from "../proto/gen/rpc.ts";
 import type { StoreMetrics } from "./metrics.ts";
 import type { Replica } from "./replica.ts";
@@ -129,7 +129,7 @@ export function listenError(address: ListenAddress, error: unknown): CodedError<
         : reason;
   return new CodedError(
     "ELISTEN",
-    `Cannot listen on ${address.host}:${address.port} (--${address.flag} ${address.url}): ${why}`,
+    `Cannot listen on ${authority(address.host, address.port)} (--${address.flag} ${address.url}): ${why}`,
     { cause: error },
   );
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import type { ListenAddress, StoreSettings } from "../../conf/store-settings.ts";
+import { authority, type ListenAddress, type StoreSettings } from "../../conf/store-settings.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
 import { GrpcAdapter } from "./grpc-adapter.ts";
@@ -116,8 +116,7 @@ export class StoreServer implements AsyncDisposable {
   async listen(settings: StoreSettings): Promise<readonly BoundAddress[]> {
     const bound: BoundAddress[] = [];
     for (const address of settings.clientAddresses) {
-      const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-      bound.push(await bind(address, () => this.#grpc.listen(`${host}:${address.port}`)));
+      bound.push(await bind(address, () => this.#grpc.listen(authority(address.host, address.port))));
     }
     for (const address of settings.httpAddresses) {
       bound.push(await bind(address, () => this.#http.listen(address)));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -42,6 +43,31 @@ test("logstore logs JSON lines, one of them that it is ready, with ids and addre
   assert.deepEqual([member, cluster], ["8e9e05c52164694d", "cdf818194e3a8c32"]);
   const address = store.endpoint.slice("http://".length);
   assert.deepEqual(addresses, [{ flag: "listen-client-urls", address }]);
+});
+
+test("logstore listens on several addresses, IPv6 too where there is one, on ports of the system's choice", async () => {
+  const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
+    list?.some(({ address }) => address === "::1"),
+  );
+  const second = hasIpv6 ? "[::1]" : "127.0.0.2";
+  const urls = `http://127.0.0.1:0,http://${second}:0`;
+  await using store = await spawnBin(
+    "logstore",
+    [
+      `--data-dir=${temporaryFolder("many")}/d`,
+      `--listen-client-urls=${urls}`,
+      "--advertise-client-urls=http://a:1",
+    ],
+    { readyLine: "ready to serve client requests" },
+  );
+  const { addresses } = JSON.parse(await store.waitForLine("ready to serve client requests"));
+  assert.equal(addresses.length, 2);
+  for (const [index, host] of ["127.0.0.1", second].entries()) {
+    const { address } = addresses[index];
+    assert.ok(address.startsWith(`${host}:`) && !address.endsWith(":0"), address);
+    using client = new RawClient(`http://${address}`);
+    await client.call("KV/Put", PUT, { key: Buffer.from("k") });
+  }
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
