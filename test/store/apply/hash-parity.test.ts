@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { etcdctl, startEtcd } from "../../support/etcd.ts";
+import { runToEnd, StateBed } from "./state-bed.ts";
+
+interface EtcdHash {
+  readonly hash: number;
+  readonly compact_revision: number;
+  readonly hash_revision: number;
+}
+
+it("StateMachine.hashKv() is etcd's own after the same requests: the records are the same, byte for byte", async () => {
+  await using etcd = await startEtcd();
+  const bed = new StateBed();
+  const { endpoint } = etcd;
+
+  async function ctl(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await etcdctl(args, { endpoint });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  }
+
+  async function assertSameHash(after: string): Promise<void> {
+    const [{ HashKV }] = JSON.parse(await ctl("endpoint", "hashkv", "--write-out=json")) as [
+      { HashKV: EtcdHash },
+    ];
+    const { hash, compactRevision, hashRevision } = runToEnd(bed.state.hashKv(0));
+    assert.deepEqual(
+      { hash, compact_revision: compactRevision, hash_revision: hashRevision },
+      { hash: HashKV.hash, compact_revision: HashKV.compact_revision, hash_revision: HashKV.hash_revision },
+      after,
+    );
+  }
+
+  await assertSameHash("nothing");
+  for (const [key, value] of [
+    ["a", "1"],
+    ["a", "2"],
+    ["b", "x".repeat(300)],
+    ["\u00e9", ""],
+  ] as const) {
+    await ctl("put", key, value);
+    bed.put(Buffer.from(key).toString("latin1"), value);
+  }
+  await assertSameHash("puts");
+  await ctl("del", "a");
+  bed.delete("a");
+  await ctl("put", "c", "3");
+  bed.put("c", "3");
+  await assertSameHash("a deletion");
+
+  const granted = JSON.parse(
+    await ctl("lease", "grant", "1000", "--write-out=json"),
+    (key, value, context) =>
+      key === "ID" ? BigInt((context as unknown as { source: string }).source) : value,
+  ) as { ID: bigint };
+  bed.grant(granted.ID, 1000);
+  for (const key of ["l2", "l1"]) {
+    await ctl("put", key, "v", `--lease=${granted.ID.toString(16)}`);
+    bed.put(key, "v", { lease: granted.ID });
+  }
+  await assertSameHash("puts with a lease");
+  await ctl("lease", "revoke", granted.ID.toString(16));
+  bed.revoke(granted.ID);
+  await assertSameHash("a revocation, which deletes in key order");
+
+  await ctl("del", "b", "d");
+  bed.delete("b", "d");
+  await assertSameHash("a deletion of a range");
+  for (const revision of [4, 6, bed.state.revision]) {
+    await ctl("compaction", "--physical", `${revision}`);
+    bed.compact(revision);
+    await ctl("put", "again", `${revision}`);
+    bed.put("again", `${revision}`);
+    await assertSameHash(`a compaction at ${revision}`);
+    while (bed.state.compactStep());
+    await assertSameHash(`a finished compaction at ${revision}`);
+  }
+  await ctl("del", "", "--prefix");
+  bed.delete("\0", "\0");
+  await assertSameHash("a deletion of everything");
+});
