@@ -4,6 +4,7 @@ import { nodeDisk } from "../../base/node-disk.ts";
 /** The machine's disk as one process sees it: when the process dies, nothing that it still wanted to do happens. */
 export class MortalDisk implements Disk {
   #pending = 0;
+  readonly #open = new Set<DiskFile>();
   #operationsLeft = Number.POSITIVE_INFINITY;
 
   /** Operations that have begun and not ended. */
@@ -45,20 +46,33 @@ export class MortalDisk implements Disk {
   }
 
   #file(file: DiskFile): DiskFile {
+    this.#open.add(file);
     return {
       size: () => this.#do(() => file.size()),
       read: (target, position) => this.#do(() => file.read(target, position)),
       write: (buffers, position) => this.#do(() => file.write(buffers, position)),
       truncate: (length) => this.#do(() => file.truncate(length)),
       sync: () => this.#do(() => file.sync()),
-      // The kernel closes what a dead process held.
-      close: () => file.close(),
+      close: () => this.#close(file),
     };
   }
 
   async #do<T>(operation: () => Promise<T>): Promise<T> {
     this.#operationsLeft -= 1;
-    if (this.#operationsLeft < 0) return new Promise(() => undefined);
+    if (this.#operationsLeft < 0) {
+      // The kernel closes what a dead process held.
+      await Promise.all([...this.#open].map((file) => this.#close(file)));
+      return new Promise(() => undefined);
+    }
+    return this.#count(operation);
+  }
+
+  #close(file: DiskFile): Promise<void> {
+    this.#open.delete(file);
+    return this.#count(() => file.close());
+  }
+
+  async #count<T>(operation: () => Promise<T>): Promise<T> {
     this.#pending += 1;
     try {
       return await operation();
