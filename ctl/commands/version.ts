@@ -1,0 +1,16 @@
+import type { Command } from "commander";
+import { packageVersion } from "../../base/version.ts";
+import type { Session } from "../session.ts";
+
+/** Of the etcd interface that is spoken. */
+const API_VERSION = "3.7";
+
+/** `version` */
+export function addVersion(program: Command, session: Session): void {
+  program
+    .command("version")
+    .description("Prints the version of logctl")
+    .action(() => {
+      session.io.out(`logctl version: ${packageVersion()}\nAPI version: ${API_VERSION}\n`);
+    });
+}

@@ -1,0 +1,74 @@
+import type {
+  AlarmsResult,
+  DeleteResult,
+  HashKvResult,
+  LeaseGrantResult,
+  LeaseKeepAliveResult,
+  LeaseRevokeResult,
+  LeasesResult,
+  LeaseTimeToLiveResult,
+  MemberListResult,
+  PutResult,
+  RangeResult,
+  StatusResult,
+  TxnResult,
+} from "../../store/client/results.ts";
+import type { Header, WatchEvent } from "../../store/client/types.ts";
+import type { AgentReport } from "../fleet/report.ts";
+
+/** One answer of a watch. */
+export interface WatchAnswer {
+  readonly header: Header;
+  readonly events: readonly WatchEvent[];
+  /** Not 0: the store ended the watch, the oldest revision it keeps is this. */
+  readonly compactRevision: number;
+}
+
+export interface EndpointHealth {
+  readonly endpoint: string;
+  readonly healthy: boolean;
+  readonly tookMs: number;
+  /** Empty: none. */
+  readonly error: string;
+}
+
+export interface EndpointStatus {
+  readonly endpoint: string;
+  readonly status: StatusResult;
+}
+
+export interface EndpointHash {
+  readonly endpoint: string;
+  readonly hash: HashKvResult;
+}
+
+/** One way to write results, byte for byte as etcdctl does where it has the verb. */
+export interface Format {
+  get(result: RangeResult, options: { readonly valueOnly: boolean }): void;
+  put(result: PutResult): void;
+  del(result: DeleteResult): void;
+  txn(result: TxnResult): void;
+  watch(answer: WatchAnswer): void;
+  grant(result: LeaseGrantResult): void;
+  revoke(id: bigint, result: LeaseRevokeResult): void;
+  keepAlive(result: LeaseKeepAliveResult): void;
+  timeToLive(result: LeaseTimeToLiveResult, options: { readonly keys: boolean }): void;
+  leases(result: LeasesResult): void;
+  memberList(result: MemberListResult): void;
+  alarms(result: AlarmsResult): void;
+  endpointHealth(list: readonly EndpointHealth[]): void;
+  endpointStatus(list: readonly EndpointStatus[]): void;
+  endpointHash(list: readonly EndpointHash[]): void;
+  agents(list: readonly AgentReport[]): void;
+}
+
+export interface FormatOptions {
+  readonly out: (chunk: string | Uint8Array) => void;
+  /** Ids (and, in `simple`, keys and values) in hexadecimal. */
+  readonly hex: boolean;
+}
+
+/** A lease id as people write it: 16 hexadecimal digits. */
+export function leaseHex(id: bigint): string {
+  return BigInt.asUintN(64, id).toString(16).padStart(16, "0");
+}
