@@ -16,7 +16,7 @@ export type OnHint = (path: string, isName: boolean) => void;
 export class FolderHints {
   readonly #logger: Logger;
   readonly #watchers = new Map<string, FSWatcher>();
-  #wake: (() => void) | undefined;
+  #hinted = Promise.withResolvers<void>();
   #onHint: OnHint | undefined;
   #isWarned = false;
 
@@ -24,31 +24,29 @@ export class FolderHints {
     this.#logger = logger;
   }
 
-  /** Waits for `wait` to settle, whichever way, or for a hint in one of the folders, which `onHint` is told first. */
-  async wait(wait: Promise<void>, folders: readonly string[], onHint: OnHint): Promise<void> {
-    const hint = Promise.withResolvers<void>();
-    this.#wake = hint.resolve;
+  /** Sets the watches that are missing. What happens from now on ends the next `wait`, or the one after it at once. */
+  watch(folders: readonly string[], onHint: OnHint): void {
     this.#onHint = onHint;
-    this.#watch(folders.slice(0, WATCHED_FOLDERS_MAX));
+    const wanted = new Set(folders.slice(0, WATCHED_FOLDERS_MAX));
+    for (const folder of this.#watchers.keys()) if (!wanted.has(folder)) this.#drop(folder);
+    for (const folder of wanted) if (!this.#watchers.has(folder)) this.#add(folder);
+  }
+
+  /** Waits for `wait` to settle, whichever way, or for a hint; not at all when there was one since the last wait. */
+  async wait(wait: Promise<void>): Promise<void> {
     const waited = wait.then(
       () => undefined,
       // Aborted: whoever waits asks the signal.
       () => undefined,
     );
-    await Promise.race([waited, hint.promise]);
-    this.#wake = undefined;
+    await Promise.race([waited, this.#hinted.promise]);
+    this.#hinted = Promise.withResolvers();
   }
 
   /** Idempotent. */
   close(): void {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
-  }
-
-  #watch(folders: readonly string[]): void {
-    const wanted = new Set(folders);
-    for (const folder of this.#watchers.keys()) if (!wanted.has(folder)) this.#drop(folder);
-    for (const folder of wanted) if (!this.#watchers.has(folder)) this.#add(folder);
   }
 
   #add(folder: string): void {
@@ -68,7 +66,7 @@ export class FolderHints {
   #hint(folder: string, event: string, name: string): void {
     this.#drop(folder);
     this.#onHint?.(join(folder, name), event === "rename");
-    this.#wake?.();
+    this.#hinted.resolve();
   }
 
   #drop(folder: string): void {

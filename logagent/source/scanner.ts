@@ -87,6 +87,7 @@ export class Scanner {
     const { claims } = this.#context.deps;
     const present = new Map<string, Present>();
     const about = new Set<string>();
+    const strange = new Set<string>();
     let overlap: { path: string; owner: string; count: number } | undefined;
     for (const path of paths) {
       const owner = claims.ownerOf(path);
@@ -95,6 +96,7 @@ export class Scanner {
         continue;
       }
       const stats = this.#stat(path);
+      if (stats === undefined) strange.add(`look at ${path}`);
       if (stats === undefined) continue;
       about.add(path);
       const key = keyOf(stats);
@@ -105,21 +107,23 @@ export class Scanner {
     this.#reportOverlap(overlap);
     for (const file of this.#held.files.values()) about.add(file.lanePath);
     this.#context.problems.clearOthers("/", about);
+    this.#context.problems.clearOthers("look at ", strange);
     return present;
   }
 
+  /** The file at a path; undefined when there is none, or another thing, which is said. */
   #stat(path: string): BigIntStats | undefined {
+    const about = `look at ${path}`;
     try {
       const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats === undefined || stats.isFile()) return stats;
+      if (stats?.isFile()) return stats;
       // A pattern that also matches folders is no mistake.
       const isNamed = this.#globs.some((glob) => glob.isLiteral && glob.literalPrefix === path);
-      if (isNamed || !stats.isDirectory())
-        this.#context.problems.set(`kind of ${path}`, wrongKind(path, stats));
+      if (stats === undefined || (stats.isDirectory() && !isNamed)) this.#context.problems.clear(about);
+      else this.#context.problems.set(about, wrongKind(path, stats));
     } catch (error) {
-      if (errorCode(error) !== "ENOTDIR") {
-        this.#context.problems.set(`stat ${path}`, `Cannot look at ${path}: ${errorMessage(error)}`);
-      }
+      if (errorCode(error) === "ENOTDIR") this.#context.problems.clear(about);
+      else this.#context.problems.set(about, `Cannot look at ${path}: ${errorMessage(error)}`);
     }
     return undefined;
   }

@@ -49,7 +49,10 @@ class RunningTailTask implements TailTask {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
+        // Watched before it is looked at, so that nothing falls between.
+        this.#watch();
         await this.#source.poll();
+        this.#watch();
         this.#context.problems.clear("task");
       } catch (error) {
         this.#context.problems.set("task", `Cannot look for files: ${errorMessage(error)}`);
@@ -60,6 +63,10 @@ class RunningTailTask implements TailTask {
     }
   }
 
+  #watch(): void {
+    this.#hints.watch(this.#source.folders, (path, isName) => this.#source.hint(path, isName));
+  }
+
   async #pause(): Promise<void> {
     const { signal } = this.#stopping;
     const { clock } = this.#context.deps;
@@ -67,7 +74,7 @@ class RunningTailTask implements TailTask {
     try {
       await clock.sleep(TICK_MIN_MS, { signal });
       const tick = clock.sleep(TICK_MS - TICK_MIN_MS, { signal: AbortSignal.any([signal, hinted.signal]) });
-      await this.#hints.wait(tick, this.#source.folders, (path, isName) => this.#source.hint(path, isName));
+      await this.#hints.wait(tick);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
