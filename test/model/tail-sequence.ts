@@ -158,7 +158,7 @@ class Sequence implements AsyncDisposable {
 
   #ackOne(): void {
     const index = Math.floor(this.#random.next() * this.#bed.sink.unackedDeliveries);
-    this.#bed.sink.ack(index, this.#random.next() < 0.3 ? 3 : 0);
+    this.#bed.sink.ack(index, this.#random.next() < 0.3 ? 1 : 0);
   }
 
   async #crash(operationsLeft: number): Promise<void> {
@@ -185,7 +185,7 @@ class Sequence implements AsyncDisposable {
     await this.#bed.stop(running);
     this.#bed.claims.setOrder([]);
     this.#running = undefined;
-    this.#bed.sink.forget();
+    this.#bed.sink.forget(() => this.#random.next() < 0.5);
     this.#world.agentDied();
     this.#disk = new MortalDisk();
     this.#bed.disk = this.#disk;
@@ -246,6 +246,7 @@ class Sequence implements AsyncDisposable {
       assert.ok(line.offset >= durable, `${where} is sent again, but ${durable} is durable`);
       assert.ok(this.#contentsWith(line).length > 0, `${where} is in no file: ${line.value.toString()}`);
     }
+    this.#checkOrderOfLanes(this.#contentById());
   }
 
   #contentsWith(line: { readonly offset: number; readonly value: Buffer }): readonly Content[] {
@@ -255,17 +256,17 @@ class Sequence implements AsyncDisposable {
   }
 
   #checkNothingIsMissing(): void {
-    const ids = this.#idsByContent();
+    const contentById = this.#contentById();
     const losses = this.#bed.logged.flatMap((line) => (line.loss === undefined ? [] : [line.loss as Loss]));
     for (const content of this.#world.contents) {
       if (!this.#matchesGlob(content)) continue;
-      const own = ids.get(content) ?? new Set();
+      const own = [...contentById].find(([, other]) => other === content)?.[0];
       for (const { from, to } of linesOf(content)) {
         if (this.#hasArrived(content, from, to)) continue;
         const isSaid = losses.some(
           (loss) =>
             loss.path === content.lane &&
-            (own.size === 0 || own.has(loss.file)) &&
+            (own === undefined || own === loss.file) &&
             loss.from <= from &&
             (loss.to === "unknown" || loss.to >= to),
         );
@@ -284,15 +285,39 @@ class Sequence implements AsyncDisposable {
     return this.#glob !== "a.log" || content.lane === this.#bed.path("a.log");
   }
 
-  #idsByContent(): Map<Content, Set<string>> {
-    const ids = new Map<Content, Set<string>>();
+  /** Which content each id stands for; an id has one content, and a content one id. */
+  #contentById(): Map<string, Content> {
+    const candidates = new Map<string, readonly Content[]>();
     for (const line of this.#bed.sink.arrived) {
       const contents = this.#contentsWith(line);
-      const [content] = contents;
-      if (content === undefined || contents.length > 1) continue;
-      ids.set(content, (ids.get(content) ?? new Set()).add(line.fileId));
+      const known = candidates.get(line.fileId) ?? contents;
+      const both = known.filter((content) => contents.includes(content));
+      assert.ok(both.length > 0, `${line.fileId} is the id of two contents: ${line.value.toString()}`);
+      candidates.set(line.fileId, both);
+    }
+    const ids = new Map<string, Content>();
+    for (const [id, [content, ...others]] of candidates) {
+      if (content === undefined || others.length > 0) continue;
+      assert.ok(
+        ![...ids.values()].includes(content),
+        `content ${content.number} has two ids, ${id} and another`,
+      );
+      ids.set(id, content);
     }
     return ids;
+  }
+
+  /** What was at a path earlier arrives earlier, but for what was written after it had moved. */
+  #checkOrderOfLanes(contentById: ReadonlyMap<string, Content>): void {
+    const last = new Map<string, Content>();
+    for (const { fileId, path, offset } of this.#bed.sink.arrived.slice(this.#lifeBegan)) {
+      const content = contentById.get(fileId);
+      if (content === undefined || content.isLate || content.missed) continue;
+      const before = last.get(path);
+      const isInOrder = before === undefined || before.number <= content.number;
+      assert.ok(isInOrder, `${path}: content ${content.number} at ${offset} comes after ${before?.number}`);
+      last.set(path, content);
+    }
   }
 
   #hasArrived(content: Content, from: number, to: number): boolean {

@@ -10,20 +10,21 @@ export interface ArrivedLine {
   readonly value: Buffer;
 }
 
+/** Lines of one delivery, next to each other. */
 interface Unacked {
   readonly file: ShippedFile;
   readonly from: number;
   readonly to: number;
-  readonly lines: number;
+  readonly lines: readonly ArrivedLine[];
 }
 
 /**
  * A destination in memory that acknowledges when it is told to, in any order, whole or in parts, and can be made to take
- * nothing. A line has arrived when it was delivered; whether its acknowledgement came is the test's decision.
+ * nothing. A line has arrived when it was delivered; what is not acknowledged may be forgotten.
  */
 export class MemorySink implements Sink {
   readonly kind = "file";
-  readonly arrived: ArrivedLine[] = [];
+  arrived: ArrivedLine[] = [];
   /** Acknowledge each delivery before it resolves. */
   autoAck: boolean;
   #unacked: Unacked[] = [];
@@ -51,32 +52,38 @@ export class MemorySink implements Sink {
   async deliver(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<void> {
     await this.#room(delivery.topic, options.signal);
     const { file, spans, topic } = delivery;
+    const lines: ArrivedLine[] = [];
     for (let i = 0; i < spans.count; i++) {
       const start = spans.starts[i] as number;
       const value = Buffer.from(spans.bytes.subarray(start, spans.ends[i]));
-      this.arrived.push({ topic, fileId: file.id, path: file.path, offset: spans.base + start, value });
+      lines.push({ topic, fileId: file.id, path: file.path, offset: spans.base + start, value });
     }
-    this.#unacked.push({ file, from: spans.from, to: spans.to, lines: spans.count });
+    this.arrived.push(...lines);
+    this.#unacked.push({ file, from: spans.from, to: spans.to, lines });
     if (this.autoAck) this.ackAll();
   }
 
-  /** Acknowledges one delivery, chosen by its place in the order of arrival; `splitAt` bytes of it first, then the rest. */
-  ack(index: number, splitAt?: number): void {
+  /** Acknowledges one delivery, chosen by its place in the order of arrival; `keep` lines at its start stay without. */
+  ack(index: number, keep = 0): void {
     const [one] = this.#unacked.splice(index, 1);
     if (one === undefined) return;
-    const middle = one.from + Math.min(splitAt ?? 0, one.to - one.from);
-    if (middle > one.from && middle < one.to) {
-      one.file.acked(middle, one.to, one.lines);
-      one.file.acked(one.from, middle, 0);
-    } else one.file.acked(one.from, one.to, one.lines);
+    const first = one.lines[keep];
+    if (keep === 0 || first === undefined) {
+      one.file.acked(one.from, one.to, one.lines.length);
+      return;
+    }
+    this.#unacked.push({ file: one.file, from: one.from, to: first.offset, lines: one.lines.slice(0, keep) });
+    one.file.acked(first.offset, one.to, one.lines.length - keep);
   }
 
   ackAll(): void {
     while (this.#unacked.length > 0) this.ack(0);
   }
 
-  /** What is not acknowledged never will be. */
-  forget(): void {
+  /** What is not acknowledged never will be; of that, deliveries for which `isLost` says so have never arrived. */
+  forget(isLost: () => boolean = () => false): void {
+    const lost = new Set(this.#unacked.flatMap((one) => (isLost() ? one.lines : [])));
+    this.arrived = this.arrived.filter((line) => !lost.has(line));
     this.#unacked = [];
   }
 
