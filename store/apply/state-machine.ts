@@ -25,8 +25,8 @@ import type {
 } from "./types.ts";
 
 /**
- * Opens the state that a backend holds: reads leases and alarms and rebuilds the index, which takes about a second per
- * million keys and holds the event loop; before serving. Throws CodedError when the backend's content is not understood.
+ * Opens the state that a backend holds: reads leases and alarms and rebuilds the index, which takes some two seconds per
+ * million records and holds the event loop: before serving. Throws CodedError when the backend's content is not understood.
  */
 export function openStateMachine(options: StateMachineOptions): OpenedStateMachine {
   const { backend } = options;

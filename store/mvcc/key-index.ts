@@ -35,7 +35,7 @@ export class KeyIndex {
   static restored(key: string, state: KeyState): KeyIndex {
     const index = new KeyIndex(key);
     const { main, sub, createRevision, version } = state;
-    index.#generations.push({ version, createRevision, revisions: [main, sub] });
+    index.#generations = [{ version, createRevision, revisions: [main, sub] }];
     index.#modifiedMain = main;
     index.#modifiedSub = sub;
     return index;
@@ -44,7 +44,7 @@ export class KeyIndex {
   /** The index of a key whose earliest kept record is a deletion. */
   static restoredTombstone(key: string, { main, sub }: Revision): KeyIndex {
     const index = KeyIndex.restored(key, { main, sub, createRevision: 0, version: 1 });
-    index.#generations.push(emptyGeneration(0));
+    index.#generations = [...index.#generations, emptyGeneration()];
     return index;
   }
 
@@ -52,14 +52,12 @@ export class KeyIndex {
     if (main < this.#modifiedMain || (main === this.#modifiedMain && sub <= this.#modifiedSub)) {
       invariant(false, `revision ${main}.${sub} is above ${this.#modifiedMain}.${this.#modifiedSub}`);
     }
-    let last = this.#generations.at(-1);
-    if (last === undefined || last.revisions.length === 0) {
-      if (last !== undefined) this.#generations.pop();
-      last = emptyGeneration(main);
-      this.#generations.push(last);
+    const last = this.#generations.at(-1);
+    if (last === undefined || last.revisions.length === 0) this.#beginLife(main, sub);
+    else {
+      last.revisions.push(main, sub);
+      last.version += 1;
     }
-    last.revisions.push(main, sub);
-    last.version += 1;
     this.#modifiedMain = main;
     this.#modifiedSub = sub;
   }
@@ -68,7 +66,7 @@ export class KeyIndex {
   tombstone(main: number, sub: number): boolean {
     if (this.#generations.at(-1)?.revisions.length === 0) return false;
     this.put(main, sub);
-    this.#generations.push(emptyGeneration(0));
+    this.#generations = [...this.#generations, emptyGeneration()];
     return true;
   }
 
@@ -127,6 +125,12 @@ export class KeyIndex {
     }));
   }
 
+  /** Takes the place of the empty generation that the last deletion left. Literals, because push() reserves 16 more. */
+  #beginLife(main: number, sub: number): void {
+    const ended = this.#generations.length === 0 ? [] : this.#generations.slice(0, -1);
+    this.#generations = [...ended, { version: 1, createRevision: main, revisions: [main, sub] }];
+  }
+
   #generationAt(revision: number): Generation | undefined {
     const lastIndex = this.#generations.length - 1;
     for (let i = lastIndex; i >= 0; i--) {
@@ -151,8 +155,8 @@ export class KeyIndex {
   }
 }
 
-function emptyGeneration(createRevision: number): Generation {
-  return { version: 0, createRevision, revisions: [] };
+function emptyGeneration(): Generation {
+  return { version: 0, createRevision: 0, revisions: [] };
 }
 
 function revisionAt(revisions: readonly number[], position: number): Revision {
