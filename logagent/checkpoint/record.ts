@@ -17,6 +17,8 @@ export interface FileIdentity {
 
 /** How far one file is shipped. Its content after a truncation counts as another file, with another id. */
 export interface CheckpointRecord extends FileIdentity {
+  /** As it was when the file was held last. */
+  dev: bigint;
   /** Unique in the fleet, ASCII, minted once: the part of header `pos` before the colon. */
   readonly id: string;
   /** Where it was found first: header `path`, and the choice of the partition. It stays when the file is renamed. */

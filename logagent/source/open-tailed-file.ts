@@ -116,6 +116,7 @@ function recordOf(
   if (record === undefined) {
     return mintRecord({ path, fd, identity }, fromEnd ? lastLineStart(fd, size) : 0, context);
   }
+  record.dev = identity.dev;
   record.entry = context.entry.path;
   record.topic = context.entry.topic;
   record.seenAtMs = clock.wallMs();

@@ -50,6 +50,10 @@ export class Scanner {
     this.#globs = compileGlob(context.entry.path);
   }
 
+  get letGoCount(): number {
+    return this.#letGo.size;
+  }
+
   async scan(signal: AbortSignal): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const { entry } = this.#context;
@@ -168,12 +172,11 @@ export class Scanner {
   async #openMoved(present: ReadonlyMap<string, Present>, signal: AbortSignal): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const held = new Set([...this.#held.contents()].map((content) => content.id));
+    // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
+    const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
     const missing = [...checkpoints.records()].filter(
-      (record) =>
-        record.entry === this.#context.entry.path &&
-        !held.has(record.id) &&
-        // The same inode may be another file by now.
-        present.get(keyOf(record))?.stats.birthtimeNs !== record.birthtimeNs,
+      ({ id, entry, ino, birthtimeNs }) =>
+        entry === this.#context.entry.path && !held.has(id) && !there.has(`${ino}:${birthtimeNs}`),
     );
     const { moved, gone } = await findMoved(missing);
     if (signal.aborted) return;

@@ -56,12 +56,10 @@ export async function shipFile(
 }
 
 function chunkBytes(file: TailedFile, context: SourceContext, needsLarge: boolean): number {
-  const forOneLine = TAIL_BYTES + context.entry.maxLineBytes + NEWLINE_BYTES_MAX;
-  if (needsLarge) return Math.max(LARGE_CHUNK_BYTES, forOneLine);
+  if (needsLarge)
+    return Math.max(LARGE_CHUNK_BYTES, TAIL_BYTES + context.entry.maxLineBytes + NEWLINE_BYTES_MAX);
   const unread = file.size - file.offset + file.tail.length;
-  return unread <= SMALL_CHUNK_BYTES || context.isStuck
-    ? SMALL_CHUNK_BYTES
-    : Math.max(LARGE_CHUNK_BYTES, forOneLine);
+  return unread <= SMALL_CHUNK_BYTES || context.isStuck ? SMALL_CHUNK_BYTES : LARGE_CHUNK_BYTES;
 }
 
 async function shipChunk(

@@ -56,6 +56,11 @@ export class TailSource {
     return this.#files.size;
   }
 
+  /** Files that were let go because nothing was left to ship. */
+  get closedFiles(): number {
+    return this.#scanner.letGoCount;
+  }
+
   /** Every content with deliveries that may be unacknowledged. */
   *contents(): Iterable<ContentLedger> {
     for (const file of this.#files.values()) {
@@ -206,7 +211,7 @@ export class TailSource {
   }
 
   #failed(file: TailedFile, error: unknown): void {
-    this.#context.problems.set(file.lanePath, `Cannot read ${file.lanePath}: ${errorMessage(error)}`);
+    this.#context.problems.set(file.lanePath, `Cannot ship ${file.lanePath}: ${errorMessage(error)}`);
     file.readTo = file.offset;
     file.nextLookMs = this.#context.deps.clock.monotonicMs() + READ_RETRY_MS;
   }

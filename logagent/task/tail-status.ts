@@ -18,7 +18,7 @@ export function tailStatus(
     topic: entry.topic,
     state: isWaiting ? "waiting" : state,
     problems: topic.kind === "waiting" ? [topic.reason, ...problems] : problems,
-    files: source.openFiles,
+    files: source.openFiles + source.closedFiles,
     openFiles: source.openFiles,
     bytesRead,
     bytesAcked,
