@@ -132,6 +132,8 @@ class DeletedRanges {
 
   add(key: Uint8Array, rangeEnd: Uint8Array): void {
     const { start, end, single } = keyRange(key, rangeEnd);
+    // etcd reads "\0", "to the last key", as an end below the start here: such a delete meets no put.
+    if (!single && end === undefined) return;
     // A single key is the range up to the next possible key.
     this.#add({ start, end: single ? `${start}\0` : end });
   }
