@@ -51,7 +51,8 @@ async function perform(): Promise<number> {
     );
     return 1;
   } finally {
-    for (const actor of cast) await actor.end("SIGTERM");
+    // Those that came last go first: the agent before the store that it keeps its status in.
+    for (const actor of [...cast].reverse()) await actor.end("SIGTERM");
   }
 }
 
@@ -221,7 +222,7 @@ function showArrivals(destination: Destination, topic: string): void {
 function printAccount(accounts: readonly Account[]): number {
   heading("The account");
   const row = (cells: readonly (string | number)[]) =>
-    say(cells.map((cell) => String(cell).padStart(12)).join(""));
+    say(cells.map((cell) => String(cell).padStart(14)).join(""));
   row(["log", "written", "delivered", "lost", "duplicated", "out of order"]);
   for (const a of accounts) row([a.name, a.written, a.delivered, a.lost, a.duplicated, a.outOfOrder]);
   const lost = accounts.reduce((sum, account) => sum + account.lost, 0);
