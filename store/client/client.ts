@@ -215,7 +215,7 @@ export class StoreClient implements Disposable {
     });
   }
 
-  /** Closes the connection; calls under way end as they may, new ones fail. Idempotent. */
+  /** Closes the connection and ends watches; calls under way end as they may, new ones throw. Idempotent. */
   close(): void {
     this.#context.connections.close();
   }

@@ -1,5 +1,6 @@
 import type { Random } from "../../base/random.ts";
 import type { ClientLimits } from "../../conf/client-config.ts";
+import { ClientError } from "./client-error.ts";
 import { Connection, type TlsOptions } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ConnectionState } from "./types.ts";
@@ -21,7 +22,9 @@ export class Connections {
   #at: number;
   #current: Connection | undefined;
   #told: ConnectionState | undefined;
-  #closed = false;
+  /** Of this one it was told that it broke. */
+  #broken: Connection | undefined;
+  readonly #closing = new AbortController();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -32,12 +35,14 @@ export class Connections {
     return this.#options.endpoints.length;
   }
 
-  get closed(): boolean {
-    return this.#closed;
+  /** Aborted by {@link close}, with the error that says so: what stands open ends. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
-  /** The connection to use now; the caller waits until it is settled. */
+  /** The connection to use now; the caller waits until it is settled. Throws when the client was closed. */
   current(): Connection {
+    this.closing.throwIfAborted();
     if (this.#current === undefined || this.#current.closed) {
       const endpoint = this.#options.endpoints[this.#at % this.endpointCount] as Endpoint;
       this.#current = this.open(endpoint);
@@ -57,8 +62,12 @@ export class Connections {
     if (this.#told?.kind === "connected" && this.#told.endpoint === endpoint) return;
     this.#tell({ kind: "connected", endpoint });
     connection.onBroken(() => {
-      if (connection !== this.#current) return;
-      this.#tell({ kind: "disconnected", endpoint, reason: "the connection broke", retryInMs: 0 });
+      // A call or a watch that was under way tells why, and is heard of first.
+      setImmediate(() => {
+        if (connection !== this.#current) return;
+        this.#broken = connection;
+        this.#tell({ kind: "disconnected", endpoint, reason: "the connection broke", retryInMs: 0 });
+      });
     });
   }
 
@@ -69,12 +78,14 @@ export class Connections {
     this.#current = undefined;
     this.#at = (this.#at + 1) % this.endpointCount;
     connection.close();
+    if (connection === this.#broken) return;
     this.#tell({ kind: "disconnected", endpoint: connection.endpoint.text, ...failure });
   }
 
   /** Idempotent. */
   close(): void {
-    this.#closed = true;
+    const message = "Cannot use the store's client: it was closed";
+    this.#closing.abort(new ClientError("Unreachable", message, { detail: "closed", retryable: false }));
     this.#current?.close();
     this.#current = undefined;
   }

@@ -27,8 +27,9 @@ class CreateTimeout extends Error {
  * endpoint is asked from the next revision on. Ends after `compacted`. Throws ClientError when the store refuses the
  * watch, and the signal's reason.
  */
-export async function* watch(context: CallContext, options: WatchOptions): AsyncGenerator<WatchItem, void> {
+export async function* watch(context: CallContext, wanted: WatchOptions): AsyncGenerator<WatchItem, void> {
   const { connections, clock, limits, random } = context;
+  const options = { ...wanted, signal: AbortSignal.any([wanted.signal, connections.closing]) };
   const cursor = new WatchCursor(options.startRevision);
   for (let failures = 0; ; failures++) {
     options.signal.throwIfAborted();
