@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { Kafka, logLevel } from "kafkajs";
+import kafkajs from "kafkajs";
 import { startKafka } from "../../test/support/kafka.ts";
+import "../../test/support/kafkajs-zstd.ts";
 import { Tally } from "./account.ts";
 import type { Destination } from "./destination.ts";
 
@@ -16,7 +17,11 @@ export async function kafkaDestination(options: {
   const { topics, folder, say } = options;
   say("A Kafka broker starts (the first time, it is fetched).");
   const server = await startKafka({ dataDir: join(folder, "kafka") });
-  const kafka = new Kafka({ brokers: [...server.brokers], clientId: "tour", logLevel: logLevel.ERROR });
+  const kafka = new kafkajs.Kafka({
+    brokers: [...server.brokers],
+    clientId: "tour",
+    logLevel: kafkajs.logLevel.NOTHING,
+  });
   for (const topic of topics) await server.createTopic(topic, { partitions: 3 });
 
   const lines = new Map<string, string[]>();

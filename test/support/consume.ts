@@ -1,6 +1,6 @@
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import kafkajs, { type KafkaMessage } from "kafkajs";
 import { withAdmin } from "./kafka.ts";
+import "./kafkajs-zstd.ts";
 
 /** A record as it is in the topic. */
 export interface ConsumedRecord {
@@ -23,13 +23,7 @@ export interface ConsumeOptions {
   readonly timeoutMs?: number;
 }
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
-
-// kafkajs knows zstd by number only.
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { readonly buffer: Buffer }) => zstdCompressSync(encoder.buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
-});
+const { Kafka, logLevel } = kafkajs;
 
 let groups = 0;
 
