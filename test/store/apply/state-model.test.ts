@@ -324,13 +324,13 @@ function requestOp(one: Put | Remove): RequestOp {
       };
 }
 
-/** Two puts, or a put and a delete, meet on a key. */
+/** Two puts, or a put and a delete, meet on a key; a delete up to the last key does not count, as in etcd. */
 function overlaps(ops: readonly (Put | Remove)[]): boolean {
   const puts = ops.filter((op) => op.kind === "put").map((op) => op.key);
   const deletes = ops.filter((op) => op.kind === "delete").map(modelRange);
   return (
     new Set(puts).size < puts.length ||
-    puts.some((at) => deletes.some(([from, to]) => at >= from && (to === undefined || at < to)))
+    puts.some((at) => deletes.some(([from, to]) => at >= from && to !== undefined && at < to))
   );
 }
 
