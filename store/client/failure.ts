@@ -94,7 +94,8 @@ function isTransient(error: ServiceError): boolean {
 /** "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: " → the middle part. */
 function readableDetail(details: string): string {
   const lastError = /Last error: (?:Error: )?(.*?)\.? Resolution note:/s.exec(details)?.[1];
-  if (lastError !== undefined) return lastError;
+  // The library puts the time into some; a reason that is the same must read the same.
+  if (lastError !== undefined) return lastError.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "");
   if (details.startsWith("Deadline exceeded")) return "no answer in time";
   return details;
 }

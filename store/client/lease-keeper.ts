@@ -38,7 +38,7 @@ export class LeaseKeeper implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #id: bigint | undefined;
-  #granted = Promise.withResolvers<bigint>();
+  #granted = pending<bigint>();
   /** Aborted when the lease that is held turns out to be gone. */
   #gone = new AbortController();
 
@@ -46,7 +46,6 @@ export class LeaseKeeper implements AsyncDisposable {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#granted.promise.catch(() => undefined);
     this.#running = this.#run();
   }
 
@@ -106,11 +105,11 @@ export class LeaseKeeper implements AsyncDisposable {
         const { id, ttlSeconds } = await this.#grant(signal);
         const reason = await this.#renewUntilGone({ id, ttlSeconds, signal });
         this.#id = undefined;
-        this.#granted = Promise.withResolvers<bigint>();
-        this.#granted.promise.catch(() => undefined);
+        this.#granted = pending();
         this.#options.onState?.({ kind: "lost", id, reason });
       }
     } catch (error) {
+      this.#granted = pending();
       this.#granted.reject(error);
       if (!signal.aborted) throw error;
     }
@@ -173,4 +172,11 @@ export class LeaseKeeper implements AsyncDisposable {
   #trouble(message: string): void {
     this.#options.onTrouble?.(message);
   }
+}
+
+/** A promise that nobody may be waiting on when it is rejected. */
+function pending<Value>(): PromiseWithResolvers<Value> {
+  const resolvers = Promise.withResolvers<Value>();
+  resolvers.promise.catch(() => undefined);
+  return resolvers;
 }

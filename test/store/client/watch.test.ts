@@ -241,11 +241,6 @@ for (const { name, start } of STORES) {
   });
 }
 
-/** The flag's name is etcd's; 3.7 dropped the "experimental" of 3.5. */
-function progressFlag(flag: string): string {
-  return flag.replace("--experimental-", "--");
-}
-
 suite("StoreClient.watch()", () => {
   test("takes a store with another history for a compaction", async () => {
     await using first = await startEtcd();
