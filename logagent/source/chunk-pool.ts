@@ -9,7 +9,7 @@ export const CHUNK_POOL_BYTES = 64 * 1024 * 1024;
 /** Lines found in a chunk at a time; the rest of the chunk follows in a second round. */
 const LINES_PER_LARGE_CHUNK = 16 * 1024;
 const LINES_PER_SMALL_CHUNK = 4 * 1024;
-/** Chunks of each size kept for the next user. */
+/** Chunks of each size kept when nobody waits for one. */
 const SPARE_CHUNKS_MAX = 16;
 
 /** A buffer to read into, and room for the spans of its lines. Whoever acquired it owns it until it is released. */
@@ -50,7 +50,8 @@ export class ChunkPool {
   release(chunk: Chunk): void {
     const capacity = chunk.bytes.byteLength;
     const spares = this.#spares.get(capacity) ?? [];
-    if (spares.length < SPARE_CHUNKS_MAX && capacity <= LARGE_CHUNK_BYTES) spares.push(chunk);
+    if (capacity <= LARGE_CHUNK_BYTES) spares.push(chunk);
+    if (this.#bytes.waiting === 0) spares.splice(SPARE_CHUNKS_MAX);
     this.#spares.set(capacity, spares);
     this.#bytes.release(capacity);
   }

@@ -37,6 +37,8 @@ export async function shipFile(
   const { signal } = options;
   let needsLarge = false;
   try {
+    // Mostly what the wait before the first delivery is for; here it holds no chunk.
+    await untilAborted(context.deps.checkpoints.durable(file.record), signal);
     for (;;) {
       signal.throwIfAborted();
       if (file.next !== undefined) return "replaced";

@@ -10,6 +10,8 @@ import type { TailDeps, TailTask, TaskStatus } from "./types.ts";
 const TICK_MS = 250;
 /** Hints shorten a tick to no less than this, so that a busy folder costs no more than so many polls. */
 const TICK_MIN_MS = 20;
+/** Why a pause ends before its time. Made once: there are many pauses, and an error costs its stack trace. */
+const NAP_OVER = new Error("the pause is over");
 
 /** Starts shipping an entry. Trouble with files is shown in the status and tried again; it never throws for that. */
 export function startTailTask(entry: Entry, deps: TailDeps): TailTask {
@@ -21,7 +23,8 @@ class RunningTailTask implements TailTask {
   readonly #context: SourceContext;
   readonly #source: TailSource;
   readonly #hints: FolderHints;
-  readonly #stopping = new AbortController();
+  #nap = new AbortController();
+  #isStopping = false;
   readonly #loop: Promise<void>;
   #isStarting = true;
   #stopped: Promise<void> | undefined;
@@ -46,8 +49,7 @@ class RunningTailTask implements TailTask {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    while (!this.#isStopping) {
       try {
         // Watched before it is looked at, so that nothing falls between.
         this.#watch();
@@ -58,7 +60,7 @@ class RunningTailTask implements TailTask {
         this.#context.problems.set("task", `Cannot look for files: ${errorMessage(error)}`);
       }
       this.#isStarting = false;
-      if (signal.aborted) return;
+      if (this.#isStopping) return;
       await this.#pause();
     }
   }
@@ -68,22 +70,22 @@ class RunningTailTask implements TailTask {
   }
 
   async #pause(): Promise<void> {
-    const { signal } = this.#stopping;
     const { clock } = this.#context.deps;
-    const hinted = new AbortController();
+    this.#nap = new AbortController();
+    const { signal } = this.#nap;
     try {
       await clock.sleep(TICK_MIN_MS, { signal });
-      const tick = clock.sleep(TICK_MS - TICK_MIN_MS, { signal: AbortSignal.any([signal, hinted.signal]) });
-      await this.#hints.wait(tick);
+      await this.#hints.wait(clock.sleep(TICK_MS - TICK_MIN_MS, { signal }));
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (error !== NAP_OVER) throw error;
     } finally {
-      hinted.abort();
+      this.#nap.abort(NAP_OVER);
     }
   }
 
   async #stop(options: { readonly drain: boolean; readonly signal: AbortSignal }): Promise<void> {
-    this.#stopping.abort(new Error("the task stops"));
+    this.#isStopping = true;
+    this.#nap.abort(NAP_OVER);
     const { logger, deps } = this.#context;
     await this.#source.stop();
     await this.#loop;
