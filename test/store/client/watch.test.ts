@@ -169,9 +169,7 @@ for (const { name, start } of STORES) {
     });
 
     test("tells progress, when asked to", async () => {
-      await using own = await start(
-        ["--experimental-watch-progress-notify-interval=100ms"].map(progressFlag),
-      );
+      await using own = await start(["--watch-progress-notify-interval=100ms"]);
       using client = StoreClient.create({ endpoints: [own.endpoint] });
       const watch = follow(client, { key: "p", progressNotify: true });
       assert.equal((await watch.next()).kind, "created");
