@@ -75,10 +75,13 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
   };
   const context = new SourceContext(entry, deps);
   const source = new TailSource(context);
-  await ship(source, ending.signal, flags.follow ?? false);
-  report(source, context, sink);
-  source.close();
-  await checkpoints.close();
+  try {
+    await ship(source, ending.signal, flags.follow ?? false);
+    report(source, context, sink);
+  } finally {
+    source.close();
+    await checkpoints.close();
+  }
 }
 
 async function ship(source: TailSource, signal: AbortSignal, follow: boolean): Promise<void> {
