@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { WatchHub } from "../watch/types.ts";
@@ -30,8 +31,22 @@ export function watchService(options: WatchServiceOptions): ServiceTable {
       "/etcdserverpb.Watch/Watch",
       {
         kind: "stream",
-        call: (requests, respond) => new WatchStream(options, respond).serve(requests),
+        call: (requests, respond, { signal }) =>
+          new WatchStream(options, respond).serve(untilCancelled(requests, signal)),
       },
     ],
   ]);
+}
+
+/**
+ * The requests, and then nothing until the call is over, which throws the signal's reason: a client that has said all it
+ * wants to say goes on receiving events (as in etcd; grpcurl ends its side at once).
+ */
+async function* untilCancelled(
+  requests: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  yield* requests;
+  if (!signal.aborted) await once(signal, "abort");
+  throw signal.reason;
 }

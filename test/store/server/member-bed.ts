@@ -166,11 +166,20 @@ export class LiveStream<Response> {
     this.#gate = undefined;
   }
 
-  /** The client ends its side; resolves when the server has ended its own. */
-  async end(): Promise<void> {
+  /** The client sends nothing more. */
+  endRequests(): void {
     this.#hasEnded = true;
     this.#wakeServer();
-    await this.#served;
+  }
+
+  /** The client ends its side and cancels the call; resolves when the server has ended its own. */
+  async end(): Promise<void> {
+    this.endRequests();
+    const cancelled = new Error("the client has cancelled");
+    this.#controller.abort(cancelled);
+    await this.#served.catch((error: unknown) => {
+      if (error !== cancelled) throw error;
+    });
   }
 
   async *#incoming(): AsyncGenerator<Uint8Array> {

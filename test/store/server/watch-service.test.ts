@@ -58,6 +58,18 @@ test("Watch gives history from a revision, then what comes, each event once", as
   await stream.end();
 });
 
+test("Watch goes on for a client that has ended its side, until it cancels", async () => {
+  await using bed = await MemberBed.open();
+  const stream = open(bed);
+  stream.send(create({ key: text("k") }));
+  await stream.next();
+  stream.endRequests();
+  await put(bed, "k", "1");
+  assert.deepEqual(await take(stream, 1), ["put k=1@2"]);
+  await stream.end();
+  assert.deepEqual(bed.member.watchHub.counts, { synced: 0, unsynced: 0, slow: 0 });
+});
+
 test("Watch serves several ranges on one stream, with filters", async () => {
   await using bed = await MemberBed.open();
   const stream = open(bed);
