@@ -43,8 +43,9 @@ export class MvccStore {
     this.#leases = leases;
     this.#index = restored.index;
     this.#compaction = new Compaction({ index: restored.index, backend });
-    // A compaction may have dropped the newest records: deletions at the revision it compacted at, or before it.
-    this.#revision = Math.max(restored.revision, this.#compaction.revision);
+    this.#revision = restored.revision;
+    // The newest record outlives every compaction, also as a deletion: it tells the revision.
+    invariant(this.#compaction.revision <= this.#revision, "no compaction is ahead of the records");
     for (const [key, lease] of restored.leases) leases.attach(lease, key);
   }
 

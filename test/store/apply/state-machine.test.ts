@@ -298,7 +298,7 @@ it("StateMachine.compactStep() deletes the records that no read can see, and fin
   assert.equal(bed.state.compactStep(), false);
 });
 
-it("StateMachine keeps its revision when a compaction drops the newest records and the process dies", async () => {
+it("StateMachine keeps its revision when a compaction leaves nothing but a deletion and the process dies", async () => {
   const bed = new StateBed();
   bed.put("a");
   bed.delete("a");
