@@ -18,7 +18,7 @@ export const ROTATE_QUIET_MS = 2_000;
 export const ROTATE_WAIT_MAX_MS = 60_000;
 /** A drained file is held for late growth. */
 export const LINGER_MS = 60_000;
-/** A delivery that waits so long gives its chunk back when others need one. */
+/** A delivery that waits so long gives its chunk back when others need one; at once when the sink knows why it waits. */
 export const STUCK_AFTER_MS = 2_000;
 /** A file whose read failed is tried again. */
 const READ_RETRY_MS = 1_000;
@@ -225,10 +225,12 @@ export class TailSource {
     );
   }
 
-  /** A chunk that waits for a topic that takes nothing is given back, so that other tasks can read. */
+  /** A chunk that waits for a topic that takes nothing is given back, so that others can read; it is tried again later. */
   #freeStuck(file: TailedFile, nowMs: number): void {
-    if (nowMs - (file.deliveringSinceMs ?? nowMs) < STUCK_AFTER_MS || this.#context.isStuck) return;
-    if (this.#context.deps.chunks.waiting === 0) return;
+    const { chunks, sink } = this.#context.deps;
+    if (file.deliveringSinceMs === undefined || chunks.waiting === 0) return;
+    const isKnown = sink.topic(this.#context.entry.topic).kind === "waiting";
+    if (!isKnown && nowMs - file.deliveringSinceMs < STUCK_AFTER_MS) return;
     this.#context.isStuck = true;
     for (const other of this.#files.values()) other.abort.abort(new Error("the topic takes nothing"));
   }

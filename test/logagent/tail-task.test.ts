@@ -91,17 +91,17 @@ suite("startTailTask()", () => {
   });
 
   test("a topic that takes nothing does not keep other tasks from reading", async () => {
-    // Room for two chunks, and four files that are stuck.
+    // Room for two chunks, and four tasks that are stuck with several files each.
     await using bed = await SourceBed.open({ chunkPoolBytes: 2 * SMALL_CHUNK_BYTES });
     bed.sink.closeTopic("dead");
-    for (let i = 0; i < 4; i++) writeFileSync(bed.path(`dead.${i}`), "dead\n");
+    for (let i = 0; i < 12; i++) writeFileSync(bed.path(`dead.${i % 4}.${i}`), "dead\n");
     writeFileSync(bed.path("alive"), "alive\n");
-    const dead = start(bed, { path: bed.path("dead.*"), topic: "dead" });
+    const dead = [0, 1, 2, 3].map((i) => start(bed, { path: bed.path(`dead.${i}.*`), topic: "dead" }));
     await until("the pool is used up", () => bed.chunks.waiting > 0);
     const alive = start(bed, { path: bed.path("alive"), topic: "alive" });
     await until("the other task ships", () => bed.sink.lines("alive").length === 1);
     bed.sink.openTopic("dead");
-    await until("the dead one comes back", () => bed.sink.lines("dead").length === 4);
-    await Promise.all([dead, alive].map((task) => task.stop({ drain: true, signal: NEVER })));
+    await until("the dead one comes back", () => bed.sink.lines("dead").length === 12);
+    await Promise.all([...dead, alive].map((task) => task.stop({ drain: true, signal: NEVER })));
   });
 });

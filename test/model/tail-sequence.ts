@@ -7,6 +7,7 @@ import { decodeCheckpoints } from "../../logagent/checkpoint/checkpoint-codec.ts
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
 import { isSameBytes } from "../../logagent/source/file-hash.ts";
 import type { TailedFile } from "../../logagent/source/tailed-file.ts";
+import type { ArrivedLine } from "../support/memory-sink.ts";
 import { MortalDisk } from "../support/mortal-disk.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 import { type Content, LogWorld } from "./log-world.ts";
@@ -55,6 +56,7 @@ class Sequence implements AsyncDisposable {
   #running: Running | undefined;
   /** Arrivals before this one are of earlier lives of the agent. */
   #lifeBegan = 0;
+  readonly #origins = new Map<ArrivedLine, readonly Content[]>();
   /** By file id: what no later life may send again. */
   #durable = new Map<string, CheckpointRecord>();
 
@@ -249,10 +251,16 @@ class Sequence implements AsyncDisposable {
     this.#checkOrderOfLanes(this.#contentById());
   }
 
-  #contentsWith(line: { readonly offset: number; readonly value: Buffer }): readonly Content[] {
-    return this.#world.contents.filter(({ bytes }) =>
-      bytes.subarray(line.offset, line.offset + line.value.byteLength).equals(line.value),
+  /** The contents that hold this line at its offset, as of its arrival: what is born later is not where it came from. */
+  #contentsWith(line: ArrivedLine): readonly Content[] {
+    const known = this.#origins.get(line);
+    if (known !== undefined) return known;
+    const { offset, value } = line;
+    const contents = this.#world.contents.filter(({ bytes }) =>
+      bytes.subarray(offset, offset + value.byteLength).equals(value),
     );
+    this.#origins.set(line, contents);
+    return contents;
   }
 
   #checkNothingIsMissing(): void {
