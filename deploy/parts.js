@@ -194,7 +194,7 @@ async function partFolder(name, recipe) {
   const hash = createHash("sha256");
   for (const file of (await readdir(recipe)).sort())
     hash.update(file).update(await readFile(path.join(recipe, file)));
-  const parts = path.resolve(process.env.LOGAGENT_PARTS || path.join(root, ".cache", "parts"));
+  const parts = path.resolve(process.env.TEST_PARTS || path.join(root, ".cache", "parts"));
   return path.join(parts, `${name}-${hash.digest("hex").slice(0, 8)}`);
 }
 

@@ -8,7 +8,7 @@ import { freePort, type RunningProcess, run, startProcess, temporaryFolder } fro
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 /** Set by test/support/global.ts for the test files of one run. */
-const SHARED_BROKERS_VARIABLE = "LOGAGENT_TEST_KAFKA";
+const SHARED_BROKERS_VARIABLE = "TEST_KAFKA_BROKERS";
 
 export interface KafkaServer extends AsyncDisposable {
   readonly brokers: readonly string[];
