@@ -12,7 +12,7 @@ const WRONG_USAGE = 2;
 /** Runs one command line (`["put", "/a", "1"]`). Resolves with the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<number> {
   using io = processIo();
-  return run(argv, io);
+  return await run(argv, io);
 }
 
 /** {@link main} with input and output of the caller's. */

@@ -53,7 +53,7 @@ export function parseCompare(line: string): Compare {
 export async function parseOperation(line: string): Promise<Operation> {
   const words = splitWords(line);
   const invalid = new UsageError(`invalid txn request: ${line}`);
-  if (words.length < 2) throw invalid;
+  if (words.length < 2) throw new UsageError(`invalid txn compare request: ${line}`);
   const { program, parsed } = operationParser();
   try {
     await program.parseAsync(words, { from: "user" });

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import type { StoreClient } from "../../store/client/client.ts";
 import { ClientError } from "../../store/client/client-error.ts";
+import { countOption } from "../count-option.ts";
 import type { EndpointHash, EndpointHealth, EndpointStatus } from "../format/format.ts";
 import { endpointList } from "../global-options.ts";
-import { parseCount } from "../go-text.ts";
 import { printedError } from "../printed-error.ts";
 import type { Session } from "../session.ts";
 import { CommandFailed } from "../usage-error.ts";
@@ -26,7 +26,7 @@ export function addEndpoint(program: Command, session: Session): void {
   const hashkv = endpoint
     .command("hashkv")
     .description("Prints the hash of the key-value history of endpoints")
-    .option("--rev <n>", "up to this revision", parseCount, 0);
+    .option("--rev <n>", "up to this revision", countOption, 0);
   hashkv.action(() => printHash(session, endpoint, hashkv.opts<{ readonly rev: number }>().rev));
 }
 

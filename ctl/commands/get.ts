@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { RangeOptions, SortTarget } from "../../store/client/operations.ts";
-import { parseCount } from "../go-text.ts";
+import { countOption } from "../count-option.ts";
 import type { Session } from "../session.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -49,17 +49,17 @@ export function describeGet(command: Command): Command {
     .option("--consistency <l|s>", "Linearizable(l) or Serializable(s)", "l")
     .option("--order <order>", "ASCEND or DESCEND", "")
     .option("--sort-by <target>", "CREATE, KEY, MODIFY, VALUE or VERSION", "")
-    .option("--limit <n>", "at most this many keys", parseCount, 0)
+    .option("--limit <n>", "at most this many keys", countOption, 0)
     .option("--prefix", "keys that start with the key", false)
     .option("--from-key", "keys from the key on, in byte order", false)
-    .option("--rev <n>", "as of this revision", parseCount, 0)
+    .option("--rev <n>", "as of this revision", countOption, 0)
     .option("--keys-only", "only the keys", false)
     .option("--count-only", "only the count (with -w fields)", false)
     .option("--print-value-only", "only the values (with -w simple)", false)
-    .option("--min-create-rev <n>", "created at this revision or later", parseCount, 0)
-    .option("--max-create-rev <n>", "created at this revision or earlier", parseCount, 0)
-    .option("--min-mod-rev <n>", "changed at this revision or later", parseCount, 0)
-    .option("--max-mod-rev <n>", "changed at this revision or earlier", parseCount, 0);
+    .option("--min-create-rev <n>", "created at this revision or later", countOption, 0)
+    .option("--max-create-rev <n>", "created at this revision or earlier", countOption, 0)
+    .option("--min-mod-rev <n>", "changed at this revision or later", countOption, 0)
+    .option("--max-mod-rev <n>", "changed at this revision or earlier", countOption, 0);
 }
 
 /** Throws UsageError for what does not go together. */

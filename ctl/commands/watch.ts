@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { parseCount } from "../go-text.ts";
+import { countOption } from "../count-option.ts";
 import { readLines } from "../io.ts";
 import type { Session } from "../session.ts";
 import { splitWords } from "../txn-lines.ts";
@@ -32,7 +32,7 @@ function describeWatch(command: Command): Command {
     .argument("[range_end]")
     .option("-i, --interactive", "read what to watch from standard input", false)
     .option("--prefix", "keys that start with the key", false)
-    .option("--rev <n>", "from this revision on", parseCount, 0)
+    .option("--rev <n>", "from this revision on", countOption, 0)
     .option("--prev-kv", "with what was there before", false)
     .option("--progress-notify", "tell now and then how far the store is", false);
 }
