@@ -7,6 +7,7 @@ import { type FolderLock, lockFolder } from "../../base/folder-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { openStateMachine } from "../apply/state-machine.ts";
+import { asBuffer } from "../backend/latin1.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
@@ -14,6 +15,9 @@ import type { WatchHub } from "../watch/types.ts";
 import { openReplica } from "./open-replica.ts";
 import type { Replica } from "./replica.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
+
+/** In the backend's bucket "meta". */
+const LOG_ID_KEY = Buffer.from("log_id");
 
 /** One member with its data open: what services are built on. */
 export interface OpenedMember extends AsyncDisposable {
@@ -75,7 +79,12 @@ async function openLocked(options: MemberOptions, lock: FolderLock): Promise<Ope
       quotaBytes: options.quotaBytes,
       minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1_000),
     });
-    const replica = await openReplica({ ...options, folder: join(memberFolder, "wal"), state });
+    const replica = await openReplica({
+      ...options,
+      folder: join(memberFolder, "wal"),
+      state,
+      ...backendLog(backend),
+    });
     let closed: Promise<void> | undefined;
     const close = () => {
       closed ??= (async () => {
@@ -90,6 +99,25 @@ async function openLocked(options: MemberOptions, lock: FolderLock): Promise<Ope
     await backend.close();
     throw error;
   }
+}
+
+/**
+ * Which log the backend belongs to. Backends and logs of members that were set up alike look alike, down to the indexes:
+ * without it, one beside another's log would be taken for its own.
+ */
+function backendLog(backend: Backend): {
+  readonly logId: bigint | undefined;
+  readonly onLogId: (logId: bigint) => void;
+} {
+  const record = backend.get("meta", LOG_ID_KEY);
+  const logId = record === undefined ? undefined : asBuffer(record).readBigUInt64BE();
+  const onLogId = (id: bigint) => {
+    if (logId !== undefined || id === 0n) return;
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(id);
+    backend.put("meta", LOG_ID_KEY, bytes);
+  };
+  return { logId, onLogId };
 }
 
 async function takeFolder(folder: string): Promise<FolderLock> {

@@ -22,6 +22,10 @@ export interface ReplicaOptions<State extends DrivenState> {
   /** Called once when a write or a sync has failed: the process must end, everything is rejected with Stopped. */
   readonly onFatal: (error: unknown) => void;
   readonly limits?: Partial<ReplicaLimits>;
+  /** Of the log that the backend belongs to; undefined while it belongs to none. */
+  readonly logId?: bigint | undefined;
+  /** Told the log's id before the first entry is applied, to be noted in the backend with it. */
+  readonly onLogId?: (logId: bigint) => void;
 }
 
 /**
@@ -35,12 +39,13 @@ export async function openReplica<State extends DrivenState>(
   const limits = { ...DEFAULT_REPLICA_LIMITS, ...options.limits };
   const asked = { clusterId: options.clusterId, memberId: options.memberId };
   const after = { index: state.appliedIndex, term: state.appliedTerm };
-  const { wal, identity, hardState, entries } = await Wal.open({
+  const { wal, identity, logId, hardState, entries } = await Wal.open({
     ...options,
     identity: asked,
     after,
     segmentBytes: limits.segmentBytes,
   });
+  options.onLogId?.(logId);
   noteIdentity(logger, { asked, identity });
   try {
     const core = new Raft(

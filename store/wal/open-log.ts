@@ -46,6 +46,7 @@ async function createLog(options: WalOptions): Promise<OpenedLog> {
     salt: newSalt(options.random),
     previous: after,
     hardState,
+    logId: options.logId ?? options.random.uint64(),
   };
   const name = { sequence: 0, firstIndex: 1 };
   const from = join(folder, NEXT_SEGMENT);
@@ -81,12 +82,15 @@ async function readLog(options: WalOptions, segments: readonly SegmentName[]): P
       const reader = new SegmentReader(file);
       const header = decodeSegmentHeader(Buffer.from(await reader.view(0, SECTOR_BYTES)), path);
       requireName(header, name, path);
+      requireLogId(header, path, options.logId);
       if (replay === undefined || before === undefined) replay = new Replay(header, path, after);
       else replay.enter(header, path, before);
       const position = await readFrames(reader, { replay, path, salt: header.salt });
       if (isLast) {
-        await settleEnd(reader, { file, path, position, header, replay }, options);
+        const torn = await tornEnd(reader, { path, position, header, replay });
+        // A log that is refused is left as it is.
         const entries = replay.finish(folder);
+        if (torn !== undefined) await cutEnd({ file, path, position, found: torn }, options);
         keepOpen = true;
         return { end: await endOf({ file, path, position, header, replay }, segments, options), entries };
       }
@@ -127,14 +131,10 @@ async function refuseTail(reader: SegmentReader, end: SegmentEnd): Promise<void>
 }
 
 /**
- * The end of the log: zeros to the end of the file, or a torn frame, which is cut off. One write at most was under way
- * when the process ended, so a frame behind the torn place proves that it was no crash that tore it.
+ * The end of the log: zeros to the end of the file (undefined), or a torn frame, and what is wrong with it. One write at most
+ * was under way when the process ended, so a frame behind the torn place proves that it was no crash that tore it.
  */
-async function settleEnd(
-  reader: SegmentReader,
-  end: SegmentEnd & { readonly file: DiskFile },
-  options: WalOptions,
-): Promise<void> {
+async function tornEnd(reader: SegmentReader, end: SegmentEnd): Promise<string | undefined> {
   const { path, position } = end;
   const read = await reader.frame(position, end.replay.seat(end.header.salt));
   if (read.kind === "frame" || read.kind === "damaged") {
@@ -145,12 +145,20 @@ async function settleEnd(
   if (behind.frame !== undefined) {
     throw corrupt(path, position, `${found}, and another frame follows at offset ${behind.frame}`);
   }
-  if (read.kind === "blank" && behind.data === undefined) return;
-  options.logger.warn({ path, offset: position, found }, "cut a torn frame off the end of the WAL");
-  const length = await end.file.size();
-  await end.file.truncate(position);
-  await end.file.truncate(length);
-  await end.file.sync();
+  return read.kind === "blank" && behind.data === undefined ? undefined : found;
+}
+
+/** Puts zeros in the place of a torn frame. */
+async function cutEnd(
+  end: { readonly file: DiskFile; readonly path: string; readonly position: number; readonly found: string },
+  { logger }: WalOptions,
+): Promise<void> {
+  const { file, path, position, found } = end;
+  logger.warn({ path, offset: position, found }, "cut a torn frame off the end of the WAL");
+  const length = await file.size();
+  await file.truncate(position);
+  await file.truncate(length);
+  await file.sync();
 }
 
 async function endOf(
@@ -171,6 +179,15 @@ async function endOf(
     segments,
     isFilled: (await end.file.size()) >= options.segmentBytes,
   };
+}
+
+/** The backend must be the one that this log's entries were applied to. */
+function requireLogId(header: SegmentHeader, path: string, expected: bigint | undefined): void {
+  if (expected === undefined || expected === header.logId) return;
+  throw new WalError(
+    "EWALMISMATCH",
+    `Cannot read WAL segment ${path}: it is of log ${header.logId.toString(16)}, the backend belongs to log ${expected.toString(16)}`,
+  );
 }
 
 /** The names must count up without a gap, and say what the headers say. */

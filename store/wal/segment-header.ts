@@ -26,10 +26,14 @@ export interface SegmentHeader {
   readonly previous: EntryId;
   /** The hard state as of the end of the segment before, so that removing that one does not lose it. */
   readonly hardState: HardState;
+  /** Chosen at random when the log is made, so that a backend knows its log from any other; 0: made before there was one. */
+  readonly logId: bigint;
 }
 
 const MAGIC = Buffer.from("logstwal", "latin1");
 const CRC_AT = 92;
+const LOG_ID_AT = 96;
+const LOG_ID_CRC_AT = 104;
 
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const bytes = Buffer.alloc(SECTOR_BYTES);
@@ -47,6 +51,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   writeSafeUint64(bytes, header.hardState.commit, 80);
   bytes.writeUInt32LE(header.chain, 88);
   bytes.writeUInt32LE(crc32c(bytes.subarray(0, CRC_AT)), CRC_AT);
+  bytes.writeBigUInt64LE(header.logId, LOG_ID_AT);
+  bytes.writeUInt32LE(crc32c(bytes.subarray(LOG_ID_AT, LOG_ID_CRC_AT)), LOG_ID_CRC_AT);
   return bytes;
 }
 
@@ -62,11 +68,7 @@ export function decodeSegmentHeader(bytes: Buffer, path: string): SegmentHeader 
     throw corrupt(path, 0, `the magic is ${bytes.toString("hex", 0, 8)}, expected ${MAGIC.toString("hex")}`);
   }
   requireKnownVersion(bytes.readUInt32LE(8), path);
-  const expected = bytes.readUInt32LE(CRC_AT);
-  const actual = crc32c(bytes.subarray(0, CRC_AT));
-  if (actual !== expected) {
-    throw corrupt(path, 0, `the header's CRC32C is ${hex32(actual)}, expected ${hex32(expected)}`);
-  }
+  requireCrc(bytes.subarray(0, CRC_AT), bytes.readUInt32LE(CRC_AT), path);
   return {
     salt: bytes.readUInt32LE(12),
     sequence: readSafeUint64(bytes, 16),
@@ -80,7 +82,22 @@ export function decodeSegmentHeader(bytes: Buffer, path: string): SegmentHeader 
       commit: readSafeUint64(bytes, 80),
     },
     chain: bytes.readUInt32LE(88),
+    logId: decodeLogId(bytes, path),
   };
+}
+
+/** A header of before there were log ids has zeros there. */
+function decodeLogId(bytes: Buffer, path: string): bigint {
+  const id = bytes.readBigUInt64LE(LOG_ID_AT);
+  const crc = bytes.readUInt32LE(LOG_ID_CRC_AT);
+  if (id !== 0n || crc !== 0) requireCrc(bytes.subarray(LOG_ID_AT, LOG_ID_CRC_AT), crc, path);
+  return id;
+}
+
+function requireCrc(covered: Buffer, expected: number, path: string): void {
+  const actual = crc32c(covered);
+  if (actual === expected) return;
+  throw corrupt(path, 0, `the header's CRC32C is ${hex32(actual)}, expected ${hex32(expected)}`);
 }
 
 function requireKnownVersion(version: number, path: string): void {

@@ -28,6 +28,8 @@ export interface WalOptions {
   readonly identity: WalIdentity;
   /** Last entry whose effect the backend holds durably; entries up to it are checked and not kept. */
   readonly after: EntryId;
+  /** Of the log that the backend belongs to; undefined while it belongs to none. */
+  readonly logId?: bigint | undefined;
   /** Size from which a segment is followed by the next; one frame above it passes alone. */
   readonly segmentBytes: number;
 }
@@ -35,6 +37,8 @@ export interface WalOptions {
 export interface OpenedWal {
   readonly wal: Wal;
   readonly identity: WalIdentity;
+  /** For the backend to note, with the first entry that it applies; 0: the log is of before there were ids. */
+  readonly logId: bigint;
   readonly hardState: HardState;
   /** The entries behind `after`, contiguous. */
   readonly entries: readonly Entry[];
@@ -92,10 +96,11 @@ export class Wal implements AsyncDisposable {
    */
   static async open(options: WalOptions): Promise<OpenedWal> {
     const { end, entries } = await openLog(options);
-    const { clusterId, memberId } = end.header;
+    const { clusterId, memberId, logId } = end.header;
     return {
       wal: new Wal(options, end),
       identity: { clusterId, memberId },
+      logId,
       hardState: end.hardState,
       entries,
     };

@@ -259,3 +259,25 @@ suite("Wal.open() is not deceived by values", () => {
     await again.wal.close();
   });
 });
+
+test("Wal.open() leaves the torn frame of a log that it refuses as it is", async () => {
+  const written = await threeFrames();
+  damage(written, (bytes) => bytes.subarray(0, 5_000));
+  const before = Buffer.from(written.bed.disk.bytes(written.path));
+  await assert.rejects(written.bed.open({ after: { index: 3, term: 1 } }), {
+    code: "EWALMISMATCH",
+    message: "Cannot read WAL in /data/wal: it ends at entry 2, the backend has applied entry 3",
+  });
+  assert.ok(before.equals(written.bed.disk.bytes(written.path)));
+  assert.deepEqual(written.bed.logged, []);
+});
+
+test("Wal.open() reads a log of before there were log ids, and tells a damaged id from it", async () => {
+  const written = await threeFrames();
+  damage(written, (bytes) => bytes.fill(0, 96, 108));
+  const { wal, logId } = await written.bed.open();
+  assert.equal(logId, 0n);
+  await wal.close();
+  damage(written, (bytes) => bytes.writeUInt8(1, 100));
+  await refuses(written, /the header's CRC32C is/);
+});

@@ -179,6 +179,27 @@ suite("Wal", () => {
     });
   });
 
+  test("open() refuses the log of another backend, however alike the two are", async () => {
+    const beds = [new WalBed({ seed: 1 }), new WalBed({ seed: 2 })] as const;
+    const ids: bigint[] = [];
+    for (const bed of beds) {
+      const { wal, logId } = await bed.open({ segmentBytes: 1024 });
+      for (let i = 1; i <= 9; i += 1) await wal.append({ hardState: hardState(1), entries: [entry(i, 1)] });
+      await wal.cut(9);
+      await wal.close();
+      ids.push(logId);
+    }
+    const after = { index: 9, term: 1 };
+    const [own, other] = ids;
+    const message = new RegExp(
+      `it is of log ${own?.toString(16)}, the backend belongs to log ${other?.toString(16)}$`,
+    );
+    await assert.rejects(beds[0].open({ after, logId: other }), { code: "EWALMISMATCH", message });
+    const { wal, logId } = await beds[0].open({ after, logId: own });
+    assert.equal(logId, own, "a log keeps its id through its segments");
+    await wal.close();
+  });
+
   test("open() refuses a folder without a segment when the backend has applied entries", async () => {
     await assert.rejects(new WalBed().open({ after: { index: 5, term: 1 } }), {
       code: "EWALMISMATCH",
