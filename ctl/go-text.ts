@@ -38,7 +38,8 @@ export function goUnquote(quoted: string): Buffer | undefined {
   const inner = quoted.slice(1, -1);
   if (quoted.startsWith("`")) return Buffer.from(inner, "utf8");
   const parts: Buffer[] = [];
-  const unit = /\\(?:([abfnrtv\\"'])|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([0-7]{3}))|[^\\"]+/giy;
+  const unit =
+    /\\(?:([abfnrtv\\"'])|x([\dA-Fa-f]{2})|u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|([0-7]{3}))|[^\\"]+/gy;
   let at = 0;
   while (at < inner.length) {
     unit.lastIndex = at;
@@ -105,7 +106,14 @@ export function formatBytes(bytes: number): string {
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
   const unit = SI_UNITS[power];
   if (unit === undefined) throw new CommandFailed(`cannot show ${bytes} bytes: larger than expected`);
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
+  return `${value < 10 ? value.toFixed(1) : roundHalfToEven(value)} ${unit}`;
+}
+
+/** As Go's `%.0f` does; toFixed() takes a half up. */
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 function quoteRune(rune: string): string {

@@ -1,12 +1,13 @@
 import type { Command } from "commander";
-import { errorMessage } from "../../base/errors.ts";
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { StoreClient } from "../../store/client/client.ts";
 import type { PutOptions } from "../../store/client/operations.ts";
 import { checkConfig, checkKnownFields, isConfigKey, statusKeyOf } from "../fleet/check-config.ts";
 import { readStatus } from "../fleet/report.ts";
 import { readAll } from "../io.ts";
 import { parseLeaseId } from "../lease-id.ts";
 import type { Session } from "../session.ts";
-import { UsageError } from "../usage-error.ts";
+import { CommandFailed, UsageError } from "../usage-error.ts";
 
 interface PutFlags {
   readonly lease: string;
@@ -29,11 +30,12 @@ export function addPut(program: Command, session: Session): void {
     const request = putRequest([key, value], flags);
     const bytes = request.value ?? (await valueFromInput(session));
     const write = session.writer("put");
-    if (isConfigKey(request.key) && !flags.ignoreValue && !flags.force) {
-      await checkForAgent(session, request.key, bytes);
-    }
     const client = await session.client();
-    write(await client.put(request.key, bytes, { ...request.options, signal: session.signal }));
+    const { signal } = session;
+    if (isConfigKey(request.key) && !flags.ignoreValue && !flags.force) {
+      await checkForAgent(client, { key: request.key, value: bytes, signal });
+    }
+    write(await client.put(request.key, bytes, { ...request.options, signal }));
   });
 }
 
@@ -78,20 +80,23 @@ async function valueFromInput(session: Session): Promise<Buffer> {
 }
 
 /** A collect config is checked where a person can still mend it, and against what its agent knows. */
-async function checkForAgent(session: Session, key: string, value: Buffer): Promise<void> {
-  const client = await session.client();
+async function checkForAgent(
+  client: StoreClient,
+  put: { readonly key: string; readonly value: Buffer; readonly signal: AbortSignal },
+): Promise<void> {
   try {
-    checkConfig(value);
-    const { kv } = await client.get(statusKeyOf(key), { signal: session.signal });
+    checkConfig(put.value);
+    const { kv } = await client.get(statusKeyOf(put.key), { signal: put.signal });
     const status = kv === undefined ? undefined : readStatus(kv);
-    if (status !== undefined && !("unreadable" in status)) checkKnownFields(value, status);
+    if (status !== undefined && !("unreadable" in status)) checkKnownFields(put.value, status);
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    throw new UsageError(`refused to put ${key}: ${errorMessage(error)} (--force puts it all the same)`);
+    throw new CommandFailed(
+      `refused to put ${put.key}: ${errorMessage(error)} (--force puts it all the same)`,
+    );
   }
 }
 
 function isRefusal(error: unknown): boolean {
-  if (error instanceof UsageError) return true;
-  return error instanceof Error && "code" in error && error.code === "EBADCONFIG";
+  return error instanceof CommandFailed || errorCode(error) === "EBADCONFIG";
 }

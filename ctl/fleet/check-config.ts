@@ -1,6 +1,6 @@
 import { nearestHint } from "../../conf/nearest.ts";
 import { parseCollectConfig } from "../../conf/parse-collect-config.ts";
-import { UsageError } from "../usage-error.ts";
+import { CommandFailed } from "../usage-error.ts";
 import { CONFIG_KEY, STATUS_KEY } from "./report.ts";
 
 /** Whether a key is an agent's collect config: its last name says so. */
@@ -18,7 +18,7 @@ export function checkConfig(value: Uint8Array): void {
   parseCollectConfig(value);
 }
 
-/** Throws UsageError when the config has a field that the agent it is for does not know. */
+/** Throws CommandFailed when the config has a field that the agent it is for does not know. */
 export function checkKnownFields(
   value: Uint8Array,
   agent: { readonly ip: string; readonly version: string; readonly knownFields: readonly string[] },
@@ -28,7 +28,7 @@ export function checkKnownFields(
   for (const [index, entry] of entries.entries()) {
     const unknown = Object.keys(entry).find((field) => !agent.knownFields.includes(field));
     if (unknown === undefined) continue;
-    throw new UsageError(
+    throw new CommandFailed(
       `entry ${index + 1} has the field "${unknown}", which agent ${agent.ip} (version ${agent.version}) does not know` +
         nearestHint(unknown, agent.knownFields),
     );

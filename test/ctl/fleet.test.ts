@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { AgentStatus } from "../../conf/agent-status.ts";
+import { checkKnownFields, isConfigKey, statusKeyOf } from "../../ctl/fleet/check-config.ts";
+import { type AgentReport, fleetReport } from "../../ctl/fleet/report.ts";
+import { agentFields, agentJson, agentRows } from "../../ctl/format/agent-rows.ts";
+import { goJson } from "../../ctl/format/go-json.ts";
+import { drawTable } from "../../ctl/format/table.ts";
+import type { KeyValue } from "../../store/client/types.ts";
+
+const status = (config: AgentStatus["config"], more: Partial<AgentStatus> = {}): AgentStatus => ({
+  version: "1.2.3",
+  ip: "10.0.0.1",
+  startedAt: "2026-01-02T03:04:05.000Z",
+  config,
+  totals: {
+    tasks: 2,
+    files: 3,
+    bytesRead: 500,
+    bytesAcked: 400,
+    linesAcked: 4,
+    bytesBehind: 1_234_567,
+    bytesLost: 0,
+    oldestUnackedAgeMs: 1_500.4,
+  },
+  worst: [],
+  knownFields: ["path", "topic"],
+  flags: [],
+  ...more,
+});
+
+const kv = (key: string, value: unknown, modRevision: number): KeyValue => ({
+  key: Buffer.from(key),
+  value: Buffer.from(typeof value === "string" ? value : JSON.stringify(value)),
+  createRevision: 1,
+  modRevision,
+  version: 1,
+  lease: 0n,
+});
+
+const only = (kvs: readonly KeyValue[]): AgentReport => {
+  const list = fleetReport("/logagent", kvs);
+  assert.equal(list.length, 1);
+  return list[0] ?? assert.fail("no agent");
+};
+
+suite("fleetReport()", () => {
+  test("an agent with a config and no status is absent", () => {
+    const agent = only([kv("/logagent/10.0.0.1/collect_config", "[]", 7)]);
+    assert.deepEqual(
+      [agent.id, agent.state, agent.configRevision, agent.configState, agent.status],
+      ["10.0.0.1", "absent", 7, "unknown", undefined],
+    );
+  });
+
+  test("tells what became of the newest config", () => {
+    const state = (config: AgentStatus["config"], revision: number | undefined) => {
+      const keys = [kv("/logagent/a/status", status(config), 20)];
+      if (revision !== undefined) keys.push(kv("/logagent/a/collect_config", "[]", revision));
+      return only(keys).configState;
+    };
+    assert.equal(state({ applied: 7 }, 7), "applied");
+    assert.equal(state({ applied: 7 }, 9), "waiting");
+    assert.equal(state({ applied: 7, failed: { revision: 9, reason: "bad" } }, 9), "refused");
+    assert.equal(state({ applied: 7, failed: { revision: 9, reason: "bad" } }, 10), "waiting");
+    assert.equal(state({ applied: 0 }, undefined), "none");
+  });
+
+  test("problems are the refusal, the flags and what tasks complain of", () => {
+    const worst = [
+      {
+        path: "/var/log/a.log",
+        topic: "t",
+        state: "waiting" as const,
+        bytesBehind: 5,
+        problems: ["cannot open"],
+      },
+    ];
+    const value = status(
+      { applied: 7, failed: { revision: 9, reason: "not JSON" } },
+      { worst, flags: ["f"] },
+    );
+    assert.deepEqual(only([kv("/logagent/a/status", value, 20)]).problems, [
+      "revision 9 refused: not JSON",
+      "f",
+      "/var/log/a.log: cannot open",
+    ]);
+  });
+
+  test("a status that can't be read is a problem, not a crash", () => {
+    const broken = only([kv("/logagent/a/status", "{", 20)]);
+    assert.equal(broken.state, "alive");
+    assert.match(broken.problems[0] ?? "", /^Cannot read its status: /);
+    const other = only([kv("/logagent/a/status", { ...status({ applied: 1 }), ip: 5 }, 20)]);
+    assert.match(other.problems[0] ?? "", /^Cannot read its status: ip: /);
+  });
+
+  test("fields of a newer agent do no harm, and other keys are left out", () => {
+    const newer = { ...status({ applied: 1 }), temperature: 21 };
+    const list = fleetReport("/logagent/", [
+      kv("/logagent/b/status", newer, 20),
+      kv("/logagent/a/collect_config", "[]", 20),
+      kv("/logagent/a/something", "", 20),
+      kv("/logagent/a/b/status", "", 20),
+      kv("/logagent//status", "", 20),
+    ]);
+    assert.deepEqual(
+      list.map((agent) => [agent.id, agent.state]),
+      [
+        ["a", "absent"],
+        ["b", "alive"],
+      ],
+    );
+  });
+});
+
+suite("the formats of agents", () => {
+  const list = fleetReport("/logagent", [
+    kv("/logagent/10.0.0.1/collect_config", "[]", 9),
+    kv("/logagent/10.0.0.1/status", status({ applied: 7, failed: { revision: 9, reason: "not\nJSON" } }), 20),
+    kv("/logagent/10.0.0.2/collect_config", "[]", 8),
+  ]);
+
+  test("agentRows() fit on a screen", () => {
+    assert.equal(
+      drawTable(agentRows(list)),
+      [
+        "┌──────────┬────────┬─────────┬───────────────────┬───────┬───────┬────────┬────────────────┬──────┬──────────────────────────────┐",
+        "│  AGENT   │ STATE  │ VERSION │      CONFIG       │ TASKS │ FILES │ BEHIND │ OLDEST UNACKED │ LOST │           PROBLEMS           │",
+        "├──────────┼────────┼─────────┼───────────────────┼───────┼───────┼────────┼────────────────┼──────┼──────────────────────────────┤",
+        "│ 10.0.0.1 │  alive │   1.2.3 │ 9 refused, 7 runs │     2 │     3 │ 1.2 MB │           1.5s │  0 B │ revision 9 refused: not JSON │",
+        "│ 10.0.0.2 │ absent │         │                 8 │       │       │        │                │      │                              │",
+        "└──────────┴────────┴─────────┴───────────────────┴───────┴───────┴────────┴────────────────┴──────┴──────────────────────────────┘",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("agentJson() has all of it, and is JSON", () => {
+    const [first, second] = list.map((agent) => JSON.parse(goJson(agentJson(agent))));
+    assert.equal(first.status.totals.bytesBehind, 1_234_567);
+    assert.deepEqual(first.problems, ["revision 9 refused: not\nJSON"]);
+    assert.deepEqual(second, {
+      agent: "10.0.0.2",
+      state: "absent",
+      configState: "unknown",
+      configRevision: 8,
+      problems: [],
+    });
+  });
+
+  test("agentFields() name each figure", () => {
+    const fields = Object.fromEntries(agentFields(list[0] ?? assert.fail()));
+    assert.equal(fields.BytesBehind, 1_234_567);
+    assert.equal(fields.ConfigState, "refused");
+  });
+});
+
+suite("the check of a collect config", () => {
+  test("isConfigKey() and statusKeyOf() go by the last name of the key", () => {
+    assert.equal(isConfigKey("/logagent/10.0.0.1/collect_config"), true);
+    assert.equal(isConfigKey("/logagent/10.0.0.1/collect_config/x"), false);
+    assert.equal(isConfigKey("collect_config"), false);
+    assert.equal(statusKeyOf("/logagent/a/collect_config"), "/logagent/a/status");
+  });
+
+  test("checkKnownFields() refuses a field that the agent lacks, and names the nearest", () => {
+    const agent = { ip: "10.0.0.1", version: "0.1.0", knownFields: ["path", "topic", "from"] };
+    const value = (entry: object) => Buffer.from(JSON.stringify([{ path: "/a", topic: "t" }, entry]));
+    checkKnownFields(value({ path: "/b", topic: "t", from: "end" }), agent);
+    assert.throws(() => checkKnownFields(value({ path: "/b", topic: "t", form: "end" }), agent), {
+      message:
+        'entry 2 has the field "form", which agent 10.0.0.1 (version 0.1.0) does not know, did you mean "from"?',
+    });
+  });
+});
