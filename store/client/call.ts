@@ -67,7 +67,10 @@ export async function callWithRetries<Result>(
     tried.set(connection.endpoint.text, failure.detail);
     const leftMs = endsAtMs - clock.monotonicMs();
     const waitMs = backoffMs(Math.floor(tries / connections.endpointCount), backoffLimits(limits), random);
-    if (failure.transient) connections.failed(connection, { reason: failure.detail, retryInMs: waitMs });
+    if (failure.transient) {
+      const { detail: reason, answered } = failure;
+      connections.failed(connection, { reason, answered, retryInMs: waitMs });
+    }
     const again = failure.transient && (plan.repeatable || !failure.left);
     if (!again || plan.connection?.closed || waitMs >= leftMs || tries >= limits.retriesMax) {
       throw clientError({ plan, failure, tried, endpoint: connection.endpoint.text });
@@ -92,16 +95,20 @@ async function tryOnce<Result>(
   const { connection, endsAtMs } = options;
   const { signal } = plan;
   const within = (limitMs: number) => Math.max(1, Math.min(limitMs, endsAtMs - context.clock.monotonicMs()));
+  let begun = false;
   try {
     await connection.settled({ timeoutMs: within(context.limits.dialTimeoutMs), signal });
     const metadata = await callMetadata(context, { connection, signal });
     const timeoutMs = within(context.limits.tryTimeoutMs);
+    begun = true;
     const result = await options.attempt({ connection, metadata, timeoutMs, signal });
     context.connections.succeeded(connection);
     return { result };
   } catch (error) {
     signal.throwIfAborted();
-    const failure = failureOf(error);
+    const found = failureOf(error);
+    // Signing in may have failed half-way; the request itself had not begun.
+    const failure = { ...found, left: found.left && begun };
     if (!failure.transient) context.connections.succeeded(connection);
     if (failure.code === "Unauthenticated" && context.auth?.forget()) {
       return { ...failure, transient: true, left: false };
@@ -129,11 +136,12 @@ function clientError(options: {
 }): ClientError {
   const { plan, failure, tried, endpoint } = options;
   const { code, detail, cause } = failure;
-  const retryable = failure.transient && (plan.repeatable || !failure.left);
+  const harmless = failure.transient && (plan.repeatable || !failure.left);
+  const retryable = harmless || code === "TooManyRequests";
   const others = [...tried].map(([name, reason]) => `${name} (${reason})`).join(", ");
   const message = (() => {
     if (!failure.transient) return `Cannot ${plan.what} at ${endpoint}: ${detail}`;
-    if (retryable) return `Cannot ${plan.what}: no endpoint answered; tried ${others}`;
+    if (harmless) return `Cannot ${plan.what}: no endpoint answered; tried ${others}`;
     return `Cannot tell whether it was carried out: ${plan.what} at ${endpoint}: ${detail}; not sent again`;
   })();
   return new ClientError(code, message, { detail, retryable, cause });

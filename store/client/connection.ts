@@ -8,7 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import type { ClientLimits } from "../../conf/client-config.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { DialTimeout } from "./failure.ts";
+import { TransportTrouble } from "./failure.ts";
 import type { Method } from "./method.ts";
 
 /** What a TLS connection is made with; PEM. */
@@ -56,7 +56,7 @@ export class Connection {
 
   /**
    * Resolves when it is connected, or has failed to connect: a call then leaves at once, or fails at once with the reason
-   * and without leaving. Throws DialTimeout, or the signal's reason.
+   * and without leaving. Throws TransportTrouble, or the signal's reason.
    */
   settled(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void> {
     const { signal, timeoutMs } = options;
@@ -69,7 +69,8 @@ export class Connection {
       };
       const onAbort = () => finish(() => reject(signal.reason));
       const timer = setTimeout(() => {
-        finish(() => reject(new DialTimeout(`no connection within ${Math.round(timeoutMs)} ms`)));
+        const message = `no connection within ${Math.round(timeoutMs)} ms`;
+        finish(() => reject(new TransportTrouble(message, { left: false })));
       }, timeoutMs);
       signal.addEventListener("abort", onAbort, { once: true });
       const look = () => {

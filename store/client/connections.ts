@@ -71,15 +71,24 @@ export class Connections {
     });
   }
 
-  /** `connection` does not serve: it is closed, and the next endpoint is the current one. */
-  failed(connection: Connection, failure: { readonly reason: string; readonly retryInMs: number }): void {
+  /**
+   * `connection` does not serve: it is closed, and the next endpoint is the current one. Where the only endpoint
+   * `answered`, and has no leader say, the connection is kept.
+   */
+  failed(
+    connection: Connection,
+    failure: { readonly reason: string; readonly retryInMs: number; readonly answered: boolean },
+  ): void {
     // Others that used the same connection have moved on already.
     if (connection !== this.#current) return;
-    this.#current = undefined;
-    this.#at = (this.#at + 1) % this.endpointCount;
-    connection.close();
+    if (!failure.answered || this.endpointCount > 1) {
+      this.#current = undefined;
+      this.#at = (this.#at + 1) % this.endpointCount;
+      connection.close();
+    }
     if (connection === this.#broken) return;
-    this.#tell({ kind: "disconnected", endpoint: connection.endpoint.text, ...failure });
+    const { reason, retryInMs } = failure;
+    this.#tell({ kind: "disconnected", endpoint: connection.endpoint.text, reason, retryInMs });
   }
 
   /** Idempotent. */

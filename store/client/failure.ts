@@ -1,5 +1,4 @@
 import type { ServiceError } from "@grpc/grpc-js";
-import { errorMessage } from "../../base/errors.ts";
 import { GRPC_CODE, STORE_ERRORS, type StoreErrorCode } from "../proto/errors.ts";
 import type { ClientErrorCode } from "./types.ts";
 
@@ -12,12 +11,21 @@ export interface Failure {
   readonly left: boolean;
   /** Another try, or another endpoint, may succeed. */
   readonly transient: boolean;
+  /** The store itself said no: the connection is good. */
+  readonly answered: boolean;
   readonly cause: unknown;
 }
 
-/** A connection that did not come up in time; nothing was sent on it. */
-export class DialTimeout extends Error {
-  override readonly name = "DialTimeout";
+/** Trouble on the way to the store and back, that no gRPC status tells of; another try may do better. */
+export class TransportTrouble extends Error {
+  override readonly name = "TransportTrouble";
+  /** As in {@link Failure}. */
+  readonly left: boolean;
+
+  constructor(message: string, options: { readonly left: boolean }) {
+    super(message);
+    this.left = options.left;
+  }
 }
 
 const CODE_BY_TEXT: ReadonlyMap<string, StoreErrorCode> = new Map(
@@ -30,23 +38,27 @@ const NOT_SENT = /^(No connection established|Name resolution failed|Channel clo
 /** etcd's words for a request without (good) credentials; it does not always use the status code of its own for them. */
 const NOT_AUTHENTICATED = /^etcdserver: (invalid auth token|user name is empty|authentication failed)/;
 
-/** Reads what a try threw: a gRPC status, or an error of ours from before there was a call. */
+/** What grpc-js throws for a call on a connection that was closed while the call was about to begin. */
+const SHUT_DOWN = "Channel has been shut down";
+
+/** Reads what a try threw: a gRPC status, or trouble before there was one. Throws anything else on: it is a bug. */
 export function failureOf(error: unknown): Failure {
-  if (!isServiceError(error)) {
-    return {
-      code: "Unreachable",
-      detail: errorMessage(error),
-      left: false,
-      transient: true,
-      cause: error,
-    };
+  if (error instanceof TransportTrouble) {
+    const { message: detail, left } = error;
+    return { code: "Unreachable", detail, left, transient: true, answered: false, cause: error };
   }
+  if (error instanceof Error && error.message === SHUT_DOWN) {
+    const detail = "the connection was closed";
+    return { code: "Unreachable", detail, left: false, transient: true, answered: false, cause: error };
+  }
+  if (!isServiceError(error)) throw error;
   const detail = readableDetail(error.details);
   return {
     code: codeOf(error, detail),
     detail,
     left: !(error.code === GRPC_CODE.unavailable && NOT_SENT.test(error.details)),
     transient: isTransient(error),
+    answered: CODE_BY_TEXT.has(detail),
     cause: error,
   };
 }

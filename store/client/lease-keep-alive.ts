@@ -1,5 +1,6 @@
 import { type CallContext, callWithRetries, type Try } from "./call.ts";
 import { headerOf } from "./decode-results.ts";
+import { TransportTrouble } from "./failure.ts";
 import { METHODS } from "./method.ts";
 import type { CallOptions } from "./operations.ts";
 import type { LeaseKeepAliveResult } from "./results.ts";
@@ -23,7 +24,7 @@ function renew(attempt: Try, id: bigint): Promise<LeaseKeepAliveResult> {
     const call = connection.stream(METHODS.leaseKeepAlive, metadata);
     const onAbort = () => finish(() => reject(signal.reason));
     const timer = setTimeout(
-      () => finish(() => reject(new Error(`no answer within ${Math.round(timeoutMs)} ms`))),
+      () => finish(() => reject(noAnswer(`no answer within ${Math.round(timeoutMs)} ms`))),
       timeoutMs,
     );
     const finish = (act: () => void) => {
@@ -37,8 +38,12 @@ function renew(attempt: Try, id: bigint): Promise<LeaseKeepAliveResult> {
       finish(() => resolve({ header: headerOf(answer), id: answer.ID, ttlSeconds: answer.TTL }));
     });
     call.on("error", (error) => finish(() => reject(error)));
-    call.on("end", () => finish(() => reject(new Error("the store ended the stream without an answer"))));
+    call.on("end", () => finish(() => reject(noAnswer("the store ended the stream without an answer"))));
     call.write({ ID: id });
     call.end();
   });
+}
+
+function noAnswer(message: string): TransportTrouble {
+  return new TransportTrouble(message, { left: true });
 }

@@ -6,7 +6,7 @@ import { ClientError } from "./client-error.ts";
 import type { Connection } from "./connection.ts";
 import { headerOf } from "./decode-results.ts";
 import { rangeRequest } from "./encode-operations.ts";
-import { type Failure, failureOf, storeErrorCode } from "./failure.ts";
+import { type Failure, failureOf, storeErrorCode, TransportTrouble } from "./failure.ts";
 import { keyRange } from "./key-range.ts";
 import { METHODS } from "./method.ts";
 import type { Header, WatchItem, WatchOptions } from "./types.ts";
@@ -15,11 +15,6 @@ import { WatchCursor } from "./watch-cursor.ts";
 /** The store ended the watch, in its own words, and the stream may still stand. */
 class WatchRefused extends Error {
   override readonly name = "WatchRefused";
-}
-
-/** No answer to the create request within the limit. */
-class CreateTimeout extends Error {
-  override readonly name = "CreateTimeout";
 }
 
 /**
@@ -48,7 +43,8 @@ export async function* watch(context: CallContext, wanted: WatchOptions): AsyncG
       if (clock.monotonicMs() - openedAtMs > limits.backoffMaxMs) failures = 0;
       const round = Math.floor(failures / connections.endpointCount);
       const waitMs = backoffMs(round, backoffLimits(limits), random);
-      connections.failed(connection, { reason: failure.detail, retryInMs: waitMs });
+      const { detail: reason, answered } = failure;
+      connections.failed(connection, { reason, answered, retryInMs: waitMs });
       await clock.sleep(waitMs, { signal: options.signal });
     }
   }
@@ -73,7 +69,7 @@ async function* watchStream(context: CallContext, stream: StreamOptions): AsyncG
   const onAbort = () => call.cancel();
   signal.addEventListener("abort", onAbort, { once: true });
   const createTimer = setTimeout(
-    () => call.destroy(new CreateTimeout(`no answer to the watch within ${context.limits.tryTimeoutMs} ms`)),
+    () => call.destroy(trouble(`no answer to the watch within ${context.limits.tryTimeoutMs} ms`)),
     context.limits.tryTimeoutMs,
   );
   try {
@@ -82,7 +78,7 @@ async function* watchStream(context: CallContext, stream: StreamOptions): AsyncG
       if (response.created && !response.canceled) clearTimeout(createTimer);
       yield* itemsOf(context, stream, response);
     }
-    throw new Error("the store ended the stream");
+    throw trouble("the store ended the stream");
   } finally {
     clearTimeout(createTimer);
     signal.removeEventListener("abort", onAbort);
@@ -160,12 +156,13 @@ function responses(call: ClientDuplexStream<WatchRequest, WatchResponse>): Async
 
 function streamFailure(error: unknown, context: CallContext): Failure {
   if (error instanceof ClientError) {
-    return { code: error.code, detail: error.detail, left: true, transient: error.retryable, cause: error };
+    const { code, detail, retryable: transient } = error;
+    return { code, detail, left: true, transient, answered: false, cause: error };
   }
   if (error instanceof WatchRefused) {
     const code = storeErrorCode(error.message) ?? "Rejected";
     const transient = code === "NoLeader" || code === "Stopped";
-    return { code, detail: error.message, left: true, transient, cause: error };
+    return { code, detail: error.message, left: true, transient, answered: true, cause: error };
   }
   const failure = failureOf(error);
   const again = failure.code === "Unauthenticated" && context.auth?.forget() === true;
@@ -180,4 +177,8 @@ function refused(
   const key = typeof options.key === "string" ? options.key : Buffer.from(options.key).toString();
   const message = `Cannot watch ${JSON.stringify(key)} at ${at.endpoint}: ${detail}`;
   return new ClientError(code, message, { detail, retryable: false, cause });
+}
+
+function trouble(message: string): TransportTrouble {
+  return new TransportTrouble(message, { left: true });
 }
