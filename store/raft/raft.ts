@@ -26,6 +26,8 @@ const NONE = 0n;
 interface OutstandingWrite {
   readonly write: EntryId;
   readonly hardState: HardState | undefined;
+  /** This member's term when it was given. */
+  readonly term: number;
 }
 
 /**
@@ -140,7 +142,9 @@ export class Raft implements RaftCore {
       `write up to ${write.term}/${write.index} is the oldest outstanding one`,
     );
     if (done.hardState !== undefined) this.#ownVoteIsPersisted(done.hardState);
-    if (this.#log.stableTo(write)) this.#ownEntriesArePersisted();
+    // Behind a write of an earlier term there may be one that replaces its entries, and one that brings them back: they
+    // are on disk now, and for a moment will not be. The write of this term's hard state speaks for the whole log.
+    if (done.term === this.#term && this.#log.stableTo(write)) this.#ownEntriesArePersisted();
   }
 
   applied(index: number): void {
@@ -222,13 +226,16 @@ export class Raft implements RaftCore {
       entries: Number.MAX_SAFE_INTEGER,
       bytes: this.#limits.writeBytes,
     });
-    const now = { term: this.#term, vote: this.#vote, commit: this.#log.committed };
+    const write = this.#log.lastWritten;
+    // Never ahead of the entries on disk: a leader's commit may be, when the others are faster, and a follower's too.
+    const commit = Math.min(this.#log.committed, write.index);
+    const now = { term: this.#term, vote: this.#vote, commit };
     const changed = this.#termOrVoteChanged() || now.commit !== this.#handedOut.commit;
     const hardState = changed ? now : undefined;
     this.#handedOut = now;
-    const write = this.#log.lastWritten;
-    this.#outstanding.push({ write, hardState });
-    return { write, hardState, entries };
+    const taken = { write, hardState, term: this.#term };
+    this.#outstanding.push(taken);
+    return { ...taken, entries };
   }
 
   #softState(): SoftState {
