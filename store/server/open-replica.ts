@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { StoreError } from "../proto/errors.ts";
 import { Raft } from "../raft/raft.ts";
 import { Wal, type WalIdentity } from "../wal/wal.ts";
 import { type DrivenState, ReadyLoop } from "./ready-loop.ts";
@@ -77,13 +78,17 @@ export async function openReplica<State extends DrivenState>(
   }
 }
 
-/** A read that waits for the leader's first own entry waits for everything before it. */
+/** A read that waits for the leader's first own entry waits for everything before it, however long the log is. */
 async function serving(loop: ReadyLoop<DrivenState>): Promise<void> {
-  try {
-    await loop.readIndex({ signal: new AbortController().signal });
-  } catch (error) {
-    await loop.close();
-    throw loop.failure ?? error;
+  const { signal } = new AbortController();
+  for (;;) {
+    try {
+      return await loop.readIndex({ signal });
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "Timeout") continue;
+      await loop.close();
+      throw loop.failure ?? error;
+    }
   }
 }
 

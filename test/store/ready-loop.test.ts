@@ -25,6 +25,17 @@ suite("openReplica()", () => {
     assert.equal(again.status.term, 2);
   });
 
+  test("waits for a long log to be applied, however short the request timeout is", async () => {
+    const bed = new ReplicaBed();
+    const first = await bed.open({ limits: { flushMs: 1e9 } });
+    for (let i = 0; i < 5; i += 1) await put(first, `v${i}`);
+    bed.memory.crash({ random: seededRandom(1) });
+    const state = new ListState();
+    state.onApply = () => bed.clock.advance(200);
+    await using again = await bed.open({ state, limits: { requestTimeoutMs: 250, applyMs: 10 } });
+    assert.deepEqual(again.state.values, ["v0", "v1", "v2", "v3", "v4"]);
+  });
+
   test("keeps the ids that the data folder was made with, and says so", async () => {
     const bed = new ReplicaBed();
     await (await bed.open()).close();
