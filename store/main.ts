@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
-import { findPackageJSON } from "node:module";
 import { systemClock } from "../base/clock.ts";
 import { CodedError, errorMessage } from "../base/errors.ts";
 import { createLogger, type Logger } from "../base/log.ts";
 import { nodeDisk } from "../base/node-disk.ts";
 import { systemRandom } from "../base/random.ts";
+import { packageVersion } from "../base/version.ts";
 import { loadStoreConfig, type StoreCommand } from "../conf/load-store-config.ts";
 import { UsageError } from "../conf/store-command-line.ts";
 import { authority } from "../conf/store-settings.ts";
@@ -73,15 +72,17 @@ function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: S
   logger.info({ addresses, member, cluster }, "ready to serve client requests");
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+/** Resolves at the first SIGTERM or SIGINT; a second one, whichever it is, ends the process at once. */
 function stopSignal(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.once(name, () => {
-        logger.info({ signal: name }, "stopping");
-        resolve();
-      });
-    }
+    const onSignal = (signal: NodeJS.Signals) => {
+      for (const name of STOP_SIGNALS) process.off(name, onSignal);
+      logger.info({ signal }, "stopping");
+      resolve();
+    };
+    for (const name of STOP_SIGNALS) process.on(name, onSignal);
   });
 }
 
@@ -95,11 +96,4 @@ function dieOf(error: unknown, logger: Logger): never {
 /** The line scripts look for is etcd's; the others are ours. */
 function versionText(): string {
   return `logstore Version: ${packageVersion()}\netcd Version: ${ETCD_API_VERSION}\nNode Version: ${process.versions.node}\n`;
-}
-
-/** From package.json, which is one folder up in a clone and two in an installed package. */
-function packageVersion(): string {
-  const path = findPackageJSON(import.meta.url);
-  if (path === undefined) return "unknown";
-  return (JSON.parse(readFileSync(path, "utf8")) as { readonly version: string }).version;
 }
