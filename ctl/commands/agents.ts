@@ -14,7 +14,10 @@ export function addAgents(program: Command, session: Session): void {
   command.action(async () => {
     const { prefix } = command.opts<{ readonly prefix: string }>();
     const write = session.writer("agents");
-    write(fleetReport(prefix, await readFolder(session, `${prefix.replace(/\/+$/, "")}/`)));
+    const folder = `${prefix.replace(/\/+$/, "")}/`;
+    const list = fleetReport(prefix, await readFolder(session, folder));
+    write(list);
+    if (list.length === 0) session.io.err(`No agents under ${folder}\n`);
   });
 }
 

@@ -5,7 +5,7 @@ import { ClientError } from "../../store/client/client-error.ts";
 import { countOption } from "../count-option.ts";
 import type { EndpointHash, EndpointHealth, EndpointStatus } from "../format/format.ts";
 import { endpointList } from "../global-options.ts";
-import { printedError } from "../printed-error.ts";
+import { printedCause } from "../printed-error.ts";
 import type { Session } from "../session.ts";
 import { CommandFailed } from "../usage-error.ts";
 
@@ -77,7 +77,7 @@ async function askEach(
       await question.ask(client, endpoint);
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
-      const reason = printedError(error);
+      const reason = printedCause(error);
       failures.push(reason);
       session.io.err(`Failed to get the ${question.what} of endpoint ${endpoint} (${reason})\n`);
     }
@@ -94,7 +94,7 @@ async function health(session: Session, endpoint: string): Promise<EndpointHealt
   const tookMs = systemClock.monotonicMs() - startMs;
   const denied = failure?.detail === "etcdserver: permission denied";
   if (failure !== undefined && !denied) {
-    return { endpoint, healthy: false, tookMs, error: printedError(failure) };
+    return { endpoint, healthy: false, tookMs, error: printedCause(failure) };
   }
   const alarms: string[] = [];
   const alarmFailure = await failureOf(async () => {

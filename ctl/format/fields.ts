@@ -1,30 +1,69 @@
-import type { Header, KeyValue } from "../../store/client/types.ts";
-import { formatDuration, goQuote } from "../go-text.ts";
+import { formatDuration } from "../go-text.ts";
 import { agentFields } from "./agent-rows.ts";
-import { type Format, type FormatOptions, leaseHex } from "./format.ts";
+import { type FieldsWriter, fieldsWriter } from "./fields-writer.ts";
+import type { EndpointHash, EndpointStatus, Format, FormatOptions } from "./format.ts";
 import { writeResponse } from "./txn-responses.ts";
 
+type KeyFormat = Pick<Format, "get" | "put" | "del" | "txn" | "watch">;
+type LeaseFormat = Pick<Format, "grant" | "revoke" | "keepAlive" | "timeToLive" | "leases">;
+
 /** `fields`: a `"Name" : value` on each line. */
-export function fieldsFormat({ out, hex }: FormatOptions): Format {
-  const field = (name: string, value: unknown) => out(`"${name}" : ${String(value)}\n`);
-  const text = (name: string, value: string | Uint8Array) => field(name, goQuote(Buffer.from(value)));
-  const memberId = (id: bigint) => (hex ? id.toString(16) : id);
-  const leaseId = (id: bigint) => (hex ? leaseHex(id) : id);
-  const head = (header: Header) => {
-    field("ClusterID", memberId(header.clusterId));
-    field("MemberID", memberId(header.memberId));
-    if (header.revision > 0) field("Revision", header.revision);
-    field("RaftTerm", header.raftTerm);
-  };
-  const keyValue = (prefix: string, kv: KeyValue) => {
-    text(`${prefix}Key`, kv.key);
-    field(`${prefix}CreateRevision`, kv.createRevision);
-    field(`${prefix}ModRevision`, kv.modRevision);
-    field(`${prefix}Version`, kv.version);
-    text(`${prefix}Value`, kv.value);
-    field(`${prefix}Lease`, leaseId(kv.lease));
-  };
+export function fieldsFormat(options: FormatOptions): Format {
+  const writer = fieldsWriter(options);
+  const { field, text, head, gap, memberId } = writer;
   const format: Format = {
+    ...keyFields(writer, () => format),
+    ...leaseFields(writer),
+    memberList: (result) => {
+      head(result.header);
+      for (const member of result.members) {
+        field("ID", memberId(member.id));
+        text("Name", member.name);
+        for (const url of member.peerUrls) text("PeerURL", url);
+        for (const url of member.clientUrls) text("ClientURL", url);
+        field("IsLearner", member.isLearner);
+        gap();
+      }
+    },
+    alarms: (result) => {
+      head(result.header);
+      for (const alarm of result.alarms) {
+        field("MemberID", memberId(alarm.memberId));
+        field("AlarmType", alarm.type);
+        gap();
+      }
+    },
+    endpointHealth: (list) => {
+      for (const one of list) {
+        text("Endpoint", one.endpoint);
+        field("Health", one.healthy);
+        field("Took", formatDuration(one.tookMs));
+        field("Error", one.error);
+        gap();
+      }
+    },
+    endpointStatus: (list) => {
+      for (const one of list) writeStatus(writer, one);
+    },
+    endpointHash: (list) => {
+      for (const one of list) writeHash(writer, one);
+    },
+    agents: (list) => {
+      for (const agent of list) {
+        for (const [name, value] of agentFields(agent)) {
+          if (typeof value === "string") text(name, value);
+          else field(name, value);
+        }
+        gap();
+      }
+    },
+  };
+  return format;
+}
+
+/** `format`: the one that the answers of a transaction are written with. */
+function keyFields({ field, head, keyValue }: FieldsWriter, format: () => Format): KeyFormat {
+  return {
     get: (result) => {
       head(result.header);
       for (const kv of result.kvs) keyValue("", kv);
@@ -43,7 +82,7 @@ export function fieldsFormat({ out, hex }: FormatOptions): Format {
     txn: (result) => {
       head(result.header);
       field("Succeeded", result.succeeded);
-      for (const response of result.responses) writeResponse(format, response);
+      for (const response of result.responses) writeResponse(format(), response);
     },
     watch: (answer) => {
       head(answer.header);
@@ -53,6 +92,11 @@ export function fieldsFormat({ out, hex }: FormatOptions): Format {
         keyValue("", event.kv);
       }
     },
+  };
+}
+
+function leaseFields({ field, text, head, leaseId }: FieldsWriter): LeaseFormat {
+  return {
     grant: (result) => {
       head(result.header);
       field("ID", leaseId(result.id));
@@ -75,71 +119,31 @@ export function fieldsFormat({ out, hex }: FormatOptions): Format {
       head(result.header);
       for (const id of result.ids) field("ID", leaseId(id));
     },
-    memberList: (result) => {
-      head(result.header);
-      for (const member of result.members) {
-        field("ID", memberId(member.id));
-        text("Name", member.name);
-        for (const url of member.peerUrls) text("PeerURL", url);
-        for (const url of member.clientUrls) text("ClientURL", url);
-        field("IsLearner", member.isLearner);
-        out("\n");
-      }
-    },
-    alarms: (result) => {
-      head(result.header);
-      for (const alarm of result.alarms) {
-        field("MemberID", memberId(alarm.memberId));
-        field("AlarmType", alarm.type);
-        out("\n");
-      }
-    },
-    endpointHealth: (list) => {
-      for (const one of list) {
-        text("Endpoint", one.endpoint);
-        field("Health", one.healthy);
-        field("Took", formatDuration(one.tookMs));
-        field("Error", one.error);
-        out("\n");
-      }
-    },
-    endpointStatus: (list) => {
-      for (const { endpoint, status } of list) {
-        head(status.header);
-        text("Version", status.version);
-        text("StorageVersion", status.storageVersion);
-        field("DBSize", status.dbSize);
-        field("DBSizeInUse", status.dbSizeInUse);
-        field("DBSizeQuota", status.dbSizeQuota);
-        field("Leader", status.leader);
-        field("IsLearner", status.isLearner);
-        field("RaftIndex", status.raftIndex);
-        field("RaftAppliedIndex", status.raftAppliedIndex);
-        field("Errors", `[${status.errors.join(" ")}]`);
-        text("Endpoint", endpoint);
-        text("DowngradeTargetVersion", status.downgrade?.targetVersion ?? "");
-        field("DowngradeEnabled", status.downgrade?.enabled ?? false);
-        out("\n");
-      }
-    },
-    endpointHash: (list) => {
-      for (const { endpoint, hash } of list) {
-        head(hash.header);
-        text("Endpoint", endpoint);
-        field("Hash", hash.hash);
-        field("HashRevision", hash.hashRevision);
-        out("\n");
-      }
-    },
-    agents: (list) => {
-      for (const agent of list) {
-        for (const [name, value] of agentFields(agent)) {
-          if (typeof value === "string") text(name, value);
-          else field(name, value);
-        }
-        out("\n");
-      }
-    },
   };
-  return format;
+}
+
+function writeStatus({ field, text, head, gap }: FieldsWriter, { endpoint, status }: EndpointStatus): void {
+  head(status.header);
+  text("Version", status.version);
+  text("StorageVersion", status.storageVersion);
+  field("DBSize", status.dbSize);
+  field("DBSizeInUse", status.dbSizeInUse);
+  field("DBSizeQuota", status.dbSizeQuota);
+  field("Leader", status.leader);
+  field("IsLearner", status.isLearner);
+  field("RaftIndex", status.raftIndex);
+  field("RaftAppliedIndex", status.raftAppliedIndex);
+  field("Errors", `[${status.errors.join(" ")}]`);
+  text("Endpoint", endpoint);
+  text("DowngradeTargetVersion", status.downgrade?.targetVersion ?? "");
+  field("DowngradeEnabled", status.downgrade?.enabled ?? false);
+  gap();
+}
+
+function writeHash({ field, text, head, gap }: FieldsWriter, { endpoint, hash }: EndpointHash): void {
+  head(hash.header);
+  text("Endpoint", endpoint);
+  field("Hash", hash.hash);
+  field("HashRevision", hash.hashRevision);
+  gap();
 }

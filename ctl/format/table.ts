@@ -25,7 +25,8 @@ export function drawTable({ header, rows }: Rows): string {
   const line = (cells: readonly string[]) => `│ ${cells.join(" │ ")} │\n`;
   const headLine = line(heads.map((head, column) => centre(head, widths[column] ?? 0)));
   const body = rows.map((row) => line(widths.map((columns, column) => right(row[column] ?? "", columns))));
-  return `${rule("┌", "┬", "┐")}${headLine}${rule("├", "┼", "┤")}${body.join("")}${rule("└", "┴", "┘")}`;
+  const between = rows.length === 0 ? "" : rule("├", "┼", "┤");
+  return `${rule("┌", "┬", "┐")}${headLine}${between}${body.join("")}${rule("└", "┴", "┘")}`;
 }
 
 function width(text: string): number {

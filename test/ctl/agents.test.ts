@@ -119,8 +119,8 @@ for (const [name, start] of Object.entries(STORES)) {
     });
 
     test("another prefix is another fleet", async () => {
-      const { stdout } = await logctl(["agents", "--prefix", "/other/", "-w", "json"], { endpoint });
-      assert.equal(stdout.toString(), "[]\n");
+      const { stdout, stderr } = await logctl(["agents", "--prefix", "/other/", "-w", "json"], { endpoint });
+      assert.deepEqual([stdout.toString(), stderr], ["[]\n", "No agents under /other/\n"]);
     });
 
     test("a fleet larger than a page is read whole", async () => {
