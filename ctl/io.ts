@@ -22,16 +22,22 @@ export function processIo(): Io & Disposable {
   process.on("SIGINT", end);
   process.on("SIGTERM", end);
   process.stdout.on("error", onOutError);
+  let readsInput = false;
   return {
     out: (chunk) => process.stdout.write(chunk),
     err: (text) => process.stderr.write(text),
-    input: process.stdin,
+    get input() {
+      readsInput = true;
+      return process.stdin;
+    },
     env: process.env,
     signal: ending.signal,
     [Symbol.dispose]: () => {
       process.off("SIGINT", end);
       process.off("SIGTERM", end);
       process.stdout.off("error", onOutError);
+      // Whoever writes to it may hold it open for long; the command is over.
+      if (readsInput) process.stdin.destroy();
     },
   };
 }

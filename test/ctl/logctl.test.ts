@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
 import { after, before, suite, test } from "node:test";
 import { StoreClient } from "../../store/client/client.ts";
 import { type RunningStore, STORES } from "../store/client/stores.ts";
@@ -37,6 +40,17 @@ suite("logctl", () => {
     await watching.waitForLine("value");
     assert.deepEqual(await watching.stop(), { code: 0, signal: null });
     assert.equal(watching.output(), "PUT\nterm\nvalue\n");
+  });
+
+  test("txn ends when it has read what it needs, though its input stays open", async () => {
+    const child = spawn(process.execPath, [path.resolve(import.meta.dirname, "../../ctl/bin.js"), "txn"], {
+      env: { ...process.env, ETCDCTL_ENDPOINTS: store().endpoint },
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+    child.stdin.write("\n\n\n");
+    const [code] = await once(child, "exit", { signal: AbortSignal.timeout(20_000) });
+    assert.equal(code, 0);
+    child.stdin.destroy();
   });
 
   test("keeps bytes of values that are no text", async () => {
