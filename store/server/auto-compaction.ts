@@ -6,14 +6,12 @@ import { CompactionRequest } from "../proto/gen/rpc.ts";
 import type { AutoCompactionPolicy } from "./auto-compaction-policy.ts";
 import type { Proposals } from "./proposals.ts";
 import type { Replica } from "./replica.ts";
-import type { StepPump } from "./step-pump.ts";
 
 /** Compacts by the policy until the signal aborts, on the leader alone. What fails is tried again an interval later. */
 export async function runAutoCompaction(options: {
   readonly policy: AutoCompactionPolicy;
   readonly replica: Replica;
   readonly proposals: Proposals;
-  readonly compaction: StepPump;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -38,7 +36,7 @@ export async function runAutoCompaction(options: {
 }
 
 async function compact(
-  { proposals, compaction, signal }: Parameters<typeof runAutoCompaction>[0],
+  { proposals, signal }: Parameters<typeof runAutoCompaction>[0],
   revision: number,
 ): Promise<void> {
   const request = CompactionRequest.encode({ revision, physical: false }).finish();
@@ -48,5 +46,4 @@ async function compact(
     // Somebody else was faster.
     if (!(error instanceof StoreError && error.code === "Compacted")) throw error;
   }
-  compaction.kick();
 }

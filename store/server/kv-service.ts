@@ -16,7 +16,6 @@ import { encodeMessages, encodeRangeResponse } from "./range-response.ts";
 import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import { type CallContext, CallError, type Handler, type ServiceTable } from "./service.ts";
-import type { StepPump } from "./step-pump.ts";
 import type { Turns } from "./turns.ts";
 
 /** A piece of a RangeStream ends after the record that takes it over this. */
@@ -29,8 +28,6 @@ export interface KvServiceOptions {
   readonly proposals: Proposals;
   readonly headers: ResponseHeaders;
   readonly turns: Turns;
-  /** Drops compacted records. */
-  readonly compaction: StepPump;
   readonly txnOpsMax: number;
 }
 
@@ -123,12 +120,11 @@ class Kv {
   }
 
   async compact(bytes: Uint8Array, context: CallContext): Promise<Buffer> {
-    const { compaction, proposals, replica, headers } = this.#options;
+    const { proposals, replica, headers } = this.#options;
     const { physical } = decodeRequest(CompactionRequest, bytes);
     const { revision, response } = await proposals.propose("compaction", bytes, context);
-    compaction.kick();
     if (physical) {
-      await compaction.idle();
+      await replica.compacted(context);
       // Without it, a crash would bring back what the answer says is gone.
       await replica.state.flush();
     }

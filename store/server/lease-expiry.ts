@@ -19,8 +19,6 @@ export interface LeaseExpiryOptions {
   readonly logger: Logger;
   /** Told when this member sees another leader than before. */
   readonly onLeaderChanged?: () => void;
-  /** Called at every look, for what else is to be looked at now and then. */
-  readonly onTick?: () => void;
 }
 
 /**
@@ -38,7 +36,6 @@ export async function runLeaseExpiry(
   while (!signal.aborted) {
     if (options.replica.status.leader !== leader) options.onLeaderChanged?.();
     leader = options.replica.status.leader;
-    options.onTick?.();
     leaderTerm = followLeadership(options, leaderTerm);
     if (leaderTerm !== undefined) revokeExpired(options, revoking);
     await clock.sleep(TICK_MS, { signal }).catch(() => undefined);

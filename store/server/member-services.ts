@@ -49,8 +49,6 @@ export class MemberServices implements AsyncDisposable {
   readonly table: ServiceTable;
   readonly serving = new ServingState();
   readonly proposals: Proposals;
-  /** Drops compacted records. */
-  readonly compaction: StepPump;
   readonly #catchUp: StepPump;
   readonly #state: StateMachine;
   readonly #turns: Turns;
@@ -65,18 +63,16 @@ export class MemberServices implements AsyncDisposable {
     const turns = new Turns(clock);
     this.#state = state;
     this.#turns = turns;
-    const onError = options.onFatal;
     this.proposals = new Proposals({
       replica,
       requestBytesMax,
       ...(options.onProposalFailed && { onFailure: options.onProposalFailed }),
     });
-    this.compaction = new StepPump({ turns, onError, step: () => state.compactStep() });
-    this.#catchUp = new StepPump({ turns, onError, step: () => watchHub.catchUpStep() });
+    this.#catchUp = new StepPump({ turns, onError: options.onFatal, step: () => watchHub.catchUpStep() });
     const common = { ...options, replica, lessor, headers, turns, proposals: this.proposals };
     const members = (): MemberInfo[] => [{ ...options.info, id: replica.memberId }];
     const services: ServiceTable = new Map([
-      ...kvService({ ...common, compaction: this.compaction }),
+      ...kvService(common),
       ...watchService({
         ...common,
         hub: watchHub,
@@ -91,11 +87,7 @@ export class MemberServices implements AsyncDisposable {
       ...healthService(this.serving),
     ]);
     this.table = requireLeader(services, replica);
-    this.#expiry = runLeaseExpiry({
-      ...common,
-      signal: this.#stopping.signal,
-      onTick: () => this.compaction.kick(),
-    });
+    this.#expiry = runLeaseExpiry({ ...common, signal: this.#stopping.signal });
   }
 
   /** Keys there are now, counted a slice a turn: about 0.2 s of CPU time per million. */
@@ -108,7 +100,7 @@ export class MemberServices implements AsyncDisposable {
   /** Stops the work in the background; proposals under way are not waited for. Idempotent. */
   async close(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#expiry, this.compaction.close(), this.#catchUp.close()]);
+    await Promise.all([this.#expiry, this.#catchUp.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

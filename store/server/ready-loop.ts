@@ -2,8 +2,10 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { ApplyOutcome, StateMachine } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
-import type { Entry, EntryId, RaftCore, RaftStatus, Ready } from "../raft/types.ts";
+import type { EntryId, RaftCore, RaftStatus, Ready } from "../raft/types.ts";
 import type { Wal, WalIdentity } from "../wal/wal.ts";
+import { ApplyQueue } from "./apply-queue.ts";
+import { CompactionSteps } from "./compaction-steps.ts";
 import { Flusher } from "./flusher.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import type { Replica } from "./replica.ts";
@@ -54,13 +56,12 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
   readonly #flusher: Flusher;
   readonly #proposals = new WaitingProposals();
   readonly #reads = new WaitingReads();
+  readonly #toApply: ApplyQueue;
+  readonly #compaction: CompactionSteps;
 
   #phase: Phase = "running";
   #failure: unknown;
   #turnIsDue = false;
-  #toApply: readonly Entry[] = [];
-  #appliedOfRound = 0;
-  #mayCompact = true;
   readonly #stopTicking = new AbortController();
   readonly #ticking: Promise<void>;
   readonly #drained = Promise.withResolvers<void>();
@@ -78,6 +79,13 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     this.#logger = options.logger;
     this.#limits = limits;
     this.#onFatal = options.onFatal;
+    this.#toApply = new ApplyQueue({
+      state,
+      clock,
+      applyMs: limits.applyMs,
+      onApplied: ({ requestId, outcome }) => this.#proposals.settle(requestId, outcome),
+    });
+    this.#compaction = new CompactionSteps(() => state.compactStep());
     const onError = (error: unknown) => this.#fail(error);
     this.#flusher = new Flusher({ state, core, wal, limits, onError });
     this.#writer = new WalWriter({
@@ -122,6 +130,11 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     }
     this.#schedule();
     return this.#reads.add({ deadlineMs: this.#deadlineMs(), signal });
+  }
+
+  compacted(options: { readonly signal: AbortSignal }): Promise<void> {
+    if (this.#phase !== "running") return Promise.reject(new StoreError("Stopped"));
+    return this.#compaction.done(options);
   }
 
   /**
@@ -180,10 +193,7 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     this.#reads.ask((context) => this.#core.readIndex(context));
     for (let ready = this.#core.ready(); ready !== undefined; ready = this.#core.ready()) {
       if (ready.write !== undefined) this.#writer.add(ready, ready.write);
-      if (ready.committed.length > 0) {
-        this.#toApply = ready.committed;
-        this.#appliedOfRound = 0;
-      }
+      if (ready.committed.length > 0) this.#toApply.add(ready.committed);
       for (const read of ready.readStates) this.#reads.answered(read);
       this.#noteSoftState(ready);
     }
@@ -202,33 +212,20 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
 
   /** Applies for {@link ReplicaLimits.applyMs} at most; the rest waits for the next turn. */
   #apply(): void {
-    const entries = this.#toApply;
-    if (this.#appliedOfRound === entries.length) return;
+    if (this.#toApply.isEmpty) return;
     const startMs = this.#clock.monotonicMs();
-    let nowMs = startMs;
-    let bytes = 0;
-    while (this.#appliedOfRound < entries.length && nowMs - startMs < this.#limits.applyMs) {
-      const entry = entries[this.#appliedOfRound] as Entry;
-      const { requestId, outcome } = this.state.apply(entry);
-      this.#proposals.settle(requestId, outcome);
-      this.#appliedOfRound += 1;
-      bytes += entry.data.byteLength;
-      nowMs = this.#clock.monotonicMs();
-    }
+    const bytes = this.#toApply.applySome();
     this.#core.applied(this.state.appliedIndex);
     this.#reads.appliedTo(this.state.appliedIndex);
     this.#flusher.changed(bytes, startMs);
-    this.#mayCompact = true;
+    this.#compaction.applied();
     this.#schedule();
   }
 
-  /** A step a turn: old records go while calls are served. */
   #compact(): void {
-    if (!this.#mayCompact) return;
-    this.#mayCompact = this.state.compactStep();
-    if (!this.#mayCompact) return;
+    if (!this.#compaction.isDue) return;
     this.#flusher.changed(0, this.#clock.monotonicMs());
-    this.#schedule();
+    if (this.#compaction.step()) this.#schedule();
   }
 
   async #tick(): Promise<void> {
@@ -252,10 +249,7 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
 
   #isIdle(): boolean {
     return (
-      this.#writer.isIdle &&
-      this.#proposals.size === 0 &&
-      this.#reads.size === 0 &&
-      this.#appliedOfRound === this.#toApply.length
+      this.#writer.isIdle && this.#proposals.size === 0 && this.#reads.size === 0 && this.#toApply.isEmpty
     );
   }
 
@@ -266,6 +260,7 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     const stopped = new StoreError("Stopped");
     this.#proposals.rejectAll(stopped);
     this.#reads.rejectAll(stopped);
+    this.#compaction.rejectAll(stopped);
     this.#stopTicking.abort();
     this.#drained.resolve();
     this.#onFatal(error);
@@ -276,6 +271,7 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
       this.#phase = "closing";
       this.#schedule();
     }
+    this.#compaction.rejectAll(new StoreError("Stopped"));
     await this.#drained.promise;
     this.#stopTicking.abort();
     await this.#ticking;

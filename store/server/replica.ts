@@ -22,6 +22,8 @@ export interface Replica {
   ): Promise<ApplyOutcome>;
   /** Resolves when the applied state may serve a linearizable read that arrived before the call. */
   readIndex(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Resolves when the records that a compaction applied so far has to drop are gone. Rejects with StoreError Stopped. */
+  compacted(options: { readonly signal: AbortSignal }): Promise<void>;
   /** A request id no other member and no earlier run uses (etcd `idutil`: member, time, counter). */
   nextRequestId(): bigint;
 }

@@ -1,8 +1,8 @@
 import type { Turns } from "./turns.ts";
 
 /**
- * Work in the background that comes as bounded steps (dropping compacted records, moving watchers forward): `kick` starts
- * it, and it goes on, a slice a turn of the event loop, until a step says that nothing is left.
+ * Work in the background that comes as bounded steps (moving watchers forward): `kick` starts it, and it goes on, a slice
+ * a turn of the event loop, until a step says that nothing is left.
  */
 export class StepPump {
   readonly #turns: Turns;

@@ -59,7 +59,7 @@ export class StoreServer implements AsyncDisposable {
       onProposalFailed: () => metrics.proposalFailed(),
       onLeaderChanged: () => metrics.leaderChanged(),
     });
-    const { proposals, compaction, table } = this.#services;
+    const { proposals, table } = this.#services;
     metrics.observe({
       ...member,
       pendingProposals: () => proposals.pending,
@@ -81,7 +81,7 @@ export class StoreServer implements AsyncDisposable {
     this.#compacting =
       policy === undefined
         ? Promise.resolve()
-        : runAutoCompaction({ policy, replica, proposals, compaction, clock, logger, signal });
+        : runAutoCompaction({ policy, replica, proposals, clock, logger, signal });
   }
 
   /** Opens the data folder and starts serving it to nobody yet. Throws what {@link openMember} does. */

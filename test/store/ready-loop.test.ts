@@ -258,6 +258,31 @@ suite("ReadyLoop, applying", () => {
     assert.equal(state.flushedIndex, replica.status.applied);
   });
 
+  test("compacted() resolves when the last step is done, and rejects when its caller or the replica goes first", async () => {
+    const bed = new ReplicaBed();
+    const state = new ListState();
+    const replica = await bed.open({ state });
+    await replica.compacted({ signal: new AbortController().signal });
+    state.compactSteps = 50;
+    await put(replica, "a");
+    const controller = new AbortController();
+    const reason = new Error("gone");
+    const quitter = replica.compacted({ signal: controller.signal });
+    const waiter = replica.compacted({ signal: new AbortController().signal });
+    controller.abort(reason);
+    await assert.rejects(quitter, reason);
+    await waiter;
+    assert.equal(state.compactSteps, 0);
+    state.compactSteps = 50;
+    await put(replica, "b");
+    const refused = assert.rejects(replica.compacted({ signal: new AbortController().signal }), {
+      code: "Stopped",
+    });
+    await replica.close();
+    await refused;
+    await assert.rejects(replica.compacted({ signal: new AbortController().signal }), { code: "Stopped" });
+  });
+
   test("measures how late its ticks are", async () => {
     const bed = new ReplicaBed();
     await using replica = await bed.open({ limits: { tickMs: 100 } });

@@ -1,0 +1,55 @@
+import type { StoreError } from "../proto/errors.ts";
+import { PendingCall } from "./pending-call.ts";
+
+/** Drives compaction from turn to turn: old records go, a step a turn, while calls are served; and knows when all are gone. */
+export class CompactionSteps {
+  readonly #step: () => boolean;
+  readonly #waiting = new Set<PendingCall<void>>();
+  /** A restart may have interrupted one. */
+  #mayHaveWork = true;
+
+  /** `step` does a bounded part; false when nothing is left. */
+  constructor(step: () => boolean) {
+    this.#step = step;
+  }
+
+  /** Something was applied, which may have been a compaction. */
+  applied(): void {
+    this.#mayHaveWork = true;
+  }
+
+  /** There may be work. */
+  get isDue(): boolean {
+    return this.#mayHaveWork;
+  }
+
+  /** Does a step; true when there is more to do. */
+  step(): boolean {
+    this.#mayHaveWork = this.#step();
+    if (!this.#mayHaveWork) for (const call of this.#take()) call.resolve();
+    return this.#mayHaveWork;
+  }
+
+  /** Resolves when nothing is left to drop; rejects with the signal's reason. */
+  done({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    if (!this.#mayHaveWork) return Promise.resolve();
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const call: PendingCall<void> = new PendingCall({
+      deadlineMs: Number.POSITIVE_INFINITY,
+      signal,
+      onAbort: () => this.#waiting.delete(call),
+    });
+    this.#waiting.add(call);
+    return call.promise;
+  }
+
+  rejectAll(error: StoreError): void {
+    for (const call of this.#take()) call.reject(error);
+  }
+
+  #take(): readonly PendingCall<void>[] {
+    const calls = [...this.#waiting];
+    this.#waiting.clear();
+    return calls;
+  }
+}
