@@ -35,7 +35,7 @@ export function processIo(): Io & Disposable {
     [Symbol.dispose]: () => {
       process.off("SIGINT", end);
       process.off("SIGTERM", end);
-      process.stdout.off("error", onOutError);
+      // The listener of stdout stays: what was written last is still on its way, and may find no reader.
       // Whoever writes to it may hold it open for long; the command is over.
       if (readsInput) process.stdin.destroy();
     },

@@ -53,6 +53,25 @@ suite("logctl", () => {
     child.stdin.destroy();
   });
 
+  test("a reader that went away is no error", async () => {
+    using client = StoreClient.create({ endpoints: [store().endpoint] });
+    for (const key of ["pipe/1", "pipe/2", "pipe/3"])
+      await client.put(key, Buffer.alloc(900_000, "x"), { signal });
+    const child = spawn(
+      process.execPath,
+      [path.resolve(import.meta.dirname, "../../ctl/bin.js"), "get", "--prefix", "pipe/"],
+      {
+        env: { ...process.env, ETCDCTL_ENDPOINTS: store().endpoint },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
+    const errors: Buffer[] = [];
+    child.stderr.on("data", (chunk: Buffer) => errors.push(chunk));
+    child.stdout.once("data", () => child.stdout.destroy());
+    const [code] = await once(child, "close", { signal: AbortSignal.timeout(20_000) });
+    assert.deepEqual([code, Buffer.concat(errors).toString()], [0, ""]);
+  });
+
   test("keeps bytes of values that are no text", async () => {
     const { endpoint } = store();
     const value = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
