@@ -28,6 +28,7 @@ import { type AgentMetrics, createMetrics } from "./status/metrics.ts";
 import { PreviousLease } from "./status/previous-lease.ts";
 import { StatusWriter } from "./status/status-writer.ts";
 import { openStoreClient } from "./store-client.ts";
+import { Pulse } from "./task/pulse.ts";
 import { Supervisor } from "./task/supervisor.ts";
 import { startTailTask } from "./task/tail-task.ts";
 
@@ -152,8 +153,9 @@ function newSupervisor(
   const claims = new FileClaims();
   const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
   const deps = { ...rest, claims, chunks, allow: compileAllowList(config.allow), clock, logger };
+  const pulse = new Pulse(deps);
   return new Supervisor({
-    startTask: (entry) => startTailTask(entry, deps),
+    startTask: (entry) => startTailTask(entry, deps, pulse),
     setOrder: (paths) => claims.setOrder(paths),
     drainMs: config.shutdown.drainMs,
     clock,

@@ -14,37 +14,42 @@ const OWNER_CACHE_MAX = 200_000;
  * a rename never makes two tasks ship one file. Entries are named by their `path`, unique within a config.
  */
 export class FileClaims {
-  #order: Claimant[] = [];
+  /** By the path of the entry, in config order. */
+  #order: ReadonlyMap<string, Claimant> = new Map();
   readonly #owners = new Map<string, string | undefined>();
   readonly #holders = new Map<string, object>();
 
   /** Sets the order. The supervisor calls it with the `path` of every entry, before it starts or stops tasks for a config. */
   setOrder(paths: readonly string[]): void {
-    const known = new Map(this.#order.map((claimant) => [claimant.path, claimant]));
-    this.#order = paths.map((path) => known.get(path) ?? { path, globs: compileGlob(path) });
+    const known = this.#order;
+    this.#order = new Map(paths.map((path) => [path, known.get(path) ?? { path, globs: compileGlob(path) }]));
     this.#owners.clear();
   }
 
   /** Puts an entry last, unless it has its place. */
   add(path: string): void {
-    if (this.#order.some((claimant) => claimant.path === path)) return;
-    this.#order.push({ path, globs: compileGlob(path) });
-    this.#owners.clear();
+    if (!this.#order.has(path)) this.setOrder([...this.#order.keys(), path]);
   }
 
   /** Takes an entry out; its files belong to the next one that matches. */
   remove(path: string): void {
-    this.#order = this.#order.filter((claimant) => claimant.path !== path);
-    this.#owners.clear();
+    this.setOrder([...this.#order.keys()].filter((other) => other !== path));
   }
 
   /** The `path` of the entry that a file at `path` belongs to. */
   ownerOf(path: string): string | undefined {
     if (this.#owners.has(path)) return this.#owners.get(path);
-    const owner = this.#order.find((claimant) => matchesAny(claimant.globs, path))?.path;
+    const owner = this.#find(path);
     if (this.#owners.size >= OWNER_CACHE_MAX) this.#owners.clear();
     this.#owners.set(path, owner);
     return owner;
+  }
+
+  #find(path: string): string | undefined {
+    for (const claimant of this.#order.values()) {
+      if (matchesAny(claimant.globs, path)) return claimant.path;
+    }
+    return undefined;
   }
 
   /** Files that are held now, by all tasks. */

@@ -1,76 +1,134 @@
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, statSync, watch } from "node:fs";
 import { join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 
 /** Folders watched for one task; in the others news takes a tick longer. */
 export const WATCHED_FOLDERS_MAX = 64;
+/** A folder that changed so short a time before it was asked may change again without another modification time. */
+const MTIME_STEP_MS = 20;
 
-/** Something happened to `path`; `isName` when a name came or went. */
-export type OnHint = (path: string, isName: boolean) => void;
+/** Something that happened in a folder. */
+export type Hint =
+  /** Something was written into the file that has this name. */
+  | { readonly kind: "content"; readonly path: string }
+  /** This name came or went. */
+  | { readonly kind: "name"; readonly path: string }
+  /** Names came or went, nobody knows which. */
+  | { readonly kind: "names" };
+
+/** Told of each hint in its folders, also of those that are not its business. */
+export interface HintTarget {
+  hint(hint: Hint): void;
+}
+
+interface Folder {
+  readonly targets: Set<HintTarget>;
+  watcher: FSWatcher | undefined;
+  /** When a name last came or went, as the kernel says; undefined: not known well enough. */
+  changedAtNs: bigint | undefined;
+}
 
 /**
- * Shortens a wait when the kernel says that something happened in a folder. Only a hint: nothing depends on it. A watch ends
- * with its first event and is set again for a later wait, so that a busy file costs one event a wait and not one a write.
+ * What the kernel says happens in folders, for all tasks of an agent. Only hints: nothing depends on them. A watch ends with
+ * its first event and is set again by `watchAgain`, so that a busy file costs one event a beat and not one a write. What
+ * was missed meanwhile is made up for by the folder's modification time: names that came or went are never missed.
  */
 export class FolderHints {
+  readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #watchers = new Map<string, FSWatcher>();
-  #hinted = Promise.withResolvers<void>();
-  #onHint: OnHint | undefined;
+  readonly #folders = new Map<string, Folder>();
+  readonly #wanted = new Map<HintTarget, readonly string[]>();
+  /** Folders whose watch has ended with an event. */
+  readonly #ended = new Set<string>();
   #isWarned = false;
 
-  constructor(logger: Logger) {
-    this.#logger = logger;
+  constructor(options: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#clock = options.clock;
+    this.#logger = options.logger;
   }
 
-  /** Sets the watches that are missing. What happens from now on ends the next `wait`, or the one after it at once. */
-  watch(folders: readonly string[], onHint: OnHint): void {
-    this.#onHint = onHint;
-    const wanted = new Set(folders.slice(0, WATCHED_FOLDERS_MAX));
-    for (const folder of this.#watchers.keys()) if (!wanted.has(folder)) this.#drop(folder);
-    for (const folder of wanted) if (!this.#watchers.has(folder)) this.#add(folder);
+  /** Sets which folders `target` is told of, and tries again to watch those of them that could not be. */
+  watch(target: HintTarget, folders: readonly string[]): void {
+    const wanted = folders.length > WATCHED_FOLDERS_MAX ? folders.slice(0, WATCHED_FOLDERS_MAX) : folders;
+    const before = this.#wanted.get(target) ?? [];
+    this.#wanted.set(target, wanted);
+    for (const path of before) if (!wanted.includes(path)) this.#leave(target, path);
+    for (const path of wanted) {
+      const folder = this.#folders.get(path) ?? {
+        targets: new Set(),
+        watcher: undefined,
+        changedAtNs: undefined,
+      };
+      this.#folders.set(path, folder);
+      folder.targets.add(target);
+      if (folder.watcher === undefined && !this.#ended.has(path)) this.#open(path, folder);
+    }
   }
 
-  /** Waits for `wait` to settle, whichever way, or for a hint; not at all when there was one since the last wait. */
-  async wait(wait: Promise<void>): Promise<void> {
-    const waited = wait.then(
-      () => undefined,
-      // Aborted: whoever waits asks the signal.
-      () => undefined,
-    );
-    await Promise.race([waited, this.#hinted.promise]);
-    this.#hinted = Promise.withResolvers();
+  /** Tells `target` nothing any more. */
+  forget(target: HintTarget): void {
+    for (const path of this.#wanted.get(target) ?? []) this.#leave(target, path);
+    this.#wanted.delete(target);
   }
 
-  /** Idempotent. */
-  close(): void {
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
+  /** Sets the watches that have ended, and tells of names that came or went meanwhile. */
+  watchAgain(): void {
+    for (const path of this.#ended) {
+      const folder = this.#folders.get(path);
+      if (folder !== undefined) this.#open(path, folder);
+    }
+    this.#ended.clear();
   }
 
-  #add(folder: string): void {
+  #leave(target: HintTarget, path: string): void {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) return;
+    folder.targets.delete(target);
+    if (folder.targets.size > 0) return;
+    folder.watcher?.close();
+    this.#folders.delete(path);
+    this.#ended.delete(path);
+  }
+
+  #open(path: string, folder: Folder): void {
     try {
-      const watcher = watch(folder, { persistent: false });
-      watcher.on("change", (event, name) => this.#hint(folder, event, String(name)));
-      watcher.on("error", () => this.#drop(folder));
-      this.#watchers.set(folder, watcher);
+      const watcher = watch(path, { persistent: false });
+      watcher.on("change", (event, name) => {
+        this.#end(path, folder, watcher);
+        const kind = event === "rename" ? "name" : "content";
+        this.#tell(folder, { kind, path: join(path, String(name)) });
+      });
+      watcher.on("error", () => this.#end(path, folder, watcher));
+      folder.watcher = watcher;
+      this.#lookForNames(path, folder);
     } catch (error) {
       // Not there yet, not allowed, or no inotify watches left: the tick does the work.
       if (this.#isWarned) return;
       this.#isWarned = true;
-      this.#logger.debug({ folder, reason: errorMessage(error) }, "folder cannot be watched; it is polled");
+      this.#logger.debug(
+        { folder: path, reason: errorMessage(error) },
+        "folder cannot be watched; it is polled",
+      );
     }
   }
 
-  #hint(folder: string, event: string, name: string): void {
-    this.#drop(folder);
-    this.#onHint?.(join(folder, name), event === "rename");
-    this.#hinted.resolve();
+  #end(path: string, folder: Folder, watcher: FSWatcher): void {
+    watcher.close();
+    if (folder.watcher !== watcher) return;
+    folder.watcher = undefined;
+    this.#ended.add(path);
   }
 
-  #drop(folder: string): void {
-    this.#watchers.get(folder)?.close();
-    this.#watchers.delete(folder);
+  #lookForNames(path: string, folder: Folder): void {
+    const { mtimeNs, mtimeMs } = statSync(path, { bigint: true });
+    if (mtimeNs !== folder.changedAtNs) this.#tell(folder, { kind: "names" });
+    const isSettled = this.#clock.wallMs() - Number(mtimeMs) >= MTIME_STEP_MS;
+    folder.changedAtNs = isSettled ? mtimeNs : undefined;
+  }
+
+  #tell(folder: Folder, hint: Hint): void {
+    for (const target of folder.targets) target.hint(hint);
   }
 }

@@ -20,6 +20,11 @@ export class Lanes {
     else this.#lanes.delete(file.lanePath);
   }
 
+  /** The files that take turns at a path, oldest first. */
+  at(path: string): readonly TailedFile[] {
+    return this.#lanes.get(path) ?? [];
+  }
+
   /** May this file be read, or is one before it not drained? */
   hasTurn(file: TailedFile): boolean {
     for (const other of this.#lanes.get(file.lanePath) ?? []) {

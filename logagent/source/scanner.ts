@@ -2,7 +2,7 @@ import { type BigIntStats, statSync } from "node:fs";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { findFiles } from "./find-files.ts";
-import { compileGlob, type Glob } from "./glob.ts";
+import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { Lanes } from "./lanes.ts";
 import { findMoved } from "./moved-files.ts";
 import { wrongKind } from "./open-file.ts";
@@ -37,6 +37,8 @@ export class Scanner {
   readonly #context: SourceContext;
   readonly #held: HeldFiles;
   readonly #globs: readonly Glob[];
+  /** A folder that comes or goes may bring files. */
+  readonly #hasWildFolders: boolean;
   /** Files that were let go: opened again only when they have changed. */
   readonly #letGo = new Map<string, FileStamp>();
   /** There before the entry was: `from: end` is about these. */
@@ -48,10 +50,18 @@ export class Scanner {
     this.#context = context;
     this.#held = held;
     this.#globs = compileGlob(context.entry.path);
+    this.#hasWildFolders = this.#globs.some((glob) =>
+      glob.segments.slice(0, -1).some((segment) => segment.kind !== "literal"),
+    );
   }
 
   get letGoCount(): number {
     return this.#letGo.size;
+  }
+
+  /** May a name that came or went make a difference to what matches? */
+  mayMatch(path: string): boolean {
+    return this.#hasWildFolders || matchesAny(this.#globs, path);
   }
 
   async scan(signal: AbortSignal): Promise<void> {

@@ -1,11 +1,12 @@
 import { errorMessage } from "../../base/errors.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
+import type { Hint } from "./folder-hints.ts";
 import { Lanes } from "./lanes.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import type { TailedFile } from "./tailed-file.ts";
+import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 /** Folders are read again for new names. */
@@ -36,6 +37,7 @@ export class TailSource {
   readonly #retired = new Set<ContentLedger>();
   #nextScanMs = 0;
   #scannedAtMs = 0;
+  #polledAtMs = 0;
   readonly #stopping = new AbortController();
 
   constructor(context: SourceContext) {
@@ -75,10 +77,34 @@ export class TailSource {
     return this.#scanner.folders;
   }
 
-  /** Something happened to `path`: the next poll looks at it; `isName` when a name came or went, so that it scans. */
-  hint(path: string, isName: boolean): void {
-    if (isName) this.#nextScanMs = Math.min(this.#nextScanMs, this.#scannedAtMs + SCAN_MIN_MS);
-    for (const file of this.#files.values()) if (file.lanePath === path) file.nextLookMs = 0;
+  /**
+   * When the next poll has something to do, in monotonic milliseconds: no later than LOOK_MS after the last while anything
+   * ships or is not acknowledged.
+   */
+  get dueMs(): number {
+    let dueMs = this.#nextScanMs;
+    const busyMs = this.#polledAtMs + LOOK_MS;
+    if (this.#retired.size > 0) dueMs = Math.min(dueMs, busyMs);
+    for (const file of this.#files.values()) {
+      dueMs = Math.min(dueMs, file.shipping === undefined ? file.nextLookMs : busyMs);
+    }
+    return dueMs;
+  }
+
+  /** Something happened in a folder. True when it may concern this entry: the next poll looks, or scans, and is due. */
+  hint(hint: Hint): boolean {
+    let isOurs = hint.kind === "names";
+    if (hint.kind !== "names") {
+      for (const file of this.#lanes.at(hint.path)) {
+        file.nextLookMs = 0;
+        isOurs = true;
+      }
+    }
+    if (hint.kind === "name") isOurs ||= this.#scanner.mayMatch(hint.path);
+    if (isOurs && hint.kind !== "content") {
+      this.#nextScanMs = Math.min(this.#nextScanMs, this.#scannedAtMs + SCAN_MIN_MS);
+    }
+    return isOurs;
   }
 
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
@@ -90,6 +116,7 @@ export class TailSource {
       this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
     }
     const nowMs = clock.monotonicMs();
+    this.#polledAtMs = nowMs;
     for (const file of [...this.#files.values()]) {
       if (this.#stopping.signal.aborted) return;
       if (nowMs >= file.nextLookMs) this.#lookAt(file, nowMs);

@@ -1,41 +1,38 @@
 import { errorMessage } from "../../base/errors.ts";
 import type { Entry } from "../../conf/collect-config.ts";
-import { FolderHints } from "../source/folder-hints.ts";
+import type { Hint, HintTarget } from "../source/folder-hints.ts";
 import { SourceContext } from "../source/source-context.ts";
 import { TailSource } from "../source/tail-source.ts";
+import { Pulse, type PulseMember } from "./pulse.ts";
 import { tailStatus } from "./tail-status.ts";
 import type { TailDeps, TailTask, TaskStatus } from "./types.ts";
 
-/** Held files are looked at so often, and sooner when a folder hints that something happened. */
-const TICK_MS = 250;
-/** Hints shorten a tick to no less than this, so that a busy folder costs no more than so many polls. */
-const TICK_MIN_MS = 20;
-/** Why a pause ends before its time. Made once: there are many pauses, and an error costs its stack trace. */
-const NAP_OVER = new Error("the pause is over");
-
 /** Starts shipping an entry. Trouble with files is shown in the status and tried again; it never throws for that. */
-export function startTailTask(entry: Entry, deps: TailDeps): TailTask {
-  return new RunningTailTask(entry, deps);
+export function startTailTask(
+  entry: Entry,
+  deps: TailDeps,
+  /** One for all tasks of an agent. */
+  pulse: Pulse = new Pulse(deps),
+): TailTask {
+  return new RunningTailTask(entry, deps, pulse);
 }
 
-class RunningTailTask implements TailTask {
+class RunningTailTask implements TailTask, PulseMember, HintTarget {
   readonly entry: Entry;
   readonly #context: SourceContext;
   readonly #source: TailSource;
-  readonly #hints: FolderHints;
-  #nap = new AbortController();
-  #isStopping = false;
-  readonly #loop: Promise<void>;
+  readonly #pulse: Pulse;
+  #lastBeat: Promise<number> | undefined;
   #isStarting = true;
   #stopped: Promise<void> | undefined;
 
-  constructor(entry: Entry, deps: TailDeps) {
+  constructor(entry: Entry, deps: TailDeps, pulse: Pulse) {
     this.entry = entry;
     deps.claims.add(entry.path);
     this.#context = new SourceContext(entry, deps);
     this.#source = new TailSource(this.#context);
-    this.#hints = new FolderHints(this.#context.logger);
-    this.#loop = this.#run();
+    this.#pulse = pulse;
+    pulse.join(this);
   }
 
   get status(): TaskStatus {
@@ -48,47 +45,33 @@ class RunningTailTask implements TailTask {
     return this.#stopped;
   }
 
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      try {
-        // Watched before it is looked at, so that nothing falls between.
-        this.#watch();
-        await this.#source.poll();
-        this.#watch();
-        this.#context.problems.clear("task");
-      } catch (error) {
-        this.#context.problems.set("task", `Cannot look for files: ${errorMessage(error)}`);
-      }
-      this.#isStarting = false;
-      if (this.#isStopping) return;
-      await this.#pause();
-    }
+  beat(): Promise<number> {
+    this.#lastBeat = this.#poll();
+    return this.#lastBeat;
   }
 
-  #watch(): void {
-    this.#hints.watch(this.#source.folders, (path, isName) => this.#source.hint(path, isName));
+  hint(hint: Hint): void {
+    if (this.#source.hint(hint)) this.#pulse.hurry(this);
   }
 
-  async #pause(): Promise<void> {
-    const { clock } = this.#context.deps;
-    this.#nap = new AbortController();
-    const { signal } = this.#nap;
+  async #poll(): Promise<number> {
     try {
-      await clock.sleep(TICK_MIN_MS, { signal });
-      await this.#hints.wait(clock.sleep(TICK_MS - TICK_MIN_MS, { signal }));
+      await this.#source.poll();
+      this.#context.problems.clear("task");
     } catch (error) {
-      if (error !== NAP_OVER) throw error;
-    } finally {
-      this.#nap.abort(NAP_OVER);
+      this.#context.problems.set("task", `Cannot look for files: ${errorMessage(error)}`);
     }
+    this.#isStarting = false;
+    if (this.#stopped === undefined) this.#pulse.hints.watch(this, this.#source.folders);
+    return this.#source.dueMs;
   }
 
   async #stop(options: { readonly drain: boolean; readonly signal: AbortSignal }): Promise<void> {
-    this.#isStopping = true;
-    this.#nap.abort(NAP_OVER);
+    this.#pulse.leave(this);
+    this.#pulse.hints.forget(this);
     const { logger, deps } = this.#context;
     await this.#source.stop();
-    await this.#loop;
+    await this.#lastBeat;
     try {
       if (options.drain) await this.#source.settled(options.signal);
     } catch (error) {
@@ -96,7 +79,6 @@ class RunningTailTask implements TailTask {
       logger.warn("task stopped before everything was acknowledged; the rest is sent again later");
     }
     this.#source.close();
-    this.#hints.close();
     await deps.checkpoints.persisted();
   }
 }
