@@ -1,3 +1,4 @@
+import { invariant } from "../../base/invariant.ts";
 import type { ReplicatedLessor } from "../lease/replicated-lessor.ts";
 import type { MvccStore } from "../mvcc/mvcc-store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
@@ -119,10 +120,18 @@ function encodeAlarms(alarms: ReturnType<AlarmStore["list"]>): Buffer {
   return AlarmResponse.encode({ header: undefined, alarms: [...alarms] }).finish();
 }
 
-/** One write transaction; its changes are told to the watchers. */
+/**
+ * One write transaction; its changes are told to the watchers. What it is refused for has been checked: a change cannot be
+ * taken back, and the next transaction would take its revision a second time.
+ */
 function write<T>({ store, hub }: StateParts, body: (txn: WriteTxn) => T): T {
   const txn = store.beginWrite();
-  const result = body(txn);
-  hub.notify(store.endWrite(txn));
-  return result;
+  try {
+    const result = body(txn);
+    hub.notify(store.endWrite(txn));
+    return result;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    invariant(false, `a transaction that has begun is not refused, found "${error.message}"`);
+  }
 }

@@ -1,3 +1,4 @@
+import { invariant } from "../../base/invariant.ts";
 import { type KeyRange, keyRange } from "../mvcc/key-range.ts";
 import type { Change } from "../mvcc/types.ts";
 import { EncodedChange, TargetEvents, type Wanted } from "./event-encoding.ts";
@@ -38,9 +39,12 @@ export class MvccWatchHub implements WatchHub {
   /** In the order of their turns. */
   readonly #unsynced = new Set<HubWatcher>();
   readonly #slow = new Set<HubWatcher>();
+  /** The newest revision that it was told of: a gap would lose events of every synced watcher, without a word. */
+  #notifiedRevision: number;
 
   constructor(history: History) {
     this.#history = history;
+    this.#notifiedRevision = history.revision;
   }
 
   get counts(): WatchHub["counts"] {
@@ -63,10 +67,14 @@ export class MvccWatchHub implements WatchHub {
     };
   }
 
-  /** Tells the synced watchers of a revision that has just been applied: all its changes, in order. */
+  /** Tells the synced watchers of the revision that has just been applied: all its changes, in order; none: no revision. */
   notify(changes: readonly Change[]): void {
     const revision = changes[0]?.revision;
-    if (revision === undefined || this.#synced.size === 0) return;
+    if (revision === undefined) return;
+    const isNext = revision === this.#notifiedRevision + 1 && revision === this.#history.revision;
+    if (!isNext) invariant(false, `revision ${revision} follows ${this.#notifiedRevision} and is the newest`);
+    this.#notifiedRevision = revision;
+    if (this.#synced.size === 0) return;
     for (const [target, events] of this.#match(this.#synced, changes)) {
       const outputs = new Map<EventBatch, WatchOutput>();
       for (const watcher of [...target.watchers]) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { InvariantError } from "../../../base/invariant.ts";
 import type { EventBatch, WatchOutput } from "../../../store/watch/types.ts";
 import { specOf, WatchBed, type Write } from "./watch-bed.ts";
 
@@ -72,6 +73,16 @@ suite("MvccWatchHub.watch()", () => {
 });
 
 suite("MvccWatchHub.notify()", () => {
+  test("trips over a revision that was left out or is told twice, watched or not", () => {
+    const bed = new WatchBed();
+    bed.put("a", "1");
+    const left = bed.store.beginWrite();
+    left.put(Buffer.from("a"), Buffer.from("2"), 0n);
+    const changes = bed.store.endWrite(left);
+    assert.throws(() => bed.put("a", "3"), InvariantError);
+    assert.throws(() => bed.hub.notify(changes), InvariantError);
+  });
+
   test("gives the changes of a revision as one batch, in their order", () => {
     const bed = new WatchBed();
     bed.put("d", "2");
