@@ -1,5 +1,5 @@
-import type { InternalRaftRequest } from "../proto/gen/internal.ts";
 import type { PutRequest, RequestOp, TxnRequest } from "../proto/gen/rpc.ts";
+import type { RaftRequest } from "./types.ts";
 
 /** etcd storage/quota.go DefaultQuotaBytes. */
 export const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
@@ -9,7 +9,7 @@ const KEY_OVERHEAD_BYTES = 256;
 const LEASE_OVERHEAD_BYTES = 64;
 
 /** What a request may add to the backend, in bytes; 0 when it adds nothing. */
-export function requestCostBytes(request: NonNullable<InternalRaftRequest["request"]>): number {
+export function requestCostBytes(request: RaftRequest): number {
   switch (request.$case) {
     case "put":
       return putCostBytes(request.value);
@@ -23,7 +23,7 @@ export function requestCostBytes(request: NonNullable<InternalRaftRequest["reque
 }
 
 /** That of the dearer branch. */
-export function txnCostBytes(request: TxnRequest): number {
+function txnCostBytes(request: TxnRequest): number {
   return Math.max(opsCostBytes(request.success), opsCostBytes(request.failure));
 }
 

@@ -4,7 +4,6 @@ import type { MvccStore } from "../mvcc/mvcc-store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
 import { EMPTY_BYTES } from "../proto/binary-reader.ts";
 import { StoreError } from "../proto/errors.ts";
-import type { InternalRaftRequest } from "../proto/gen/internal.ts";
 import {
   type AlarmRequest,
   AlarmRequest_AlarmAction,
@@ -21,8 +20,7 @@ import type { AlarmStore } from "./alarm-store.ts";
 import { requestCostBytes } from "./quota.ts";
 import { encodeDeleteRangeResponse, encodePutResponse } from "./response-encoding.ts";
 import { checkPlan, checkPutAgainstState, planTxn, runDeleteRange, runPlan, runPut } from "./transaction.ts";
-
-export type Request = NonNullable<InternalRaftRequest["request"]>;
+import type { RaftRequest } from "./types.ts";
 
 /** What the requests of the log act on. */
 export interface StateParts {
@@ -36,7 +34,7 @@ export interface StateParts {
  * Carries out one request of the log and gives its marshalled response without the header (etcd etcdserver/apply).
  * Throws StoreError, and has then changed nothing. The watch hub is told of what changed before it returns.
  */
-export function applyRequest(request: Request, parts: StateParts): Buffer {
+export function applyRequest(request: RaftRequest, parts: StateParts): Buffer {
   refuseUnderAlarm(request, parts.alarms);
   switch (request.$case) {
     case "put":
@@ -63,7 +61,7 @@ export function applyRequest(request: Request, parts: StateParts): Buffer {
 }
 
 /** CORRUPT refuses all but alarms; NOSPACE what could add a byte (etcd apply/corrupt.go, capped.go). */
-function refuseUnderAlarm(request: Request, alarms: AlarmStore): void {
+function refuseUnderAlarm(request: RaftRequest, alarms: AlarmStore): void {
   if (request.$case === "alarm" || request.$case === "leaseCheckpoint") return;
   if (alarms.has(AlarmType.CORRUPT)) throw new StoreError("Corrupt");
   if (alarms.has(AlarmType.NOSPACE) && requestCostBytes(request) > 0) throw new StoreError("NoSpace");

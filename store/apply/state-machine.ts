@@ -12,7 +12,7 @@ import { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import { AppliedIndex } from "./applied-index.ts";
 import { DEFAULT_QUOTA_BYTES, requestCostBytes } from "./quota.ts";
-import { applyRequest, type Request, type StateParts } from "./request-applier.ts";
+import { applyRequest, type StateParts } from "./request-applier.ts";
 import { checkPlan, planTxn, readPlan } from "./transaction.ts";
 import type {
   Applied,
@@ -20,6 +20,7 @@ import type {
   EncodedRange,
   KvHash,
   OpenedStateMachine,
+  RaftRequest,
   StateMachine,
   StateMachineOptions,
 } from "./types.ts";
@@ -119,7 +120,7 @@ class MvccStateMachine implements StateMachine {
     return this.#parts.store.compactStep();
   }
 
-  hasRoom(request: Request): boolean {
+  hasRoom(request: RaftRequest): boolean {
     const cost = requestCostBytes(request);
     if (cost === 0 || this.#quotaBytes < 0) return true;
     return this.#backend.size().inUseBytes + this.#backend.pendingBytes + cost < this.#quotaBytes;

@@ -1,8 +1,9 @@
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
+import type { RangeAnswer } from "../mvcc/read-range.ts";
 import type { StoreError } from "../proto/errors.ts";
 import type { InternalRaftRequest } from "../proto/gen/internal.ts";
-import type { AlarmMember, RangeRequest, RangeResponse, TxnRequest } from "../proto/gen/rpc.ts";
+import type { AlarmMember, RangeRequest, TxnRequest } from "../proto/gen/rpc.ts";
 import type { Entry } from "../raft/types.ts";
 import type { WatchHub } from "../watch/types.ts";
 
@@ -28,7 +29,10 @@ export interface StateMachine {
    * (Compacted, FutureRev, Corrupt). The header is left empty for the server to fill.
    */
   range(request: RangeRequest): Generator<undefined, EncodedRange>;
-  /** A read-only transaction (see {@link IsReadOnly}), in steps like `range`; gives the marshalled TxnResponse without its header. */
+  /**
+   * A read-only transaction (validate.ts, isReadOnly), in steps like `range`; gives the marshalled TxnResponse without its
+   * header.
+   */
   readTxn(
     request: TxnRequest,
   ): Generator<undefined, { readonly revision: number; readonly response: Buffer }>;
@@ -43,7 +47,7 @@ export interface StateMachine {
    * member and answers NoSpace. Asked before proposing, because sizes differ between members; what apply itself refuses
    * is decided by the replicated alarm alone.
    */
-  hasRoom(request: NonNullable<InternalRaftRequest["request"]>): boolean;
+  hasRoom(request: RaftRequest): boolean;
   /** Figures of the backend file for Status, in bytes (StatusResponse.dbSize, dbSizeInUse, dbSizeQuota). */
   size(): { readonly totalBytes: number; readonly inUseBytes: number; readonly quotaBytes: number };
   /** The part of compaction that is not replicated: deletes a bounded number of old records; false when none is left. */
@@ -52,13 +56,12 @@ export interface StateMachine {
   flush(): Promise<void>;
 }
 
+/** What an entry of the log asks for. */
+export type RaftRequest = NonNullable<InternalRaftRequest["request"]>;
+
 /** Range's answer with the records still marshalled, for the server to splice behind a header (rpc.proto RangeResponse). */
-export interface EncodedRange {
+export interface EncodedRange extends RangeAnswer {
   readonly revision: number;
-  /** Marshalled `mvccpb.KeyValue` each, shared with the backend, never written to. */
-  readonly kvs: readonly Uint8Array[];
-  readonly more: boolean;
-  readonly count: number;
 }
 
 /** What applying one entry gave. `requestId` finds the waiting call (0n: nobody waits). */
@@ -74,11 +77,6 @@ export interface Applied {
 export type ApplyOutcome =
   | { readonly kind: "done"; readonly revision: number; readonly response: Uint8Array }
   | { readonly kind: "refused"; readonly revision: number; readonly error: StoreError };
-
-/** True for a transaction without a write in any branch: served as a read, never proposed. */
-export type IsReadOnly = (request: TxnRequest) => boolean;
-
-export type { RangeResponse };
 
 /** HashKVResponse without its header. */
 export interface KvHash {

@@ -9,10 +9,6 @@ import type {
   TxnRequest,
 } from "../proto/gen/rpc.ts";
 import { type Interval, RangeTree } from "../watch/range-tree.ts";
-import type { IsReadOnly } from "./types.ts";
-
-/** etcd `--max-txn-ops`. */
-export const TXN_OPS_MAX = 128;
 
 const SORT_ORDER_MAX = 2;
 const SORT_TARGET_MAX = 4;
@@ -44,15 +40,16 @@ export function checkDeleteRange(request: DeleteRangeRequest): void {
  * have is what its parent left), DuplicateKey when two puts, or a put and a delete, could meet on one key; and what
  * the other checks throw for its operations. An operation of no known kind is KeyNotFound, as in etcd.
  */
-export function checkTxn(request: TxnRequest, opsMax = TXN_OPS_MAX): void {
+export function checkTxn(request: TxnRequest, opsMax: number): void {
   checkOps(request, opsMax);
   collectWrites(request.success);
   collectWrites(request.failure);
 }
 
-/** Nested transactions count by what is in them. */
-export const isReadOnly: IsReadOnly = (request) =>
-  request.success.every(isReadOnlyOp) && request.failure.every(isReadOnlyOp);
+/** True for a transaction without a write in any branch, nested ones included: served as a read, never proposed. */
+export function isReadOnly(request: TxnRequest): boolean {
+  return request.success.every(isReadOnlyOp) && request.failure.every(isReadOnlyOp);
+}
 
 function isReadOnlyOp({ request }: RequestOp): boolean {
   return request?.$case === "requestRange" || (request?.$case === "requestTxn" && isReadOnly(request.value));

@@ -3,7 +3,7 @@ import { asBuffer } from "./latin1.ts";
 import type { Backend } from "./port.ts";
 
 /** Version of what the buckets hold (docs/formats/backend.md). Older ones are read, newer ones refused. */
-export const BACKEND_FORMAT_VERSION = 1;
+const BACKEND_FORMAT_VERSION = 1;
 
 const FORMAT_KEY = Buffer.from("formatVersion");
 

@@ -35,8 +35,8 @@ class LeaseState implements Lease {
 }
 
 /**
- * The leases of one member (etcd lease/lessor.go). `grant`, `take`, `checkpoint`, `attach` and `detach` are called by
- * apply, in the order of the log; the rest, which looks at the clock, is the leader's own.
+ * The leases of one member (etcd lease/lessor.go). `grant`, `beginRevoke`, `endRevoke`, `checkpoint`, `attach` and `detach`
+ * are called by apply, in the order of the log; the rest, which looks at the clock, is the leader's own.
  */
 export class ReplicatedLessor implements Lessor, LeaseBindings {
   readonly #backend: Backend;
@@ -71,14 +71,14 @@ export class ReplicatedLessor implements Lessor, LeaseBindings {
   }
 
   /**
-   * Takes a lease away, and returns the keys that its revocation deletes, in key order; throws LeaseNotFound. They are
-   * still attached: deleting a key detaches it.
+   * The keys that the revocation of a lease deletes, in key order; throws LeaseNotFound. They stay attached: deleting a key
+   * detaches it.
    */
   beginRevoke(id: bigint): readonly string[] {
     return [...this.#find(id).keys].sort();
   }
 
-  /** After its keys are deleted. */
+  /** Takes the lease away, after its keys are deleted. */
   endRevoke(id: bigint): void {
     const lease = this.#find(id);
     invariant(lease.keys.size === 0, "a revoked lease has no key left");

@@ -5,7 +5,7 @@
 export interface Lease {
   readonly id: bigint;
   readonly grantedTtlSeconds: number;
-  /** Keys attached to it, as bytes in latin1 strings' order of insertion. */
+  /** Keys attached to it, as latin1 strings, in the order in which they were. */
   readonly keys: ReadonlySet<string>;
 }
 

@@ -16,8 +16,9 @@ const RECORDS_A_STEP = 500;
 const SORT_TARGET = RangeRequest_SortTarget;
 const SORT_ORDER = RangeRequest_SortOrder;
 
-/** What a read gives: marshalled KeyValues, shared with the backend. */
+/** What a read gives. */
 export interface RangeAnswer {
+  /** Marshalled `mvccpb.KeyValue` each, shared with the backend, never written to. */
   readonly kvs: readonly Uint8Array[];
   readonly more: boolean;
   readonly count: number;

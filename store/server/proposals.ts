@@ -1,12 +1,10 @@
-import type { ApplyOutcome } from "../apply/types.ts";
+import type { ApplyOutcome, RaftRequest } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
-import type { InternalRaftRequest } from "../proto/gen/internal.ts";
 import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
 import { encodeRaftRequest, type RaftRequestKind } from "./raft-request.ts";
 import type { Replica } from "./replica.ts";
 
-export type RaftRequest = NonNullable<InternalRaftRequest["request"]>;
-export type Done = Extract<ApplyOutcome, { kind: "done" }>;
+type Done = Extract<ApplyOutcome, { kind: "done" }>;
 
 /** The way of every write: size limit, quota, log entry, proposal, answer. */
 export class Proposals {

@@ -38,7 +38,7 @@ export interface FrameSeat {
 }
 
 export const FRAME_HEADER_BYTES = 64;
-export const ENTRY_HEADER_BYTES = 24;
+const ENTRY_HEADER_BYTES = 24;
 const MAGIC = 0x6d617266;
 const KINDS: readonly EntryKind[] = ["normal", "confChange"];
 /** A scratch larger than this is given back after its write. */

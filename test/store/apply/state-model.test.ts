@@ -15,6 +15,7 @@ import { bytes, refusal, StateBed } from "./state-bed.ts";
 
 const KEYS = ["a", "a\0", "aa", "ab", "b", "b\xff", "c", "\xff", "\xff\xff"];
 const LEASES = [0n, 1n, 2n];
+const OPS_MAX = 128;
 
 const key = fc.constantFrom(...KEYS);
 const value = fc.constantFrom("", "1", "22", "\x80");
@@ -193,10 +194,10 @@ class Twins {
     };
     const isAllowed = !overlaps(one.success) && !overlaps(one.failure);
     if (!isAllowed) {
-      assert.throws(() => checkTxn(TxnRequest.create(request)), { code: "DuplicateKey" });
+      assert.throws(() => checkTxn(TxnRequest.create(request), OPS_MAX), { code: "DuplicateKey" });
       return;
     }
-    checkTxn(TxnRequest.create(request));
+    checkTxn(TxnRequest.create(request), OPS_MAX);
     if (refused !== undefined) {
       assert.throws(() => this.bed.txn(request), { code: refused });
       return;

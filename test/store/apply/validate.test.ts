@@ -16,6 +16,8 @@ import {
 } from "../../../store/proto/gen/rpc.ts";
 import { bytes } from "./state-bed.ts";
 
+const OPS_MAX = 128;
+
 const key = bytes("k");
 
 const put = (name: string): RequestOp => ({
@@ -34,7 +36,7 @@ const nested = (success: RequestOp[], failure: RequestOp[] = []): RequestOp => (
   request: { $case: "requestTxn", value: TxnRequest.create({ success, failure }) },
 });
 const check = (success: RequestOp[], failure: RequestOp[] = []) =>
-  checkTxn(TxnRequest.create({ success, failure }));
+  checkTxn(TxnRequest.create({ success, failure }), OPS_MAX);
 
 it("checkRange() wants a key and a known sort option", () => {
   assert.throws(() => checkRange(RangeRequest.create()), {
@@ -75,7 +77,7 @@ it("checkTxn() checks each operation and comparison", () => {
   assert.throws(() => check([put("")]), { code: "EmptyKey" });
   assert.throws(() => check([], [range("")]), { code: "EmptyKey" });
   assert.throws(() => check([nested([remove("")])]), { code: "EmptyKey" });
-  assert.throws(() => checkTxn(TxnRequest.create({ compare: [{}] })), { code: "EmptyKey" });
+  assert.throws(() => checkTxn(TxnRequest.create({ compare: [{}] }), OPS_MAX), { code: "EmptyKey" });
   assert.throws(() => check([{ request: undefined }]), {
     code: "KeyNotFound",
     message: "etcdserver: key not found",
@@ -89,7 +91,7 @@ it("checkTxn() counts the longest of its three lists, and leaves nested transact
   assert.throws(() => check(puts(129)), tooMany);
   assert.throws(() => check([], puts(129)), tooMany);
   const compare = Array.from({ length: 129 }, () => ({ key }));
-  assert.throws(() => checkTxn(TxnRequest.create({ compare })), tooMany);
+  assert.throws(() => checkTxn(TxnRequest.create({ compare }), OPS_MAX), tooMany);
   check([nested(puts(127))]);
   assert.throws(() => check([nested(puts(128))]), tooMany);
   check([nested([nested(puts(126))])]);
