@@ -191,6 +191,15 @@ suite("logctl", () => {
     assert.match(operator.stderr, /unknown operator >=, expected =, !=, > or </);
   });
 
+  test("lease timetolive --keys separates the keys by spaces", async () => {
+    const { endpoint } = store();
+    const grant = await logctl(["lease", "grant", "60"], { endpoint });
+    const id = /lease ([0-9a-f]+) granted/.exec(grant.stdout.toString())?.[1] ?? "";
+    for (const key of ["k1", "k2"]) await logctl(["put", key, "v", `--lease=${id}`], { endpoint });
+    const { stdout } = await logctl(["lease", "timetolive", id, "--keys"], { endpoint });
+    assert.match(stdout.toString(), /remaining\(\d+s\), attached keys\(\[k\d k\d\]\)\n$/);
+  });
+
   test("prints help and its version", async () => {
     const help = await logctl(["--help"]);
     assert.equal(help.code, 0);
