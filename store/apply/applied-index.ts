@@ -1,5 +1,6 @@
-import { asBuffer } from "../backend/latin1.ts";
+import { asBuffer } from "../../base/as-buffer.ts";
 import type { Backend } from "../backend/port.ts";
+import { readUint64, writeUint64 } from "../backend/uint64.ts";
 
 const INDEX_KEY = Buffer.from("consistent_index");
 const TERM_KEY = Buffer.from("term");
@@ -12,8 +13,8 @@ export class AppliedIndex {
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.#index = readUint64(backend.get("meta", INDEX_KEY));
-    this.#term = readUint64(backend.get("meta", TERM_KEY));
+    this.#index = decodeUint64(backend.get("meta", INDEX_KEY));
+    this.#term = decodeUint64(backend.get("meta", TERM_KEY));
   }
 
   get index(): number {
@@ -34,11 +35,10 @@ export class AppliedIndex {
 
 function encodeUint64(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(8);
-  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), 0);
-  bytes.writeUInt32BE(value >>> 0, 4);
+  writeUint64(bytes, 0, value);
   return bytes;
 }
 
-function readUint64(bytes: Uint8Array | undefined): number {
-  return bytes === undefined ? 0 : Number(asBuffer(bytes).readBigUInt64BE());
+function decodeUint64(bytes: Uint8Array | undefined): number {
+  return bytes === undefined ? 0 : readUint64(asBuffer(bytes), 0);
 }

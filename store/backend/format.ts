@@ -1,5 +1,5 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError } from "../../base/errors.ts";
-import { asBuffer } from "./latin1.ts";
 import type { Backend } from "./port.ts";
 
 /** Version of what the buckets hold (docs/formats/backend.md). Older ones are read, newer ones refused. */

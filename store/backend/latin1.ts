@@ -1,3 +1,5 @@
+import { asBuffer } from "../../base/as-buffer.ts";
+
 /**
  * Byte strings as JavaScript strings, one char a byte. They compare with `<` as the bytes do, hash well as map keys, and
  * cost one byte a char in memory.
@@ -11,7 +13,7 @@ export function bytesFromLatin1(text: string): Buffer {
   return Buffer.from(text, "latin1");
 }
 
-/** The same memory as a Buffer. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Orders latin1 strings as their bytes are ordered. */
+export function compareLatin1(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,9 +1,10 @@
 import { open as openFile, stat } from "node:fs/promises";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import { checkFormatVersion } from "./format.ts";
-import { asBuffer, bytesFromLatin1 } from "./latin1.ts";
+import { bytesFromLatin1 } from "./latin1.ts";
 import { checkLmdbFile } from "./lmdb-file.ts";
 import { Overlay } from "./overlay.ts";
 import { type Backend, type BackendPair, BUCKETS, type Bucket } from "./port.ts";

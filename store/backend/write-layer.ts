@@ -1,3 +1,4 @@
+import { compareLatin1 } from "./latin1.ts";
 import { BUCKETS, type Bucket } from "./port.ts";
 
 /** A write to one key: the value, or null for "deleted". */
@@ -72,8 +73,4 @@ export class SortedWrites {
     }
     return { keys: this.#keys, start: low };
   }
-}
-
-function compareLatin1(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import { asBuffer } from "../backend/latin1.ts";
+import { asBuffer } from "../../base/as-buffer.ts";
 import { BinaryReader } from "../proto/binary-reader.ts";
 import { BinaryWriter } from "../proto/binary-writer.ts";
 

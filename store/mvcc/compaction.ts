@@ -1,14 +1,13 @@
 import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
-import type { KeyRange } from "./key-range.ts";
-import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import { EVERY_KEY, type KeyRange } from "./key-range.ts";
+import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey, keyBehind } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
 const KEYS_A_STEP = 2000;
 const RECORDS_A_STEP = 500;
 
-const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
 const SCHEDULED_KEY = Buffer.from("scheduledCompactRev");
 const FINISHED_KEY = Buffer.from("finishedCompactRev");
 
@@ -96,8 +95,7 @@ export class Compaction {
     }
     const last = pairs.at(-1);
     if (last !== undefined && pairs.length === RECORDS_A_STEP) {
-      const { main, sub } = decodeRevisionKey(last.key);
-      return { kind: "records", target, cursor: encodeRevisionKey(main, sub + 1, false) };
+      return { kind: "records", target, cursor: keyBehind(last.key) };
     }
     this.#finished = target;
     this.#backend.put("meta", FINISHED_KEY, encodeRevisionKey(target, 0, false));

@@ -2,12 +2,11 @@ import { crc32c } from "@node-rs/crc32";
 import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
-import type { KeyRange } from "./key-range.ts";
-import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import { EVERY_KEY } from "./key-range.ts";
+import { decodeRevisionKey, encodeMainRevision, keyBehind } from "./revision.ts";
 import { STOP, type TreeIndex } from "./tree-index.ts";
 
 const RECORDS_A_STEP = 500;
-const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
 
 /**
  * CRC-32C over the records up to `revision`, as etcd makes it (mvcc/hash.go): what a compaction at `compactRevision` has
@@ -35,8 +34,7 @@ export function* hashRecords(
     }
     const last = pairs.at(-1);
     if (last === undefined || pairs.length < RECORDS_A_STEP) return hash;
-    const { main, sub } = decodeRevisionKey(last.key);
-    cursor = encodeRevisionKey(main, sub + 1, false);
+    cursor = keyBehind(last.key);
     yield;
   }
 }

@@ -7,6 +7,8 @@ export interface KeyRange {
   readonly single: boolean;
 }
 
+export const EVERY_KEY: KeyRange = { start: "", end: undefined, single: false };
+
 /** etcd's convention: empty range_end: one key; a single zero byte: everything from `key` on; otherwise exclusive end. */
 export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
   const start = latin1FromBytes(key);

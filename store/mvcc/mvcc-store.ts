@@ -9,8 +9,9 @@ import { hashRecords } from "./hash-kv.ts";
 import type { KeyRange } from "./key-range.ts";
 import { ReadPins } from "./read-pins.ts";
 import { type RangeAnswer, readRange } from "./read-range.ts";
+import { readRecord } from "./read-record.ts";
 import { type Restored, restoreIndex } from "./restore-index.ts";
-import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
+import { decodeRevisionKey, encodeMainRevision } from "./revision.ts";
 import type { STOP, TreeIndex } from "./tree-index.ts";
 import type { Change, LeaseBindings } from "./types.ts";
 import { WriteTxn } from "./write-txn.ts";
@@ -81,8 +82,8 @@ export class MvccStore {
     this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
       const state = keyIndex.at(this.#revision);
       if (state === undefined) return undefined;
-      const { main, sub, createRevision, version } = state;
-      const record = () => KeyValue.decode(this.#record(main, sub));
+      const { main, createRevision, version } = state;
+      const record = () => KeyValue.decode(readRecord(this.#backend, state));
       return visit({ createRevision, modRevision: main, version, record });
     });
   }
@@ -91,7 +92,7 @@ export class MvccStore {
   recordAt(key: string, revision: number): Uint8Array | undefined {
     if (revision < this.compactRevision) return undefined;
     const state = this.#index.stateAt(key, revision);
-    return state === undefined ? undefined : this.#record(state.main, state.sub);
+    return state === undefined ? undefined : readRecord(this.#backend, state);
   }
 
   /** The records of a range at a revision that is kept, in key order; all at once. */
@@ -99,7 +100,7 @@ export class MvccStore {
     const records: Uint8Array[] = [];
     this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
       const state = keyIndex.at(revision);
-      if (state !== undefined) records.push(this.#record(state.main, state.sub));
+      if (state !== undefined) records.push(readRecord(this.#backend, state));
       return undefined;
     });
     return records;
@@ -174,12 +175,6 @@ export class MvccStore {
   #assertReadable(revision: number, newest: number): void {
     if (revision > newest) throw new StoreError("FutureRev");
     if (revision < this.compactRevision) throw new StoreError("Compacted");
-  }
-
-  #record(main: number, sub: number): Uint8Array {
-    const record = this.#backend.get("key", encodeRevisionKey(main, sub, false));
-    if (record === undefined) invariant(false, `the backend has a record for revision ${main}.${sub}`);
-    return record;
   }
 }
 

@@ -1,4 +1,3 @@
-import { invariant } from "../../base/invariant.ts";
 import { bytesFromLatin1 } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { EMPTY_BYTES } from "../proto/binary-reader.ts";
@@ -6,7 +5,7 @@ import { KeyValue } from "../proto/gen/kv.ts";
 import { type RangeRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../proto/gen/rpc.ts";
 import type { KeyState } from "./key-index.ts";
 import { type KeyRange, keyRange } from "./key-range.ts";
-import { encodeRevisionKey } from "./revision.ts";
+import { readRecord } from "./read-record.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
 /** Keys visited, and records read, between two yields: a few milliseconds each. */
@@ -75,10 +74,8 @@ function* collect(
 
 function* readRecords(backend: Backend, hits: readonly Hit[]): Generator<undefined, Uint8Array[]> {
   const records: Uint8Array[] = [];
-  for (const { main, sub } of hits) {
-    const record = backend.get("key", encodeRevisionKey(main, sub, false));
-    if (record === undefined) invariant(false, `the backend has a record for revision ${main}.${sub}`);
-    else records.push(record);
+  for (const hit of hits) {
+    records.push(readRecord(backend, hit));
     if (records.length % RECORDS_A_STEP === 0 && records.length < hits.length) yield;
   }
   return records;
@@ -111,11 +108,11 @@ function fetchLimit(request: RangeRequest): number {
  * The order in which the index yields keys already. Order NONE counts as such whatever the target, though the keys are
  * then sorted by it: with a limit, etcd sorts only the first keys.
  */
-function isDefaultOrder({ sortOrder, sortTarget }: RangeRequest): boolean {
+export function isDefaultOrder({ sortOrder, sortTarget }: RangeRequest): boolean {
   return sortOrder === SORT_ORDER.NONE || (sortTarget === SORT_TARGET.KEY && sortOrder === SORT_ORDER.ASCEND);
 }
 
-function hasRevisionFilters(request: RangeRequest): boolean {
+export function hasRevisionFilters(request: RangeRequest): boolean {
   return (
     request.minModRevision !== 0 ||
     request.maxModRevision !== 0 ||

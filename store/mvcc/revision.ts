@@ -1,5 +1,6 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import { invariant } from "../../base/invariant.ts";
-import { asBuffer } from "../backend/latin1.ts";
+import { readUint64, writeUint64 } from "../backend/uint64.ts";
 
 /** Order of a change: `main` counts transactions, `sub` the changes inside one, from 0 (etcd mvcc, Revision). */
 export interface Revision {
@@ -10,7 +11,6 @@ export interface Revision {
 const KEY_BYTES = 17;
 const SEPARATOR = 0x5f; // "_"
 const TOMBSTONE_MARK = 0x74; // "t"
-const TWO_32 = 2 ** 32;
 
 /** The backend key of a change: main (8 bytes, big-endian), "_", sub (the same), and "t" behind a deletion's. */
 export function encodeRevisionKey(main: number, sub: number, tombstone: boolean): Buffer {
@@ -40,13 +40,8 @@ export function decodeRevisionKey(bytes: Uint8Array): Revision & { readonly tomb
   };
 }
 
-function writeUint64(target: Buffer, offset: number, value: number): void {
-  target.writeUInt32BE(Math.floor(value / TWO_32), offset);
-  target.writeUInt32BE(value >>> 0, offset + 4);
-}
-
-function readUint64(source: Buffer, offset: number): number {
-  const value = source.readUInt32BE(offset) * TWO_32 + source.readUInt32BE(offset + 4);
-  if (!Number.isSafeInteger(value)) invariant(false, `revision ${value} is a safe integer`);
-  return value;
+/** The backend key from which on the changes behind a change are. */
+export function keyBehind(key: Uint8Array): Buffer {
+  const { main, sub } = decodeRevisionKey(key);
+  return encodeRevisionKey(main, sub + 1, false);
 }

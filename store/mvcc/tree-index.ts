@@ -1,4 +1,5 @@
 import BTreeModule from "sorted-btree";
+import { compareLatin1 } from "../backend/latin1.ts";
 import type { KeyIndex, KeyState } from "./key-index.ts";
 import type { KeyRange } from "./key-range.ts";
 
@@ -9,7 +10,7 @@ export const STOP = Symbol("stop");
 
 /** Every key that has a kept revision, in key order (etcd mvcc, treeIndex). Keys are latin1 strings. */
 export class TreeIndex {
-  readonly #tree = new BTree<string, KeyIndex>(undefined, compareKeys);
+  readonly #tree = new BTree<string, KeyIndex>(undefined, compareLatin1);
 
   get size(): number {
     return this.#tree.size;
@@ -56,8 +57,4 @@ export class TreeIndex {
     });
     return typeof stoppedAt === "object" ? stoppedAt : undefined;
   }
-}
-
-function compareKeys(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

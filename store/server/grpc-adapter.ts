@@ -8,6 +8,7 @@ import {
   type sendUnaryData,
   setLogVerbosity,
 } from "@grpc/grpc-js";
+import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { GRPC_CODE, type GrpcCode, StoreError } from "../proto/errors.ts";
@@ -170,8 +171,4 @@ function firstValues(metadata: Metadata): ReadonlyMap<string, string> {
 
 function identity(bytes: Buffer): Uint8Array {
   return bytes;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

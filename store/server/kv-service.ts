@@ -1,13 +1,12 @@
 import type { EncodedRange } from "../apply/types.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/validate.ts";
+import { hasRevisionFilters, isDefaultOrder } from "../mvcc/read-range.ts";
 import { GRPC_CODE } from "../proto/errors.ts";
 import {
   CompactionRequest,
   DeleteRangeRequest,
   PutRequest,
   RangeRequest,
-  RangeRequest_SortOrder,
-  RangeRequest_SortTarget,
   TxnRequest,
 } from "../proto/gen/rpc.ts";
 import { decodeRequest } from "./decode-request.ts";
@@ -158,17 +157,10 @@ function isSerializable(txn: TxnRequest): boolean {
 }
 
 function checkStreamable(request: RangeRequest): void {
-  const isSorted =
-    request.sortOrder !== RangeRequest_SortOrder.NONE &&
-    !(
-      request.sortTarget === RangeRequest_SortTarget.KEY &&
-      request.sortOrder === RangeRequest_SortOrder.ASCEND
-    );
-  if (isSorted) {
+  if (!isDefaultOrder(request)) {
     throw new CallError(GRPC_CODE.unimplemented, "RangeStream does not support custom sort orders");
   }
-  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
-  if ([minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].some((bound) => bound !== 0)) {
+  if (hasRevisionFilters(request)) {
     throw new CallError(GRPC_CODE.unimplemented, "RangeStream does not support revision filters");
   }
 }

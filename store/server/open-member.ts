@@ -1,5 +1,6 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { asBuffer } from "../../base/as-buffer.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
@@ -7,7 +8,6 @@ import { type FolderLock, lockFolder } from "../../base/folder-lock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { openStateMachine } from "../apply/state-machine.ts";
-import { asBuffer } from "../backend/latin1.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
