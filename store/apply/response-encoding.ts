@@ -1,16 +1,17 @@
 import type { RangeAnswer } from "../mvcc/read-range.ts";
 import { BinaryWriter } from "../proto/binary-writer.ts";
+import { encodeMessages } from "../proto/encode-messages.ts";
 
 /**
  * Response messages with stored records spliced in, which are marshalled already. The header is field 1 of each; inside a
  * transaction's answer it carries the revision alone, and `headerRevision` undefined leaves it out.
  */
 export function encodeRangeResponse(answer: RangeAnswer, headerRevision: number | undefined): Buffer {
-  const writer = beginResponse(headerRevision);
-  for (const record of answer.kvs) writer.uint32(KVS_TAG).bytes(record);
-  if (answer.more) writer.uint32(MORE_TAG).bool(true);
-  if (answer.count !== 0) writer.uint32(COUNT_TAG).int64(answer.count);
-  return writer.finish();
+  const head = beginResponse(headerRevision).finish();
+  const tail = new BinaryWriter();
+  if (answer.more) tail.uint32(MORE_TAG).bool(true);
+  if (answer.count !== 0) tail.uint32(COUNT_TAG).int64(answer.count);
+  return Buffer.concat([head, encodeMessages(KVS_TAG, answer.kvs), tail.finish()]);
 }
 
 /** rpc.proto PutResponse; `previous`: what was there, when asked for. */

@@ -161,7 +161,8 @@ export class BinaryWriter {
   }
 }
 
-function varintBytes(value: number): number {
+/** Bytes of a length below 2^32 as a varint. */
+export function varintBytes(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
   if (value < 0x200000) return 3;

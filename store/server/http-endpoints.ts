@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import { authority, type ListenAddress } from "../../conf/store-settings.ts";
-import { AlarmType, RangeRequest } from "../proto/gen/rpc.ts";
+import { RangeRequest } from "../proto/gen/rpc.ts";
+import { alarmName } from "./alarm-name.ts";
 import type { StoreMetrics } from "./metrics.ts";
 import type { Replica } from "./replica.ts";
 import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
@@ -94,7 +95,7 @@ export class HttpEndpoints {
   async #unhealthy(query: URLSearchParams): Promise<string> {
     const excluded = new Set(query.getAll("exclude"));
     for (const { alarm } of this.#replica.state.alarms) {
-      const name = Object.entries(AlarmType).find(([, type]) => type === alarm)?.[0] ?? "UNKNOWN";
+      const name = alarmName(alarm) ?? "UNKNOWN";
       if (!excluded.has(name)) return `ALARM ${name}`;
     }
     const isSerializable = query.get("serializable") === "true";

@@ -1,6 +1,8 @@
+import { encodeRangeResponse } from "../apply/response-encoding.ts";
 import type { EncodedRange } from "../apply/types.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/validate.ts";
 import { hasRevisionFilters, isDefaultOrder } from "../mvcc/read-range.ts";
+import { encodeMessages } from "../proto/encode-messages.ts";
 import { GRPC_CODE } from "../proto/errors.ts";
 import {
   CompactionRequest,
@@ -11,7 +13,6 @@ import {
 } from "../proto/gen/rpc.ts";
 import { decodeRequest } from "./decode-request.ts";
 import type { Proposals } from "./proposals.ts";
-import { encodeMessages, encodeRangeResponse } from "./range-response.ts";
 import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import { type CallContext, CallError, type Handler, type ServiceTable } from "./service.ts";
@@ -65,7 +66,7 @@ class Kv {
     const request = decodeRequest(RangeRequest, bytes);
     checkRange(request);
     const { storeRevision, range } = await this.#read(request, context);
-    return this.#options.headers.before(storeRevision, encodeRangeResponse(range));
+    return this.#options.headers.before(storeRevision, encodeRangeResponse(range, undefined));
   }
 
   async rangeStream(
@@ -83,12 +84,15 @@ class Kv {
     for (const [index, kv] of kvs.entries()) {
       pieceBytes += kv.length;
       if (pieceBytes < STREAM_PIECE_BYTES || index === kvs.length - 1) continue;
-      const piece = encodeRangeResponse({ kvs: kvs.slice(from, index + 1), more: false, count: 0 });
+      const piece = encodeRangeResponse(
+        { kvs: kvs.slice(from, index + 1), more: false, count: 0 },
+        undefined,
+      );
       await respond(encodeMessages(RANGE_RESPONSE_TAG, [piece]));
       from = index + 1;
       pieceBytes = 0;
     }
-    const rest = encodeRangeResponse({ kvs: kvs.slice(from), more, count });
+    const rest = encodeRangeResponse({ kvs: kvs.slice(from), more, count }, undefined);
     const last = this.#options.headers.before(storeRevision, rest);
     await respond(encodeMessages(RANGE_RESPONSE_TAG, [last]));
   }

@@ -10,6 +10,7 @@ import {
   MoveLeaderRequest,
   StatusResponse,
 } from "../proto/gen/rpc.ts";
+import { alarmName } from "./alarm-name.ts";
 import { decodeRequest } from "./decode-request.ts";
 import type { Proposals } from "./proposals.ts";
 import type { Replica } from "./replica.ts";
@@ -82,8 +83,7 @@ function status({ replica, headers }: MaintenanceServiceOptions): Buffer {
 
 /** The text form of the message, which is what etcd puts into Status. */
 function alarmText({ memberID, alarm: type }: AlarmMember): string {
-  const name = Object.entries(AlarmType).find(([, value]) => value === type)?.[0] ?? String(type);
-  return `memberID:${memberID} alarm:${name}`;
+  return `memberID:${memberID} alarm:${alarmName(type) ?? type}`;
 }
 
 async function alarm(

@@ -1,6 +1,6 @@
-import { BinaryWriter } from "../proto/binary-writer.ts";
+import { BinaryWriter, varintBytes } from "../proto/binary-writer.ts";
+import { encodeMessages } from "../proto/encode-messages.ts";
 import type { EventBatch } from "../watch/types.ts";
-import { encodeMessages, varintBytes } from "./range-response.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 
 /** Key byte of WatchResponse.events (field 11, length-delimited). */
