@@ -5,6 +5,9 @@ import type { Replica } from "./replica.ts";
 const EMPTY = Buffer.alloc(0);
 /** Key byte of field 1, length-delimited: the header is the first field of every response (rpc.proto). */
 const HEADER_TAG = 0x0a;
+/** Key bytes of ResponseHeader.revision and raft_term (fields 3 and 4, varints). */
+const REVISION_KEY = 3 << 3;
+const RAFT_TERM_KEY = 4 << 3;
 /** A header is two 64-bit ids, a revision and a term, at most 11 bytes each: its length fits one byte. */
 const LENGTH_OFFSET = 1;
 
@@ -23,8 +26,8 @@ export class ResponseHeaders {
   /** The header field with `revision` and today's term, and `body` behind it, in a buffer of the caller's. */
   before(revision: number, body: Uint8Array = EMPTY): Buffer {
     const changing = new BinaryWriter();
-    if (revision !== 0) changing.uint32(24).int64(revision);
-    changing.uint32(32).uint64(this.#replica.status.term);
+    if (revision !== 0) changing.uint32(REVISION_KEY).int64(revision);
+    changing.uint32(RAFT_TERM_KEY).uint64(this.#replica.status.term);
     const tail = changing.finish();
     const message = Buffer.allocUnsafe(2 + this.#ids.length + tail.length + body.length);
     message[0] = HEADER_TAG;
