@@ -2,11 +2,12 @@ import { crc32c } from "@node-rs/crc32";
 import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
-import { EVERY_KEY } from "./key-range.ts";
+import { EVERY_KEY, type KeyRange } from "./key-range.ts";
 import { decodeRevisionKey, encodeMainRevision, keyBehind } from "./revision.ts";
 import { STOP, type TreeIndex } from "./tree-index.ts";
 
 const RECORDS_A_STEP = 500;
+const KEYS_A_STEP = 5000;
 
 /**
  * CRC-32C over the records up to `revision`, as etcd makes it (mvcc/hash.go): what a compaction at `compactRevision` has
@@ -18,7 +19,7 @@ export function* hashRecords(
   from: { readonly index: TreeIndex; readonly backend: Backend },
 ): Generator<undefined, number> {
   const { revision, compactRevision } = revisions;
-  const keptAt = isAnythingInForce(from.index, revision) ? revision : compactRevision;
+  const keptAt = (yield* isAnythingInForce(from.index, revision)) ? revision : compactRevision;
   let hash = crc32c("key");
   let cursor = encodeMainRevision(0);
   for (;;) {
@@ -39,11 +40,15 @@ export function* hashRecords(
   }
 }
 
-function isAnythingInForce(index: TreeIndex, revision: number): boolean {
+function* isAnythingInForce(index: TreeIndex, revision: number): Generator<undefined, boolean> {
   let found = false;
-  index.visit(EVERY_KEY, Number.POSITIVE_INFINITY, (keyIndex) => {
-    found = keyIndex.retainedAt(revision)?.tombstone === false;
-    return found ? STOP : undefined;
-  });
-  return found;
+  let rest: KeyRange | undefined = EVERY_KEY;
+  for (;;) {
+    rest = index.visit(rest, KEYS_A_STEP, (keyIndex) => {
+      found = keyIndex.retainedAt(revision)?.tombstone === false;
+      return found ? STOP : undefined;
+    });
+    if (rest === undefined) return found;
+    yield;
+  }
 }

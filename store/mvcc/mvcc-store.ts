@@ -133,12 +133,13 @@ export class MvccStore {
     this.assertReadable(revision);
     const at = revision === 0 ? this.#revision : revision;
     const { compactRevision } = this;
-    this.#pins.add(at);
+    // It reads the whole history down to there, not the state at one revision: any later compaction waits.
+    this.#pins.add(compactRevision);
     try {
       const parts = { index: this.#index, backend: this.#backend };
       return { hash: yield* hashRecords({ revision: at, compactRevision }, parts), revision: at };
     } finally {
-      this.#pins.remove(at);
+      this.#pins.remove(compactRevision);
     }
   }
 

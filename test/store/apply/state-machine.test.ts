@@ -283,6 +283,18 @@ it("StateMachine.compactStep() goes on when a read that it waited for is given u
   assert.ok(steps < 1000, `${steps} steps`);
 });
 
+it("StateMachine.hashKv() comes in steps, and compaction waits for it", () => {
+  const bed = new StateBed();
+  for (let i = 0; i < 1500; i++) bed.put(`k${i % 10}`, `${i}`);
+  const expected = bed.hash();
+  const hashing = bed.state.hashKv(0);
+  assert.equal(hashing.next().done, false);
+  bed.compact(bed.state.revision);
+  for (let i = 0; i < 50; i++) bed.state.compactStep();
+  assert.deepEqual(runToEnd(hashing), expected);
+  while (bed.state.compactStep());
+});
+
 it("StateMachine.compactStep() deletes the records that no read can see, and finishes after a restart", async () => {
   const bed = new StateBed();
   for (let i = 0; i < 3000; i++) bed.put(`k${i % 10}`, `${i}`);
