@@ -107,7 +107,8 @@ class MvccStateMachine implements StateMachine {
     const { revision } = this;
     const plan = planTxn(request, store);
     checkPlan(plan, store, lessor);
-    return { revision, response: yield* readPlan(plan, store, revision, undefined) };
+    const reads = readPlan(plan, store, revision, undefined);
+    return { revision, response: yield* store.keeping(revision, reads) };
   }
 
   *hashKv(revision: number): Generator<undefined, KvHash> {

@@ -60,13 +60,22 @@ export class MvccStore {
     return this.#compaction.revision;
   }
 
-  /** The store's newest revision takes the place of `request.revision` <= 0. Throws Compacted, FutureRev. */
+  /**
+   * `newest`, which is the store's revision or one that is kept, takes the place of `request.revision` <= 0. Throws
+   * Compacted or FutureRev for any other one.
+   */
   *range(request: RangeRequest, newest = this.#revision): Generator<undefined, RangeAnswer> {
     const revision = request.revision > 0 ? request.revision : newest;
-    this.#assertReadable(revision, newest);
+    if (revision !== newest) this.#assertReadable(revision, newest);
+    const parts = { index: this.#index, backend: this.#backend };
+    return yield* this.keeping(revision, readRange(request, revision, parts));
+  }
+
+  /** Runs reads in steps, all of them with the state at `revision` kept: a compaction decided meanwhile waits. */
+  *keeping<T>(revision: number, reads: Generator<undefined, T>): Generator<undefined, T> {
     this.#pins.add(revision);
     try {
-      return yield* readRange(request, revision, { index: this.#index, backend: this.#backend });
+      return yield* reads;
     } finally {
       this.#pins.remove(revision);
     }
@@ -133,14 +142,10 @@ export class MvccStore {
     this.assertReadable(revision);
     const at = revision === 0 ? this.#revision : revision;
     const { compactRevision } = this;
+    const parts = { index: this.#index, backend: this.#backend };
     // It reads the whole history down to there, not the state at one revision: any later compaction waits.
-    this.#pins.add(compactRevision);
-    try {
-      const parts = { index: this.#index, backend: this.#backend };
-      return { hash: yield* hashRecords({ revision: at, compactRevision }, parts), revision: at };
-    } finally {
-      this.#pins.remove(compactRevision);
-    }
+    const hash = yield* this.keeping(compactRevision, hashRecords({ revision: at, compactRevision }, parts));
+    return { hash, revision: at };
   }
 
   /** Begins a write transaction, to be ended by {@link endWrite} before the next begins. */

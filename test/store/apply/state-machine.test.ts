@@ -14,6 +14,8 @@ import {
   LeaseGrantResponse,
   PutRequest,
   RangeRequest,
+  TxnRequest,
+  TxnResponse,
 } from "../../../store/proto/gen/rpc.ts";
 import type { Entry } from "../../../store/raft/types.ts";
 import { fromRecord } from "../mvcc/model.ts";
@@ -281,6 +283,27 @@ it("StateMachine.compactStep() goes on when a read that it waited for is given u
   let steps = 0;
   while (bed.state.compactStep() && steps < 1000) steps += 1;
   assert.ok(steps < 1000, `${steps} steps`);
+});
+
+it("StateMachine.readTxn() reads every range at its revision, though that is compacted between two of them", () => {
+  const bed = new StateBed();
+  for (let i = 0; i < 6000; i++) bed.put(`k${i}`);
+  const { revision } = bed.state;
+  const range = { request: { $case: "requestRange" as const, value: EVERYTHING } };
+  const reading = bed.state.readTxn(TxnRequest.create({ success: [range, range] }));
+  assert.equal(reading.next().done, false);
+  bed.put("k1", "later");
+  bed.compact(bed.state.revision);
+  for (let i = 0; i < 50; i++) bed.state.compactStep();
+  const answer = runToEnd(reading);
+  assert.equal(answer.revision, revision);
+  for (const { response } of TxnResponse.decode(answer.response).responses) {
+    assert.equal(response?.$case === "responseRange" && response.value.kvs.length, 6000);
+    assert.ok(
+      response?.$case === "responseRange" && response.value.kvs.every((kv) => kv.modRevision <= revision),
+    );
+  }
+  while (bed.state.compactStep());
 });
 
 it("StateMachine.hashKv() comes in steps, and compaction waits for it", () => {
