@@ -14,6 +14,7 @@ import type { SinkOptions } from "../logagent/sink/options.ts";
 import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
+import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { startTailTask } from "../logagent/task/tail-task.ts";
 
 const { values } = parseArgs({
@@ -65,6 +66,7 @@ const task = startTailTask(
     checkpoints,
     claims: new FileClaims(),
     chunks: new ChunkPool(),
+    scans: new ScanQueue(),
     allow: compileAllowList([`${dirname(values.file)}/**`]),
     ...ports,
   },

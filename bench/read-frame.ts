@@ -11,6 +11,7 @@ import type { Delivery, Sink } from "../logagent/sink/port.ts";
 import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
+import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { SourceContext } from "../logagent/source/source-context.ts";
 import { TailSource } from "../logagent/source/tail-source.ts";
 
@@ -40,7 +41,8 @@ async function measure(round: number): Promise<void> {
   });
   const allow = compileAllowList([`${folder}/**`]);
   const claims = new FileClaims();
-  const deps = { ip: "bench", sink, checkpoints, claims, chunks: new ChunkPool(), allow, clock, logger };
+  const pools = { chunks: new ChunkPool(), scans: new ScanQueue() };
+  const deps = { ip: "bench", sink, checkpoints, claims, ...pools, allow, clock, logger };
   const entry = entrySchema.parse({ path: `${folder}/*.log`, topic: "bench" });
   claims.add(entry.path);
   const source = new TailSource(new SourceContext(entry, deps));

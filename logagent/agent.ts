@@ -21,6 +21,7 @@ import type { Sink } from "./sink/port.ts";
 import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
 import { FileClaims } from "./source/file-claims.ts";
+import { ScanQueue } from "./source/scan-queue.ts";
 import type { AgentView } from "./status/agent-view.ts";
 import { buildStatus } from "./status/build-status.ts";
 import { startStatusServer } from "./status/http-server.ts";
@@ -152,7 +153,8 @@ function newSupervisor(
   const { log: logger, ...rest } = parts;
   const claims = new FileClaims();
   const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
-  const deps = { ...rest, claims, chunks, allow: compileAllowList(config.allow), clock, logger };
+  const scans = new ScanQueue();
+  const deps = { ...rest, claims, chunks, scans, allow: compileAllowList(config.allow), clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),

@@ -11,6 +11,7 @@ import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
 import { compileAllowList } from "../source/allow-list.ts";
 import { ChunkPool } from "../source/chunk-pool.ts";
 import { FileClaims } from "../source/file-claims.ts";
+import { ScanQueue } from "../source/scan-queue.ts";
 import { SourceContext } from "../source/source-context.ts";
 import { TailSource } from "../source/tail-source.ts";
 import { LOOK_MS } from "../source/tailed-file.ts";
@@ -69,6 +70,7 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
     checkpoints,
     claims,
     chunks,
+    scans: new ScanQueue(),
     allow: compileAllowList(allow),
     clock,
     logger,

@@ -22,10 +22,13 @@ export interface FoundFiles {
 
 /**
  * Paths that match the patterns now. Folders that are not there (yet) hold nothing. Symbolic links to folders are followed
- * where the pattern names one level, not by `**`, so that loops end.
+ * where the pattern names one level, not by `**`, so that loops end. Rejects with the signal's reason.
  */
-export async function findFiles(globs: readonly Glob[]): Promise<FoundFiles> {
-  const walk = new Walk();
+export async function findFiles(
+  globs: readonly Glob[],
+  options: { readonly signal: AbortSignal },
+): Promise<FoundFiles> {
+  const walk = new Walk(options.signal);
   for (const glob of globs) {
     if (glob.isLiteral) walk.addLiteral(glob.literalPrefix);
     else await walk.descend(glob.literalPrefix, glob, literalDepth(glob));
@@ -41,8 +44,13 @@ class Walk {
   readonly paths = new Set<string>();
   readonly problems = new Set<string>();
   readonly folders = new Set<string>();
+  readonly #signal: AbortSignal;
   #names = 0;
   #foldersRead = 0;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
 
   addLiteral(path: string): void {
     this.paths.add(path);
@@ -55,7 +63,7 @@ class Walk {
     if (segment.kind === "literal") return this.#step(child(folder, segment.name), glob, at);
     if (segment.kind === "any-depth") await this.descend(folder, glob, at + 1);
     for (const entry of this.#read(folder)) {
-      if (++this.#names % NAMES_PER_TURN === 0) await nextTurn();
+      if (++this.#names % NAMES_PER_TURN === 0) await this.#giveTurn();
       const path = child(folder, entry.name);
       if (segment.kind === "any-depth") {
         if (entry.isDirectory() && !entry.name.startsWith(".")) await this.descend(path, glob, at);
@@ -70,6 +78,11 @@ class Walk {
     } else if (entry === undefined || entry.isDirectory() || isLinkToFolder(entry, path)) {
       await this.descend(path, glob, at + 1);
     }
+  }
+
+  async #giveTurn(): Promise<void> {
+    await nextTurn();
+    this.#signal.throwIfAborted();
   }
 
   #add(path: string): void {

@@ -5,6 +5,7 @@ import { errorCode } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { keyOf } from "./tailed-file.ts";
 
+/** The event loop gets its turn after so many names. */
 const NAMES_PER_TURN = 1_000;
 
 export interface MovedFiles {
@@ -14,12 +15,19 @@ export interface MovedFiles {
   readonly gone: readonly CheckpointRecord[];
 }
 
-/** Looks for the files of records in the folders they were found in, under whatever name they have now. */
-export async function findMoved(records: readonly CheckpointRecord[]): Promise<MovedFiles> {
+/**
+ * Looks for the files of records in the folders they were found in, under whatever name they have now. Rejects with the
+ * signal's reason.
+ */
+export async function findMoved(
+  records: readonly CheckpointRecord[],
+  options: { readonly signal: AbortSignal },
+): Promise<MovedFiles> {
   const moved: { path: string; key: string }[] = [];
   const gone: CheckpointRecord[] = [];
   for (const [folder, wanted] of Map.groupBy(records, (record) => dirname(record.path))) {
     const files = await inodesIn(folder);
+    options.signal.throwIfAborted();
     if (files === undefined) continue;
     for (const record of wanted) {
       const file = files.get(record.ino);

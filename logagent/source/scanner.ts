@@ -64,11 +64,11 @@ export class Scanner {
     return this.#hasWildFolders || matchesAny(this.#globs, path);
   }
 
-  async scan(signal: AbortSignal): Promise<void> {
+  /** Rejects with the signal's reason, and leaves the files as they were found so far. */
+  async scan(options: { readonly signal: AbortSignal }): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const { entry } = this.#context;
-    const found = await findFiles(this.#globs);
-    if (signal.aborted) return;
+    const found = await findFiles(this.#globs, options);
     this.folders = found.folders;
     const present = this.#look(found.paths);
     this.#report(found.problems);
@@ -78,10 +78,9 @@ export class Scanner {
       for (const key of present.keys()) this.#startAtEnd.add(key);
     }
     if (clock.monotonicMs() >= this.#nextMovedMs) {
-      await this.#openMoved(present, signal);
+      await this.#openMoved(present, options);
       this.#nextMovedMs = clock.monotonicMs() + MOVED_SCAN_MS;
     }
-    if (signal.aborted) return;
     for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
     if (this.#isFirst) checkpoints.markApplied(entry.path);
@@ -179,7 +178,10 @@ export class Scanner {
     this.#hold(file);
   }
 
-  async #openMoved(present: ReadonlyMap<string, Present>, signal: AbortSignal): Promise<void> {
+  async #openMoved(
+    present: ReadonlyMap<string, Present>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const held = new Set([...this.#held.contents()].map((content) => content.id));
     // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
@@ -188,12 +190,11 @@ export class Scanner {
       ({ id, entry, ino, birthtimeNs }) =>
         entry === this.#context.entry.path && !held.has(id) && !there.has(`${ino}:${birthtimeNs}`),
     );
-    const { moved, gone } = await findMoved(missing);
-    if (signal.aborted) return;
+    const { moved, gone } = await findMoved(missing, options);
     for (const { path, key } of moved) {
       if (this.#held.files.has(key)) continue;
-      const options = { fromEnd: false, keepLane: true, holder: this.#held.holder };
-      const file = openTailedFile(path, this.#context, options);
+      const { holder } = this.#held;
+      const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder });
       if (file === undefined) continue;
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       this.#hold(file);

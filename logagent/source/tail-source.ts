@@ -110,11 +110,7 @@ export class TailSource {
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
   async poll(): Promise<void> {
     const { clock } = this.#context.deps;
-    if (clock.monotonicMs() >= this.#nextScanMs) {
-      await this.#scanner.scan(this.#stopping.signal);
-      this.#scannedAtMs = clock.monotonicMs();
-      this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
-    }
+    if (clock.monotonicMs() >= this.#nextScanMs) await this.#scan();
     const nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
     for (const file of [...this.#files.values()]) {
@@ -152,6 +148,20 @@ export class TailSource {
     for (const file of [...this.#files.values()]) this.#release(file);
     for (const content of this.#retired) content.detach();
     this.#retired.clear();
+  }
+
+  /** Waits for its turn among the tasks; does nothing when the task stops meanwhile. */
+  async #scan(): Promise<void> {
+    const { clock, scans } = this.#context.deps;
+    const { signal } = this.#stopping;
+    try {
+      await scans.run(() => this.#scanner.scan({ signal }), { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    this.#scannedAtMs = clock.monotonicMs();
+    this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
   }
 
   #lookAt(file: TailedFile, nowMs: number): void {

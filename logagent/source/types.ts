@@ -5,6 +5,7 @@ import type { Sink } from "../sink/port.ts";
 import type { AllowList } from "./allow-list.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
 import type { FileClaims } from "./file-claims.ts";
+import type { ScanQueue } from "./scan-queue.ts";
 
 /** What tail tasks are given. One object serves every task of an agent; the supervisor owns its parts and closes them. */
 export interface TailDeps {
@@ -17,6 +18,8 @@ export interface TailDeps {
   readonly claims: FileClaims;
   /** `new ChunkPool()`. */
   readonly chunks: ChunkPool;
+  /** `new ScanQueue()`. */
+  readonly scans: ScanQueue;
   /** `compileAllowList(config.allow)`. */
   readonly allow: AllowList;
   readonly clock: Clock;

@@ -11,6 +11,7 @@ import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
+import { ScanQueue } from "../../logagent/source/scan-queue.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
 import type { TailDeps } from "../../logagent/source/types.ts";
@@ -37,6 +38,7 @@ export class SourceBed implements AsyncDisposable {
   readonly sink: MemorySink;
   readonly claims = new FileClaims();
   readonly chunks: ChunkPool;
+  readonly scans = new ScanQueue();
   readonly logged: Logged[] = [];
   readonly logger: Logger;
   disk: Disk;
@@ -78,6 +80,7 @@ export class SourceBed implements AsyncDisposable {
       checkpoints: this.checkpoints,
       claims: this.claims,
       chunks: this.chunks,
+      scans: this.scans,
       allow: compileAllowList(this.#allow),
       clock: this.clock,
       logger: this.logger,
