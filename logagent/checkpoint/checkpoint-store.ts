@@ -111,12 +111,16 @@ export class CheckpointStore implements AsyncDisposable {
     return found.sort((a, b) => Number(b.dev === identity.dev) - Number(a.dev === identity.dev));
   }
 
-  /** Adds a record under a new id. Nothing may be sent under that id before `durable()` has resolved. */
+  /**
+   * Adds a record under a new id. Nothing may be sent under that id before `durable()` has resolved. It is written at once
+   * all the same: a file that waits for its turn is found by its record alone, if it is rotated while no agent runs.
+   */
   mint(fields: Omit<CheckpointRecord, "id">): CheckpointRecord {
     const record = { id: mintFileId(this.#options.random), ...fields };
     this.#index(record);
     this.#fresh.add(record);
     this.touch();
+    void this.persisted();
     return record;
   }
 
@@ -210,6 +214,8 @@ export class CheckpointStore implements AsyncDisposable {
     const path = join(folder, CURRENT_FILE);
     try {
       const bytes = encodeCheckpoints({ records: [...this.#records.values()], entries: this.#entries });
+      // It may have been removed, by mistake, under a running agent.
+      if (this.#failure !== undefined) await disk.makeFolder(folder);
       await this.#keepPrevious(path);
       await writeFileAtomically(disk, path, bytes);
       this.#durableVersion = version;

@@ -230,6 +230,33 @@ suite("CheckpointStore", () => {
     assert.equal([...(await open()).records()].length, 1);
   });
 
+  test("a folder that is removed under a running agent is made again", async () => {
+    const disk = new MortalDisk();
+    const store = await open({ disk });
+    rmSync(folder, { recursive: true });
+    store.mint(fields("/var/log/a"));
+    await store.persisted();
+    assert.ok(!store.healthy);
+    clock.advance(CHECKPOINT_RETRY_MS);
+    await quiet(disk);
+    assert.equal(store.failure, undefined);
+    assert.equal([...(await open()).records()].length, 1);
+    await store.close();
+  });
+
+  test("a file that waits for its turn is on disk at once, for it may be rotated while no agent runs", async () => {
+    const disk = new MortalDisk();
+    const store = await open({ disk });
+    store.mint(fields("/var/log/a"));
+    await quiet(disk);
+    // No time has passed, and nobody asked.
+    assert.deepEqual(
+      [...(await open()).records()].map(({ path }) => path),
+      ["/var/log/a"],
+    );
+    await store.close();
+  });
+
   test("records are removed when their file has long been gone, and only then", async () => {
     const store = await open();
     const stays = join(folder, "stays.log");
