@@ -18,7 +18,8 @@ export const CHECKPOINT_INTERVAL_MS = 1_000;
 export const CHECKPOINT_RETRY_MS = 5_000;
 /** A record whose file has not been held for so long is removed, once the file is really gone. */
 export const RECORD_KEEP_MS = 24 * 3600 * 1000;
-const PRUNE_INTERVAL_MS = 10 * 60 * 1000;
+/** How often they are looked for; the first time not before every entry had time to find its files. */
+export const PRUNE_INTERVAL_MS = 10 * 60 * 1000;
 
 export interface CheckpointStoreOptions {
   readonly folder: string;
@@ -54,7 +55,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#options = options;
     this.lostEverything = lostEverything;
     this.#entries = new Map(content.entries);
-    this.#prunedAtMs = options.clock.monotonicMs() - PRUNE_INTERVAL_MS;
+    this.#prunedAtMs = options.clock.monotonicMs();
     for (const record of content.records) this.#index(record);
   }
 

@@ -34,6 +34,6 @@ export interface CheckpointRecord extends FileIdentity {
   tail: BytesHash;
   /** The largest size at which the file was seen: what lies between `offset` and here is lost if the file is gone. */
   seen: number;
-  /** When the file was last held, milliseconds since the Unix epoch. */
+  /** When the file was last held or matched, milliseconds since the Unix epoch. */
   seenAtMs: number;
 }

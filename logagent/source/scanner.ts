@@ -1,5 +1,6 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
@@ -186,10 +187,13 @@ export class Scanner {
     const held = new Set([...this.#held.contents()].map((content) => content.id));
     // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
     const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
-    const missing = [...checkpoints.records()].filter(
-      ({ id, entry, ino, birthtimeNs }) =>
-        entry === this.#context.entry.path && !held.has(id) && !there.has(`${ino}:${birthtimeNs}`),
-    );
+    const missing: CheckpointRecord[] = [];
+    for (const record of checkpoints.records()) {
+      if (record.entry !== this.#context.entry.path) continue;
+      const isKnown = held.has(record.id) || there.has(`${record.ino}:${record.birthtimeNs}`);
+      if (isKnown) record.seenAtMs = clock.wallMs();
+      else missing.push(record);
+    }
     const { moved, gone } = await findMoved(missing, options);
     for (const { path, key } of moved) {
       if (this.#held.files.has(key)) continue;

@@ -22,6 +22,7 @@ import {
   CHECKPOINT_INTERVAL_MS,
   CHECKPOINT_RETRY_MS,
   CheckpointStore,
+  PRUNE_INTERVAL_MS,
   RECORD_KEEP_MS,
 } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { type CheckpointRecord, NO_BYTES } from "../../logagent/checkpoint/record.ts";
@@ -254,6 +255,25 @@ suite("CheckpointStore", () => {
       [...(await open()).records()].map(({ path }) => path),
       ["/var/log/a"],
     );
+    await store.close();
+  });
+
+  test("records of an agent that was away for long are kept until its entries had time to find their files", async () => {
+    let store = await open();
+    const { id } = store.mint(fields(join(folder, "moved.log")));
+    await store.close();
+    clock.advance(2 * RECORD_KEEP_MS);
+    store = await open();
+    store.touch();
+    await store.persisted();
+    assert.deepEqual(
+      [...store.records()].map((record) => record.id),
+      [id],
+    );
+    clock.advance(PRUNE_INTERVAL_MS);
+    store.touch();
+    await store.persisted();
+    assert.deepEqual([...store.records()], []);
     await store.close();
   });
 

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { suite, test } from "node:test";
+import { RECORD_KEEP_MS } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { LINGER_MS } from "../../logagent/source/tail-source.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
@@ -55,6 +56,24 @@ suite("TailSource after a restart", () => {
       bed.sink.arrived.map((line) => line.path),
       [bed.path("a.log"), bed.path("a.log")],
     );
+    await bed.stop(running);
+  });
+
+  test("knows a file that has long been in another folder of the pattern, and ships it only once", async () => {
+    await using bed = await SourceBed.open();
+    mkdirSync(bed.path("old"));
+    writeFileSync(bed.path("a.log"), "1\n");
+    let running = bed.start({ path: bed.path("**") });
+    await bed.step(running);
+    renameSync(bed.path("a.log"), bed.path("old/a.log"));
+    await bed.run(running, LINGER_MS + 4000);
+    await bed.step(running, RECORD_KEEP_MS);
+    writeFileSync(bed.path("b.log"), "2\n");
+    await bed.step(running, 1000);
+    assert.deepEqual(bed.sink.lines(), ["1", "2"]);
+    running = await restart(bed, running);
+    await bed.step(running);
+    assert.deepEqual(bed.sink.lines(), []);
     await bed.stop(running);
   });
 
