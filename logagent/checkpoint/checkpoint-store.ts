@@ -209,7 +209,7 @@ export class CheckpointStore implements AsyncDisposable {
 
   async #write(): Promise<void> {
     const { folder, disk, logger } = this.#options;
-    this.#prune();
+    await this.#prune();
     const version = this.#version;
     const fresh = [...this.#fresh];
     const path = join(folder, CURRENT_FILE);
@@ -243,13 +243,15 @@ export class CheckpointStore implements AsyncDisposable {
     }
   }
 
-  #prune(): void {
+  async #prune(): Promise<void> {
     const { clock, logger } = this.#options;
     if (clock.monotonicMs() - this.#prunedAtMs < PRUNE_INTERVAL_MS) return;
     this.#prunedAtMs = clock.monotonicMs();
     const oldestMs = clock.wallMs() - RECORD_KEEP_MS;
     const stale = [...this.#records.values()].filter((record) => record.seenAtMs < oldestMs);
-    for (const record of goneRecords(stale)) {
+    for (const record of await goneRecords(stale)) {
+      // Held again meanwhile.
+      if (record.seenAtMs >= oldestMs) continue;
       logger.info({ file: record.id, path: record.path }, "checkpoint of a file long gone is removed");
       this.remove(record);
     }

@@ -1,12 +1,7 @@
-import { type BigIntStats, readdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { errorCode } from "../../base/errors.ts";
+import { dirname } from "node:path";
+import { inodesIn } from "../checkpoint/inodes-in.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { keyOf } from "./tailed-file.ts";
-
-/** The event loop gets its turn after so many names. */
-const NAMES_PER_TURN = 1_000;
 
 export interface MovedFiles {
   /** Renamed, and with bytes that were not shipped, or that were and are no longer there. */
@@ -26,37 +21,16 @@ export async function findMoved(
   const moved: { path: string; key: string }[] = [];
   const gone: CheckpointRecord[] = [];
   for (const [folder, wanted] of Map.groupBy(records, (record) => dirname(record.path))) {
-    const files = await inodesIn(folder);
+    const { files, isComplete } = await inodesIn(folder);
     options.signal.throwIfAborted();
-    if (files === undefined) continue;
     for (const record of wanted) {
       const file = files.get(record.ino);
-      if (file?.stats.birthtimeNs !== record.birthtimeNs) gone.push(record);
-      else if (Number(file.stats.size) !== record.offset || record.offset < record.seen) {
+      if (file?.stats.birthtimeNs !== record.birthtimeNs) {
+        if (isComplete) gone.push(record);
+      } else if (Number(file.stats.size) !== record.offset || record.offset < record.seen) {
         moved.push({ path: file.path, key: keyOf(file.stats) });
       }
     }
   }
   return { moved, gone };
-}
-
-/** Regular files of a folder by inode; undefined when the folder cannot be read. */
-async function inodesIn(
-  folder: string,
-): Promise<ReadonlyMap<bigint, { readonly path: string; readonly stats: BigIntStats }> | undefined> {
-  const files = new Map<bigint, { path: string; stats: BigIntStats }>();
-  try {
-    let names = 0;
-    for (const name of readdirSync(folder)) {
-      if (++names % NAMES_PER_TURN === 0) await nextTurn();
-      const path = join(folder, name);
-      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile()) files.set(stats.ino, { path, stats });
-    }
-    return files;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return files;
-    if (errorCode(error) !== undefined) return undefined;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -56,6 +57,21 @@ suite("TailSource after a restart", () => {
       bed.sink.arrived.map((line) => line.path),
       [bed.path("a.log"), bed.path("a.log")],
     );
+    await bed.stop(running);
+  });
+
+  test("finds a renamed file also in a folder where a name leads nowhere", async () => {
+    await using bed = await SourceBed.open();
+    symlinkSync("loop", bed.path("loop"));
+    writeFileSync(bed.path("a.log"), "1\n");
+    let running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    await bed.stop(running);
+    appendFileSync(bed.path("a.log"), "2\n");
+    renameSync(bed.path("a.log"), bed.path("a.log.1"));
+    running = await restart(bed, running);
+    await bed.run(running, 1000);
+    assert.deepEqual(bed.sink.lines(), ["2"]);
     await bed.stop(running);
   });
 
