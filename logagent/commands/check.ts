@@ -7,7 +7,7 @@ import type { Entry } from "../../conf/collect-config.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { parseCollectConfig } from "../../conf/parse-collect-config.ts";
 import { insideAllow } from "../config/inside-allow.ts";
-import { compileAllowList } from "../source/allow-list.ts";
+import { type AllowList, compileAllowList } from "../source/allow-list.ts";
 import { configOption } from "./config-option.ts";
 
 interface CheckOptions {
@@ -34,7 +34,7 @@ async function check(options: CheckOptions): Promise<void> {
   process.stdout.write(`${options.collect}: valid, ${summary(entries, config)}\n`);
 }
 
-async function readCollect(path: string, allow: ReturnType<typeof compileAllowList>): Promise<Entry[]> {
+async function readCollect(path: string, allow: AllowList): Promise<Entry[]> {
   const value = await readInput(path);
   try {
     return parseCollectConfig(value, insideAllow(allow));

@@ -1,5 +1,6 @@
 import { CodedError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { untilAborted } from "../../base/until-aborted.ts";
 import type { Batch, Destination } from "./destination.ts";
 import { FairBytes } from "./fair-bytes.ts";
 import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
@@ -61,10 +62,7 @@ export class BatchedSink implements Sink {
     const drained = [...this.#lanes.values()].flatMap((lane) =>
       [...lane.queues].map((queue) => queue.drain()),
     );
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-    await Promise.race([Promise.all(drained), aborted]);
+    await untilAborted(Promise.all(drained), { signal });
   }
 
   topic(name: string): TopicStatus {

@@ -26,19 +26,19 @@ export function openLogFile(path: string, allow: AllowList): OpenResult {
   return result;
 }
 
+/** The sentence for a path that is no regular file. */
+export function wrongKind(path: string, stats: BigIntStats): string {
+  const hint = stats.isDirectory() ? ` (for the files in it: ${path.replace(/\/$/, "")}/*)` : "";
+  return `Cannot read ${path}: it is ${describeKind(stats)}, expected a regular file${hint}`;
+}
+
 /** What a path is, when it is not a regular file. */
-export function describeKind(stats: BigIntStats): string {
+function describeKind(stats: BigIntStats): string {
   if (stats.isDirectory()) return "a directory";
   if (stats.isFIFO()) return "a FIFO";
   if (stats.isSocket()) return "a socket";
   if (stats.isCharacterDevice() || stats.isBlockDevice()) return "a device";
   return "no regular file";
-}
-
-/** The sentence for a path that is no regular file. */
-export function wrongKind(path: string, stats: BigIntStats): string {
-  const hint = stats.isDirectory() ? ` (for the files in it: ${path.replace(/\/$/, "")}/*)` : "";
-  return `Cannot read ${path}: it is ${describeKind(stats)}, expected a regular file${hint}`;
 }
 
 function inspect(fd: number, path: string, allow: AllowList): OpenResult {

@@ -1,4 +1,5 @@
 import { read, readSync } from "node:fs";
+import { untilAborted } from "../../base/until-aborted.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { findLines, NEWLINE_BYTES_MAX } from "../framing/find-lines.ts";
 import type { LineSpans } from "../framing/types.ts";
@@ -6,7 +7,6 @@ import { type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from "./chunk-pool.t
 import { FINGERPRINT_BYTES, hashOf, isSameBytes, TAIL_BYTES } from "./file-hash.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 export interface ShipOptions {
   readonly signal: AbortSignal;
@@ -38,7 +38,7 @@ export async function shipFile(
   let needsLarge = false;
   try {
     // Mostly what the wait before the first delivery is for; here it holds no chunk.
-    await untilAborted(context.deps.checkpoints.durable(file.record), signal);
+    await untilAborted(context.deps.checkpoints.durable(file.record), { signal });
     for (;;) {
       signal.throwIfAborted();
       if (file.next !== undefined) return "replaced";
@@ -80,7 +80,7 @@ async function shipChunk(
   file.record.seen = Math.max(file.record.seen, base + end);
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
-  await untilAborted(checkpoints.durable(file.record), options.signal);
+  await untilAborted(checkpoints.durable(file.record), options);
   let at = file.tail.length;
   let lines = 0;
   for (;;) {

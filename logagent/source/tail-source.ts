@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { untilAborted } from "../../base/until-aborted.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
@@ -7,7 +8,6 @@ import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 /** Folders are read again for new names. */
 export const SCAN_MS = 1_000;
@@ -139,8 +139,8 @@ export class TailSource {
   }
 
   /** Resolves when everything delivered is acknowledged; rejects with the signal's reason. */
-  async settled(signal: AbortSignal): Promise<void> {
-    await untilAborted(Promise.all([...this.contents()].map((content) => content.whenSettled())), signal);
+  async settled(options: { readonly signal: AbortSignal }): Promise<void> {
+    await untilAborted(Promise.all([...this.contents()].map((content) => content.whenSettled())), options);
   }
 
   /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */

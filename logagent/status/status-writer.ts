@@ -41,8 +41,8 @@ interface Written {
 }
 
 /**
- * Keeps the status key: written at once when the config changes, soon when a flag does, and once a minute otherwise, always under the lease, so
- * that the key is there for as long as the agent lives.
+ * Keeps the status key: written at once when the config changes, soon when a flag does, and once a minute otherwise;
+ * always under the lease, so that the key is there for as long as the agent lives.
  */
 export class StatusWriter {
   readonly #deps: StatusWriterDeps;

@@ -58,7 +58,7 @@ export class Supervisor {
     this.#deps.log.info({ ...counts, entries: entries.length }, "tasks changed");
   }
 
-  /** Resolves when no task is on its way out, or when the signal is aborted. */
+  /** Resolves when no task is on its way out. */
   async settled(): Promise<void> {
     const stopping = [...this.#slots.values()].flatMap((slot) => slot.stopping ?? []);
     if (stopping.length === 0) return;

@@ -73,7 +73,7 @@ class RunningTailTask implements TailTask, PulseMember, HintTarget {
     await this.#source.stop();
     await this.#lastBeat;
     try {
-      if (options.drain) await this.#source.settled(options.signal);
+      if (options.drain) await this.#source.settled(options);
     } catch (error) {
       if (!options.signal.aborted) throw error;
       logger.warn("task stopped before everything was acknowledged; the rest is sent again later");

@@ -1,5 +1,9 @@
 /** What `promise` gives, or the signal's reason when that comes first; then `promise` is left to itself. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  options: { readonly signal: AbortSignal },
+): Promise<T> {
+  const { signal } = options;
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
   if (signal.aborted) onAbort();
