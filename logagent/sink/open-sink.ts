@@ -1,12 +1,12 @@
 import { nodeDisk } from "../../base/node-disk.ts";
 import { BatchedSink } from "./batched-sink.ts";
 import type { Destination } from "./destination.ts";
-import { FileDestination } from "./file-sink.ts";
+import { FileDestination } from "./file-destination.ts";
 import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
 import type { SinkDeps, SinkOptions } from "./options.ts";
 import type { Sink } from "./port.ts";
-import { StreamDestination } from "./stdout-sink.ts";
+import { StreamDestination } from "./stream-destination.ts";
 
 /**
  * The sink that the options name. Returns at once and connects to nothing: trouble with the destination shows in the status of

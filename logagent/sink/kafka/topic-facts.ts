@@ -11,6 +11,9 @@ export type KafkaOptions = Pick<
 /** Larger batches bring nothing, whatever the topic would take. */
 export const BATCH_BYTES_MAX = 1024 * 1024;
 
+/** Kafka's error code for a topic or partition it does not have. */
+export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+
 /** The code of {@link missingTopic}; also what Kafka calls it. */
 export const UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
 

@@ -13,13 +13,18 @@ import {
 import { CLIENT_ID } from "../kafka/dial.ts";
 import { connectionError, protocolError } from "../kafka/kafka-errors.ts";
 import { readTlsFiles } from "../kafka/tls-files.ts";
-import { BATCH_BYTES_MAX, type KafkaOptions, missingTopic, warningsOf } from "../kafka/topic-facts.ts";
+import {
+  BATCH_BYTES_MAX,
+  type KafkaOptions,
+  missingTopic,
+  UNKNOWN_TOPIC_OR_PARTITION,
+  warningsOf,
+} from "../kafka/topic-facts.ts";
 import type { SinkDeps } from "../options.ts";
 import { MESSAGE_OVERHEAD_BYTES, MessageBatch } from "./message-batch.ts";
 
 const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const ACKS_ALL = -1;
-const UNKNOWN_TOPIC_OR_PARTITION = 3;
 
 type Library = typeof import("kafkajs");
 

@@ -8,7 +8,7 @@ import type { Disk } from "../../../base/disk.ts";
 import { CodedError } from "../../../base/errors.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
-import { FileDestination } from "../../../logagent/sink/file-sink.ts";
+import { FileDestination } from "../../../logagent/sink/file-destination.ts";
 import { type ContractBed, sinkContract } from "./contract.ts";
 import { RecordedFile, testDeps } from "./recorded-file.ts";
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
-import { StreamDestination } from "../../../logagent/sink/stdout-sink.ts";
+import { StreamDestination } from "../../../logagent/sink/stream-destination.ts";
 import { type ContractBed, sinkContract } from "./contract.ts";
 import { RecordedFile, testDeps } from "./recorded-file.ts";
 
