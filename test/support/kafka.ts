@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import kafkajs, { type Admin } from "kafkajs";
 import { ensureKafka, type KafkaPart } from "../../deploy/parts.js";
-import { freePort, type RunningProcess, run, startProcess, temporaryFolder } from "./process.ts";
+import { eventually, freePort, type RunningProcess, run, startProcess, temporaryFolder } from "./process.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
@@ -251,7 +251,8 @@ async function createTopic(brokers: readonly string[], name: string, options: To
   const { partitions = 1, configs = {} } = options;
   await withAdmin(brokers, async (admin) => {
     const created = await admin.createTopics({
-      waitForLeaders: true,
+      // Its own wait ends with an error when the broker has not heard of the topic yet.
+      waitForLeaders: false,
       topics: [
         {
           topic: name,
@@ -262,6 +263,11 @@ async function createTopic(brokers: readonly string[], name: string, options: To
       ],
     });
     if (!created) throw new Error(`Topic ${name} cannot be created: it exists already`);
+    await eventually(async () => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
+      const leaders = topics.flatMap((topic) => topic.partitions).filter(({ leader }) => leader >= 0);
+      if (leaders.length < partitions) throw new Error(`Topic ${name} has ${leaders.length} leaders`);
+    });
   });
 }
 
