@@ -1,7 +1,7 @@
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import { hashHead, holdsShipped } from "./file-hash.ts";
+import { FINGERPRINT_BYTES, holdsShipped, longerHead } from "./file-hash.ts";
 import type { LossReason } from "./loss.ts";
 import { mintRecord, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -35,8 +35,9 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
     const reason = "shortened before it was read";
     context.lost({ file: record.id, path: record.path, from: file.size, to: look.sizeBefore, reason });
     record.seen = file.size;
-  } else see(file, record, context);
-  return undefined;
+    return undefined;
+  }
+  return see(file, record, context);
 }
 
 /**
@@ -77,12 +78,22 @@ function onDiskOf(file: TailedFile): OnDisk {
   return { record: file.record, offset: file.offset, tail: file.tail, isReadNext: file.hasUnread };
 }
 
-/** A head is taken as soon as there is one: until then, content that replaces it unread would not be noticed. */
-function see(file: TailedFile, record: CheckpointRecord, context: SourceContext): void {
+/**
+ * The head that is known grows with the file: it may wait long for its turn, and of content that replaces it unread only the
+ * head tells.
+ */
+function see(file: TailedFile, record: CheckpointRecord, context: SourceContext): LossReason | undefined {
   const { checkpoints } = context.deps;
+  const { fingerprint } = record;
+  const headBytes = Math.min(file.size, FINGERPRINT_BYTES);
+  if (headBytes > fingerprint.length) {
+    const head = longerHead(file.fd, fingerprint, headBytes);
+    if (head === undefined) return "rewritten in place";
+    checkpoints.setFingerprint(record, head);
+  }
   if (file.size > record.seen) {
     record.seen = file.size;
     checkpoints.touch();
   }
-  if (file.size > 0 && record.fingerprint.length === 0) checkpoints.setFingerprint(record, hashHead(file.fd));
+  return undefined;
 }

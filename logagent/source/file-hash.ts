@@ -33,6 +33,15 @@ export function hashHead(fd: number): BytesHash {
   return hashOf(scratch.subarray(0, readSync(fd, scratch, 0, FINGERPRINT_BYTES, 0)));
 }
 
+/**
+ * The hash of the first `length` bytes, at most FINGERPRINT_BYTES, or of all when there are fewer; undefined when they do not
+ * begin with the `known` ones. Throws what `read` throws.
+ */
+export function longerHead(fd: number, known: BytesHash, length: number): BytesHash | undefined {
+  const bytes = scratch.subarray(0, readSync(fd, scratch, 0, length, 0));
+  return isSameBytes(known, bytes.subarray(0, known.length)) ? hashOf(bytes) : undefined;
+}
+
 /** Does an open file still hold what was shipped of it: the head, and the bytes before `offset`? */
 export function holdsShipped(
   fd: number,

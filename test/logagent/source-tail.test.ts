@@ -47,4 +47,34 @@ suite("TailSource", () => {
     assert.notEqual(bed.sink.arrived[2]?.fileId, bed.sink.arrived[1]?.fileId);
     await bed.stop(running);
   });
+
+  // Seed 355225278 of the model: only the one byte that the file was found with told the old content from the new.
+  test("poll() notices that content was replaced while it waited for its turn, though it begins alike", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    const look = async () => {
+      bed.clock.advance(1000);
+      await running.source.poll();
+    };
+    await bed.step(running);
+    bed.sink.closeTopic("t");
+    appendFileSync(bed.path("a.log"), "2\n");
+    renameSync(bed.path("a.log"), bed.path("a.log.1"));
+    writeFileSync(bed.path("a.log"), "c");
+    await look();
+    appendFileSync(bed.path("a.log"), "4\n");
+    await look();
+    writeFileSync(bed.path("a.log"), "c5\nc6\n");
+    await look();
+    bed.sink.openTopic("t");
+    await bed.run(running, 5000);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "c5", "c6"]);
+    const losses = bed.logged.flatMap((line) => line.loss ?? []) as { from: number; to: number }[];
+    assert.deepEqual(
+      losses.map(({ from, to }) => [from, to]),
+      [[0, 3]],
+    );
+    await bed.stop(running);
+  });
 });
