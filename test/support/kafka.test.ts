@@ -82,6 +82,7 @@ test("KafkaServer.restart() keeps port and data after a kill", async () => {
   await kafka.restart();
   assert.deepEqual(kafka.brokers, brokers);
   await produce(kafka, topic, ["after", "it"], CompressionTypes.None);
-  const values = (await consumeAll({ brokers, topic })).map(({ value }) => value.toString());
-  assert.deepEqual(values.sort(), ["after", "before", "it", "the kill"]);
+  // A set: the producer of this test may send again what the broker has.
+  const values = new Set((await consumeAll({ brokers, topic })).map(({ value }) => value.toString()));
+  assert.deepEqual([...values].sort(), ["after", "before", "it", "the kill"]);
 });
