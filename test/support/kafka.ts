@@ -263,10 +263,10 @@ async function createTopic(brokers: readonly string[], name: string, options: To
       ],
     });
     if (!created) throw new Error(`Topic ${name} cannot be created: it exists already`);
+    // Metadata names a leader before it leads; offsets are told by one that does.
     await eventually(async () => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
-      const leaders = topics.flatMap((topic) => topic.partitions).filter(({ leader }) => leader >= 0);
-      if (leaders.length < partitions) throw new Error(`Topic ${name} has ${leaders.length} leaders`);
+      const offsets = await admin.fetchTopicOffsets(name);
+      if (offsets.length < partitions) throw new Error(`Topic ${name} has ${offsets.length} leaders`);
     });
   });
 }
