@@ -31,7 +31,7 @@ const KNOWN = new Map<number, Known>([
   [29, { name: "TOPIC_AUTHORIZATION_FAILED", remedy: "slow", meaning: "this agent may not write to it" }],
   [31, { name: "CLUSTER_AUTHORIZATION_FAILED", remedy: "slow", meaning: "this agent may not do that" }],
   [32, { name: "INVALID_TIMESTAMP", remedy: "slow", meaning: "is the clock of this machine right?" }],
-  [35, { name: "UNSUPPORTED_VERSION", remedy: "slow", meaning: "Kafka 2.4 or newer is needed" }],
+  [35, { name: "UNSUPPORTED_VERSION", remedy: "slow", meaning: "Kafka 2.8 or newer is needed" }],
   [37, { name: "INVALID_PARTITIONS", remedy: "slow" }],
   [38, { name: "INVALID_REPLICATION_FACTOR", remedy: "slow" }],
   [41, { name: "NOT_CONTROLLER", remedy: "soon", isTopicStale: true }],

@@ -1,7 +1,7 @@
 import { unsignedVarintBytes, writeUnsignedVarint } from "./varint.ts";
 
 const API_KEY = 0;
-/** Flexible, and known to every broker since Kafka 2.4. */
+/** Flexible, and known to every broker since Kafka 2.8. */
 const API_VERSION = 9;
 const ACKS_ALL = -1;
 const NO_TAGS = 0;
