@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CodedError, errorCode } from "./errors.ts";
 
 /** Held while a process owns a data folder; the kernel frees it when the process dies, however it dies. */
@@ -26,7 +26,7 @@ interface Owner {
  * namespace. Throws CodedError "ELOCKED" when another process holds it, naming its pid where that is known.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder);
   const { dev, ino } = await stat(folder, { bigint: true });
   const ownerPath = join(folder, OWNER_FILE);
   const socket = await bindAbstract(`logagent-folder-${dev}-${ino}`);
@@ -46,6 +46,37 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     return released;
   };
   return { folder, release, [Symbol.asyncDispose]: release };
+}
+
+/**
+ * Makes a folder and those above it. Not by Node's `recursive`, which tries for ever, and cannot be ended, where a file
+ * system answers ENOENT for a folder that it will not make (/proc, automounts).
+ */
+async function makeFolders(folder: string): Promise<void> {
+  try {
+    await makeFolder(folder);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" || dirname(folder) === folder) throw error;
+    await makeFolders(dirname(folder));
+    await makeFolder(folder);
+  }
+}
+
+/** One folder, unless it is there. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || !(await isFolder(folder))) throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** The file goes first: while the socket is held nobody else can have written it. */

@@ -143,3 +143,17 @@ suite("lockFolder()", () => {
       }
     }));
 });
+
+test("lockFolder() fails, and does not try for ever, where the file system makes no folders", async () => {
+  await assert.rejects(lockFolder("/proc/logagent/data"), { code: "ENOENT" });
+});
+
+test("lockFolder() makes the folders above, and names the file that is in their place", async () => {
+  await inFolder(async (folder) => {
+    const lock = await lockFolder(join(folder, "a/b"));
+    await lock.release();
+    await writeFile(join(folder, "file"), "");
+    await assert.rejects(lockFolder(join(folder, "file")), { code: "EEXIST" });
+    await assert.rejects(lockFolder(join(folder, "file/data")), { code: "ENOTDIR" });
+  });
+});
