@@ -229,7 +229,7 @@ function printAccount(accounts: readonly Account[]): number {
   if (lost > 0) say(styleText("red", `${lost} lines were lost.`));
   else
     say(
-      "Nothing was lost. A line that came twice was on its way when the agent was killed, and was sent again.",
+      "Nothing was lost. A line that came twice was not checkpointed yet when the agent was killed.",
     );
   return lost;
 }
