@@ -227,10 +227,7 @@ function printAccount(accounts: readonly Account[]): number {
   for (const a of accounts) row([a.name, a.written, a.delivered, a.lost, a.duplicated, a.outOfOrder]);
   const lost = accounts.reduce((sum, account) => sum + account.lost, 0);
   if (lost > 0) say(styleText("red", `${lost} lines were lost.`));
-  else
-    say(
-      "Nothing was lost. A line that came twice was not checkpointed yet when the agent was killed.",
-    );
+  else say("Nothing was lost. A line that came twice was not checkpointed yet when the agent was killed.");
   return lost;
 }
 
