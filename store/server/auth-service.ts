@@ -1,6 +1,6 @@
 import { GRPC_CODE } from "../proto/errors.ts";
 import { AuthStatusResponse } from "../proto/gen/rpc.ts";
-import type { Replica } from "./replica.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import { CallError, type Handler, type ServiceTable } from "./service.ts";
 

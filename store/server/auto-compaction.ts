@@ -3,9 +3,9 @@ import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { StoreError } from "../proto/errors.ts";
 import { CompactionRequest } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { AutoCompactionPolicy } from "./auto-compaction-policy.ts";
 import type { Proposals } from "./proposals.ts";
-import type { Replica } from "./replica.ts";
 
 /** Compacts by the policy until the signal aborts, on the leader alone. What fails is tried again an interval later. */
 export async function runAutoCompaction(options: {

@@ -1,8 +1,8 @@
 import { GRPC_CODE } from "../proto/errors.ts";
 import { MemberListRequest, MemberListResponse } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import { decodeRequest } from "./decode-request.ts";
 import type { MemberInfo } from "./member.ts";
-import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import { CallError, type Handler, type ServiceTable } from "./service.ts";
 

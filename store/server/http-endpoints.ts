@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import { authority, type ListenAddress } from "../../conf/store-settings.ts";
 import { RangeRequest } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import { alarmName } from "./alarm-name.ts";
 import type { StoreMetrics } from "./metrics.ts";
-import type { Replica } from "./replica.ts";
 import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
 
 /** How long a health check may wait for a read. */

@@ -4,8 +4,8 @@ import type { Logger } from "../../base/log.ts";
 import type { Lessor } from "../lease/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { LeaseRevokeRequest } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { Proposals } from "./proposals.ts";
-import type { Replica } from "./replica.ts";
 
 /** How often deadlines are looked at, and at most how many leases are revoked then (etcd lessor: 500 ms, 1000 a second). */
 const TICK_MS = 500;

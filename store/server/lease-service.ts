@@ -11,9 +11,9 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import { decodeRequest } from "./decode-request.ts";
 import type { Proposals } from "./proposals.ts";
-import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import type { CallContext, Handler, ServiceTable, StreamHandler } from "./service.ts";
 

@@ -10,10 +10,10 @@ import {
   MoveLeaderRequest,
   StatusResponse,
 } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import { alarmName } from "./alarm-name.ts";
 import { decodeRequest } from "./decode-request.ts";
 import type { Proposals } from "./proposals.ts";
-import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import { type CallContext, CallError, type Handler, type ServiceTable } from "./service.ts";
 import type { SnapshotSource } from "./snapshot-stream.ts";

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { GRPC_CODE, type GrpcCode } from "../proto/errors.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { WatchHub } from "../watch/types.ts";
-import type { Replica } from "./replica.ts";
 import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
 
 /** etcd's: 1 ms and its doublings. */

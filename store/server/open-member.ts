@@ -11,10 +11,10 @@ import { openStateMachine } from "../apply/state-machine.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
+import { openReplica } from "../replica/open-replica.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { ReplicaLimits } from "../replica/replica-limits.ts";
 import type { WatchHub } from "../watch/types.ts";
-import { openReplica } from "./open-replica.ts";
-import type { Replica } from "./replica.ts";
-import type { ReplicaLimits } from "./replica-limits.ts";
 
 /** In the backend's bucket "meta". */
 const LOG_ID_KEY = Buffer.from("log_id");

@@ -1,8 +1,8 @@
 import type { ApplyOutcome, RaftRequest } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
 import { encodeRaftRequest, type RaftRequestKind } from "./raft-request.ts";
-import type { Replica } from "./replica.ts";
 
 type Done = Extract<ApplyOutcome, { kind: "done" }>;
 

@@ -1,5 +1,5 @@
 import { StoreError } from "../proto/errors.ts";
-import type { Replica } from "./replica.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { CallContext, Handler, ServiceTable } from "./service.ts";
 
 /** Metadata with which a client says that it wants no answer from a member without a leader (etcd rpctypes). */

@@ -1,6 +1,6 @@
 import { BinaryWriter } from "../proto/binary-writer.ts";
 import { ResponseHeader } from "../proto/gen/rpc.ts";
-import type { Replica } from "./replica.ts";
+import type { Replica } from "../replica/replica.ts";
 
 const EMPTY = Buffer.alloc(0);
 /** Key byte of field 1, length-delimited: the header is the first field of every response (rpc.proto). */

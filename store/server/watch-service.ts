@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import type { Replica } from "../replica/replica.ts";
 import type { WatchHub } from "../watch/types.ts";
-import type { Replica } from "./replica.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import type { Handler, ServiceTable } from "./service.ts";
 import type { StepPump } from "./step-pump.ts";

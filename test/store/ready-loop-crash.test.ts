@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Disk, DiskFile } from "../../base/disk.ts";
 import { type Random, seededRandom } from "../../base/random.ts";
-import type { ReadyLoop } from "../../store/server/ready-loop.ts";
+import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
 import { EMPTY_LIST, type ListImage, ListState } from "../support/list-state.ts";
 import { put, ReplicaBed, read, turns } from "./replica-bed.ts";
 

@@ -1,9 +1,9 @@
 import { type Logger, pino } from "pino";
 import type { Disk } from "../../base/disk.ts";
 import { type Random, seededRandom } from "../../base/random.ts";
-import { openReplica } from "../../store/server/open-replica.ts";
-import type { ReadyLoop } from "../../store/server/ready-loop.ts";
-import type { ReplicaLimits } from "../../store/server/replica-limits.ts";
+import { openReplica } from "../../store/replica/open-replica.ts";
+import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
+import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
 import { EMPTY_LIST, type ListImage, ListState, proposal } from "../support/list-state.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";

@@ -1,6 +1,6 @@
 import type { Applied } from "../../store/apply/types.ts";
 import type { Entry } from "../../store/raft/types.ts";
-import type { DrivenState } from "../../store/server/ready-loop.ts";
+import type { DrivenState } from "../../store/replica/ready-loop.ts";
 
 /** What a {@link ListState} has made durable: a test keeps it over a crash. */
 export interface ListImage {

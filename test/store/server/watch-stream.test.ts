@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { seededRandom } from "../../../base/random.ts";
 import { Event } from "../../../store/proto/gen/kv.ts";
 import { WatchRequest, WatchResponse } from "../../../store/proto/gen/rpc.ts";
-import type { Replica } from "../../../store/server/replica.ts";
+import type { Replica } from "../../../store/replica/replica.ts";
 import { ResponseHeaders } from "../../../store/server/response-header.ts";
 import { StepPump } from "../../../store/server/step-pump.ts";
 import { Turns } from "../../../store/server/turns.ts";

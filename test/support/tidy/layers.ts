@@ -10,6 +10,7 @@ const STORE_STEPS: readonly (readonly string[])[] = [
   ["watch"],
   ["apply"],
   ["peer"],
+  ["replica"],
   ["server"],
   ["."],
 ];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { WaitingReads } from "../../../store/server/waiting-reads.ts";
+import { WaitingReads } from "../../../store/replica/waiting-reads.ts";
 
 const options = { deadlineMs: 100, signal: new AbortController().signal };
 

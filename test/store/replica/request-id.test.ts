@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { createRequestIds } from "../../../store/server/request-id.ts";
+import { createRequestIds } from "../../../store/replica/request-id.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 suite("createRequestIds()", () => {

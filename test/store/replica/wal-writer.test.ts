@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Entry, EntryId, HardState, Ready } from "../../../store/raft/types.ts";
-import { WalWriter } from "../../../store/server/wal-writer.ts";
+import { WalWriter } from "../../../store/replica/wal-writer.ts";
 
 function round(entries: readonly (readonly [index: number, term: number])[], hardState?: HardState): Ready {
   return {
