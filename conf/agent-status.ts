@@ -1,12 +1,20 @@
 import { z } from "zod";
 
-/** The largest status value: a fleet of thousands writes one a minute each, into a store with a quota. */
+/** The largest status value: a fleet of thousands writes them into a store with a quota. */
 export const STATUS_BYTES_MAX = 16 * 1024;
 
 /** How many tasks a status names; the rest shows in the totals and on the agent's own HTTP. */
 export const STATUS_WORST_TASKS_MAX = 20;
 
 const count = z.int().min(0);
+
+/** One run of an agent: tells two agents with the same identity apart. */
+export const agentInstanceSchema = z.object({
+  /** Random, made when the process starts. */
+  id: z.string(),
+  host: z.string(),
+  pid: count,
+});
 
 /** One task in trouble, or far behind. */
 export const statusTaskSchema = z.object({
@@ -20,7 +28,8 @@ export const statusTaskSchema = z.object({
 });
 
 /**
- * The value of `<key's folder>/status`, which an agent writes under its lease: on change, and at most once a minute.
+ * The value of `<key's folder>/status`, which an agent writes under its lease: on change, a second after it, and every ten
+ * seconds to a minute while figures change (an agent at which nothing happens confirms its figures every ten minutes).
  * Readers ignore fields they do not know, so that a newer agent shows in an older `logctl`; hence the objects are not
  * strict.
  */
@@ -29,8 +38,12 @@ export const agentStatusSchema = z.object({
   version: z.string(),
   /** The agent's identity. */
   ip: z.string(),
+  /** Absent: an agent older than this field. */
+  instance: agentInstanceSchema.optional(),
   /** When the process started, ISO 8601 in UTC. */
   startedAt: z.string(),
+  /** When the figures were taken, ISO 8601 in UTC, by the agent's clock. */
+  asOf: z.string().optional(),
   config: z.object({
     /** mod_revision of the collect config that runs; 0: none yet. */
     applied: count,
@@ -57,5 +70,6 @@ export const agentStatusSchema = z.object({
   flags: z.array(z.string()),
 });
 
+export type AgentInstance = z.output<typeof agentInstanceSchema>;
 export type StatusTask = z.output<typeof statusTaskSchema>;
 export type AgentStatus = z.output<typeof agentStatusSchema>;

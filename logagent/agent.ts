@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock as clock } from "../base/clock.ts";
 import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
@@ -79,7 +80,9 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   const view: AgentView = {
     version: packageVersion(),
     ip,
+    instance: { id: random.uint64().toString(16).padStart(16, "0"), host: hostname(), pid: process.pid },
     startedAtMs: clock.wallMs(),
+    nowMs: () => clock.wallMs(),
     config: () => remote.state,
     tasks: () => supervisor.tasks.map((task) => task.status),
     topic: (name) => sink.topic(name),

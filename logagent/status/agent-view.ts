@@ -1,3 +1,4 @@
+import type { AgentInstance } from "../../conf/agent-status.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { ConfigState } from "./config-state.ts";
@@ -8,8 +9,11 @@ export interface AgentView {
   readonly version: string;
   /** The identity. */
   readonly ip: string;
+  readonly instance: AgentInstance;
   /** Wall clock. */
   readonly startedAtMs: number;
+  /** Wall clock. */
+  nowMs(): number;
   config(): ConfigState;
   tasks(): readonly TaskStatus[];
   topic(name: string): TopicStatus;

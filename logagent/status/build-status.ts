@@ -22,7 +22,9 @@ export function buildStatus(view: AgentView): AgentStatus {
   return {
     version: view.version,
     ip: view.ip,
+    instance: view.instance,
     startedAt: new Date(view.startedAtMs).toISOString(),
+    asOf: new Date(view.nowMs()).toISOString(),
     config: {
       applied: applied?.revision ?? 0,
       ...(failed && { failed: { revision: failed.revision, reason: clipped(failed.reason) } }),
@@ -54,7 +56,9 @@ function totalsOf(tasks: readonly TaskStatus[]): AgentStatus["totals"] {
     linesAcked: sum((task) => task.linesAcked),
     bytesBehind: sum((task) => task.bytesBehind),
     bytesLost: sum((task) => task.bytesLost),
-    oldestUnackedAgeMs: tasks.reduce((oldest, task) => Math.max(oldest, task.oldestUnackedAgeMs), 0),
+    oldestUnackedAgeMs: Math.round(
+      tasks.reduce((oldest, task) => Math.max(oldest, task.oldestUnackedAgeMs), 0),
+    ),
   };
 }
 

@@ -105,6 +105,7 @@ function tasksOf(view: AgentView) {
   return {
     version: view.version,
     ip: view.ip,
+    instance: view.instance,
     config: view.config(),
     flags: flagsOf(view, tasks),
     tasks: tasks.map((task) => ({ ...task, problems: problemsOf(task, view.topic(task.topic)) })),

@@ -1,10 +1,11 @@
+import { type AgentInstance, agentStatusSchema } from "../../conf/agent-status.ts";
 import type { StoreClient } from "../../store/client/client.ts";
 import type { Operation, Transaction } from "../../store/client/operations.ts";
 
 export type ClaimResult =
   | { readonly kind: "written" }
-  /** Another lease holds the key. */
-  | { readonly kind: "taken"; readonly lease: bigint };
+  /** Another lease holds the key; `holder` is what its status says of it, where it can be read. */
+  | { readonly kind: "taken"; readonly lease: bigint; readonly holder: AgentInstance | undefined };
 
 /** Rounds of one claim: the key may vanish or change between two transactions. */
 const ROUNDS_MAX = 5;
@@ -37,7 +38,7 @@ export async function claimStatusKey(
     const [response] = responses;
     const found = response?.kind === "range" ? response.kvs[0] : undefined;
     if (found !== undefined && found.lease !== lease && found.lease !== previous) {
-      return { kind: "taken", lease: found.lease };
+      return { kind: "taken", lease: found.lease, holder: holderIn(found.value) };
     }
     transaction = {
       compare:
@@ -48,5 +49,13 @@ export async function claimStatusKey(
       failure: [read],
     };
   }
-  return { kind: "taken", lease: 0n };
+  return { kind: "taken", lease: 0n, holder: undefined };
+}
+
+function holderIn(value: Uint8Array): AgentInstance | undefined {
+  try {
+    return agentStatusSchema.parse(JSON.parse(Buffer.from(value).toString("utf8"))).instance;
+  } catch {
+    return undefined; // only named in a log line
+  }
 }

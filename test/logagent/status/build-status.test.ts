@@ -35,6 +35,7 @@ suite("buildStatus()", () => {
       oldestUnackedAgeMs: 7,
     });
     assert.equal(status.startedAt, "2030-01-01T00:00:00.000Z");
+    assert.equal(status.asOf, "2030-01-02T00:00:00.000Z");
     assert.deepEqual(status.knownFields, ["path", "topic", "from", "headers", "maxLineBytes"]);
     assert.deepEqual(status.config, { applied: 7 });
     assert.deepEqual(status.flags, []);

@@ -20,9 +20,10 @@ import { APPLIED, agentView, taskStatus } from "./task-status.ts";
 const KEY = "/logagent/a/status";
 const MINUTE_MS = 60_000;
 
-/** A store of one key, which counts what is written. */
+/** A store of the status key, which counts what is written to it, and of the keys below it. */
 class OneKeyStore {
   kv: KeyValue | undefined;
+  readonly below = new Map<string, { readonly value: string; readonly lease: bigint }>();
   puts = 0;
   failure: Error | undefined;
   #revision = 1;
@@ -32,6 +33,15 @@ class OneKeyStore {
     const succeeded = compare.every((one) => this.#holds(one));
     const [operation] = succeeded ? success : failure;
     const header = { clusterId: 1n, memberId: 1n, revision: this.#revision, raftTerm: 1 };
+    if (operation?.kind === "put" && operation.key !== KEY) {
+      const { key, value, lease = 0n } = operation;
+      this.below.set(String(key), { value: String(value), lease });
+      return { header, succeeded, responses: [] };
+    }
+    if (operation?.kind === "delete") {
+      this.below.delete(String(operation.key));
+      return { header, succeeded, responses: [] };
+    }
     if (operation?.kind === "put") {
       this.put(String(operation.value), operation.lease ?? 0n);
       return { header, succeeded, responses: [{ kind: "put", header, prevKv: undefined }] };
@@ -102,6 +112,8 @@ async function withWriter(
     build: () =>
       buildStatus(
         agentView({
+          hasIdentityConflict: () => writer.hasConflict,
+          nowMs: () => clock.wallMs(),
           config: () => view.config,
           tasks: () => [taskStatus({ bytesRead: view.bytes })],
           checkpointFailure: () => (view.flags ? "disk full" : undefined),
@@ -124,12 +136,15 @@ async function withWriter(
 }
 
 suite("StatusWriter", () => {
-  test("writes under its lease at once, and nothing more while nothing changes", () =>
+  test("writes under its lease at once, and hardly anything more while nothing changes", () =>
     withWriter(async ({ store, clock }) => {
       assert.equal(store.kv?.lease, 0xan);
       assert.equal(store.status().config.applied, 7);
-      await clock.advance(10 * MINUTE_MS);
+      await clock.advance(9 * MINUTE_MS);
       assert.equal(store.puts, 1);
+      await clock.advance(2 * MINUTE_MS);
+      assert.equal(store.puts, 2);
+      assert.ok(Date.parse(store.status().asOf ?? "") >= clock.wallMs() - 2 * MINUTE_MS);
     }));
 
   test("writes a change of the config at once", () =>
@@ -141,13 +156,46 @@ suite("StatusWriter", () => {
       assert.deepEqual(store.status().config.failed, { revision: 9, reason: "no" });
     }));
 
-  test("writes figures once a minute at most", () =>
+  test("writes the figures again when a change has settled, not beside the old ones for a minute", () =>
+    withWriter(async ({ store, clock, writer, view }) => {
+      view.config = { ...APPLIED, applied: { revision: 8, entries: 1, origin: "store" } };
+      writer.changed();
+      await clock.advance(200);
+      assert.deepEqual([store.status().config.applied, store.status().totals.bytesRead], [8, 0]);
+      view.bytes = 5;
+      await clock.advance(900);
+      assert.equal(store.status().totals.bytesRead, 5);
+      assert.equal(store.puts, 3);
+    }));
+
+  test("writes the figures of changes that follow one another once, when the last has settled", () =>
+    withWriter(async ({ store, clock, writer, view }) => {
+      for (let revision = 8; revision < 18; revision += 1) {
+        view.config = { ...APPLIED, applied: { revision, entries: 1, origin: "store" } };
+        view.bytes += 1;
+        writer.changed();
+        await clock.advance(100);
+      }
+      assert.equal(store.puts, 11);
+      view.bytes += 1;
+      await clock.advance(5_000);
+      assert.equal(store.puts, 12);
+      assert.equal(store.status().totals.bytesRead, 11);
+    }));
+
+  test("writes figures that change within a quarter of a minute, and in the long run once a minute", () =>
     withWriter(async ({ store, clock, view }) => {
-      for (let second = 0; second < 600; second += 1) {
+      await clock.advance(MINUTE_MS);
+      view.bytes += 1;
+      await clock.advance(15_000);
+      assert.equal(store.status().totals.bytesRead, 1);
+      const before = store.puts;
+      for (let second = 0; second < 1_200; second += 1) {
         view.bytes += 1;
         await clock.advance(1_000);
       }
-      assert.ok(store.puts > 6 && store.puts <= 11, `${store.puts} writes in ten minutes`);
+      const puts = store.puts - before;
+      assert.ok(puts >= 20 && puts <= 20 + 6, `${puts} writes in twenty minutes`);
     }));
 
   test("writes a flag soon, also one that comes and goes, but not at each change", () =>
@@ -195,6 +243,22 @@ suite("StatusWriter", () => {
         assert.equal(messages().at(-1), "info the identity is this agent's alone again");
       },
       { kv: { lease: 0x9n }, previous: 0x8n },
+    ));
+
+  test("shows itself below the key that another agent holds, under its own lease, until it has the key", () =>
+    withWriter(
+      async ({ store, clock }) => {
+        const rival = `${KEY}/00000000000000a1`;
+        assert.deepEqual([...store.below.keys()], [rival]);
+        assert.equal(store.below.get(rival)?.lease, 0xan);
+        const status = JSON.parse(store.below.get(rival)?.value ?? "") as AgentStatus;
+        assert.deepEqual(status.instance, { id: "00000000000000a1", host: "web-1", pid: 77 });
+        assert.deepEqual(status.flags, ["identity-conflict"]);
+        store.remove();
+        await clock.advance(10_000);
+        assert.deepEqual([...store.below.keys()], []);
+      },
+      { kv: { lease: 0x9n } },
     ));
 
   test("tries again when the store does not answer, with one WARN", () =>

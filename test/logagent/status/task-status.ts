@@ -34,7 +34,9 @@ export function agentView(fields: Partial<AgentView> = {}): AgentView {
   return {
     version: "1.2.3",
     ip: "10.0.0.1",
+    instance: { id: "00000000000000a1", host: "web-1", pid: 77 },
     startedAtMs: Date.UTC(2030, 0, 1),
+    nowMs: () => Date.UTC(2030, 0, 2),
     config: () => APPLIED,
     tasks: () => [],
     topic: () => ({ kind: "ready", warnings: [] }),
