@@ -1,68 +1,102 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { parseDataDriven } from "./data-driven.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { suite, test } from "node:test";
+import { argValues, parseScript, runScript } from "./data-driven.ts";
 
-const TEXT = `# A comment.
-add-nodes 3 voters=(1, 2,3) index=10 quiet= expr=(a(b,c), d)
-----
-ok
+const parsed = (...lines: string[]) =>
+  parseScript("s", lines.join("\n")).map(({ position: _, ...rest }) => rest);
 
-propose 1 \\
-  foo
-l2 v3
-
-----
-line 1
-  line 2
-
-
-status
-----
-----
-first
-
-third
-----
-----
-
-last
-----
-`;
-
-test("parseDataDriven() reads commands, arguments, input and output", () => {
-  const [add, propose, status, last, ...more] = parseDataDriven(TEXT);
-  assert.deepEqual(more, []);
-  assert.deepEqual(add, {
-    line: 2,
-    command: "add-nodes",
-    args: [
-      { key: "3", values: [] },
-      { key: "voters", values: ["1", "2", "3"] },
-      { key: "index", values: ["10"] },
-      { key: "quiet", values: [""] },
-      { key: "expr", values: ["a(b,c)", "d"] },
-    ],
-    input: "",
-    expected: "ok\n",
+suite("data-driven scripts", () => {
+  test("parseScript() finds command, arguments, input and output, between comments and blank lines", () => {
+    assert.deepEqual(
+      parsed(
+        "# About it.",
+        "",
+        "one 7 a=1 b=(x, (y,z),) c= d=() e=(_,5)",
+        "in 1",
+        "",
+        "in 2",
+        "----",
+        "out 1",
+        "out 2",
+        "",
+        "# More.",
+        "two",
+        "----",
+        "",
+        "three",
+        "----",
+        "end",
+      ),
+      [
+        {
+          command: "one",
+          args: [
+            { key: "7", values: [] },
+            { key: "a", values: ["1"] },
+            { key: "b", values: ["x", "(y,z)", ""] },
+            { key: "c", values: [""] },
+            { key: "d", values: [""] },
+            { key: "e", values: ["_", "5"] },
+          ],
+          input: "in 1\n\nin 2",
+          expected: "out 1\nout 2\n",
+        },
+        { command: "two", args: [], input: "", expected: "" },
+        { command: "three", args: [], input: "", expected: "end\n" },
+      ],
+    );
   });
-  assert.deepEqual(propose, {
-    line: 6,
-    command: "propose",
-    args: [
-      { key: "1", values: [] },
-      { key: "foo", values: [] },
-    ],
-    input: "l2 v3",
-    expected: "line 1\n  line 2\n",
-  });
-  assert.equal(status?.expected, "first\n\nthird\n");
-  assert.equal(last?.expected, "");
-});
 
-test("parseDataDriven() refuses what it does not read", () => {
-  assert.throws(() => parseDataDriven("propose 1 foo\n"), /has a separator/);
-  assert.throws(
-    () => parseDataDriven("add-nodes voters=(1,2\n----\n"),
-    /line 1: a parenthesis is not closed/,
-  );
+  test("parseScript() lets an output between double fences have blank lines and single fences", () => {
+    assert.deepEqual(
+      parsed("one", "----", "----", "a", "", "----", "b", "----", "----", "", "two", "----", "c"),
+      [
+        { command: "one", args: [], input: "", expected: "a\n\n----\nb\n" },
+        { command: "two", args: [], input: "", expected: "c\n" },
+      ],
+    );
+  });
+
+  test("parseScript() joins a directive line that ends in a backslash with the next", () => {
+    assert.deepEqual(parsed("one \\", "  a=1", "----", "x")[0]?.args, [{ key: "a", values: ["1"] }]);
+  });
+
+  test("parseScript() says where a line cannot be parsed", () => {
+    assert.throws(() => parsed("", "one a=(1"), /s:2: a parenthesis is not closed/);
+    assert.throws(() => parsed("one =1"), /s:1: cannot parse "one =1" at "=1"/);
+    assert.throws(() => parsed("subtest x"), /s:1: subtests/);
+  });
+
+  test("argValues() gives the first of a key", () => {
+    const [directive] = parseScript("s", "one a=1 b a=2\n----\n");
+    assert.ok(directive);
+    assert.deepEqual(argValues(directive, "a"), ["1"]);
+    assert.deepEqual(argValues(directive, "b"), []);
+    assert.equal(argValues(directive, "c"), undefined);
+  });
+
+  test("runScript() passes over equal outputs and throws at the first other one, with its place", (t) => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "script-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = path.join(folder, "script.txt");
+    writeFileSync(file, "say\nLOG a\n----\nLOG b\na\n\nsay\nb\n----\nc\n");
+    const asked: string[] = [];
+    const echo = ({ input }: { input: string }) => {
+      asked.push(input);
+      return input.replace("LOG ", "");
+    };
+    const view = (output: string) => output.replace(/^LOG .*\n/gm, "");
+    assert.throws(() => runScript(file, echo), /script\.txt:1:.*---- expected\nLOG b\na\n---- found\na/s);
+    assert.throws(() => runScript(file, echo, { view }), /script\.txt:7:.*---- expected\nc\n---- found\nb/s);
+    assert.deepEqual(asked, ["LOG a", "LOG a", "b"]);
+    const broken = () => {
+      throw new Error("broken");
+    };
+    assert.throws(() => runScript(file, broken), /script\.txt:1: say threw/);
+    writeFileSync(file, "# nothing\n");
+    assert.throws(() => runScript(file, echo), /has no directives/);
+  });
 });

@@ -1,146 +1,143 @@
-import { invariant } from "../../base/invariant.ts";
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
-/** One step of a script: a command, what it is given, and what it is to print. */
+/**
+ * One step of a data-driven script (the format of github.com/cockroachdb/datadriven): the directive line, the input below
+ * it up to `----`, and the expected output behind that.
+ *
+ *     # A comment.
+ *     committed cfg=(1,2,3) cfgj=zero idx=(100,101,99)
+ *     ----
+ *     100
+ *
+ * The output ends at the first blank line, or, if it begins with a second `----`, at two lines `----`.
+ */
 export interface Directive {
-  /** Line of the file that the command is on; the first is 1. */
-  readonly line: number;
+  /** `FILE:LINE` of the directive line, for messages. */
+  readonly position: string;
+  /** Its first word: `committed`. */
   readonly command: string;
-  readonly args: readonly Argument[];
-  /** The lines between the command and its "----", without the white space around them. */
+  /** The other words, in order: `key`, `key=value` or `key=(value, …)`. A key may come more than once. */
+  readonly args: readonly DirectiveArg[];
+  /** Without white space around it; may have blank lines inside. */
   readonly input: string;
-  /** Each line with its line feed; empty when nothing is expected. */
+  /** Empty, or lines that each end in "\n". */
   readonly expected: string;
 }
 
-/** `key`, `key=value` or `key=(value, value)`; without values: an argument that is its key alone. */
-export interface Argument {
+export interface DirectiveArg {
   readonly key: string;
+  /** None for `key` alone; one, the empty string, for `key=`. */
   readonly values: readonly string[];
 }
 
-const SEPARATOR = "----";
+export interface ScriptOptions {
+  /** What of an output counts, of the expected one as of the actual one. Default: all of it. */
+  readonly view?: (output: string) => string;
+}
 
 /**
- * Reads a script of Cockroach's datadriven package, the format of etcd-io/raft's testdata: lines that start with "#" are
- * comments, a command may go on behind a backslash at the end of a line, and expected output ends at the first blank
- * line, or, when it is opened by two separators, at the next two.
- *
- * Not read, because none of these scripts has them: subtests, and commands without a separator.
+ * Runs a script's directives in order, and throws an AssertionError with the position at the first whose output differs
+ * from the expected one. A last newline may be left out of what `run` returns. What `run` throws comes with the position.
  */
-export function parseDataDriven(text: string): readonly Directive[] {
-  const lines = new Lines(text);
+export function runScript(
+  file: string,
+  run: (directive: Directive) => string,
+  { view = (output) => output }: ScriptOptions = {},
+): void {
+  const directives = parseScript(file, readFileSync(file, "utf8"));
+  assert.ok(directives.length > 0, `${file} has no directives`);
+  for (const directive of directives) {
+    const output = ran(directive, run);
+    const actual = output === "" || output.endsWith("\n") ? output : `${output}\n`;
+    if (view(actual) === view(directive.expected)) continue;
+    assert.equal(view(actual), view(directive.expected), difference(directive, actual));
+  }
+}
+
+/** The directives of a script; `name` is what their positions begin with. */
+export function parseScript(name: string, text: string): Directive[] {
+  const lines = text.split("\n");
   const directives: Directive[] = [];
-  for (let line = lines.next(); line !== undefined; line = lines.next()) {
-    let head = line.trim();
+  let at = 0;
+  const next = () => lines[at++];
+  while (at < lines.length) {
+    const position = `${name}:${at + 1}`;
+    let head = (next() ?? "").trim();
     if (head === "" || head.startsWith("#")) continue;
-    const at = lines.number;
-    while (head.endsWith("\\")) head = `${head.slice(0, -1)} ${(lines.next() ?? "").trim()}`;
-    const { command, args } = parseCommand(head, at);
-    const input = lines.until(SEPARATOR);
-    invariant(input !== undefined, `the command "${command}" in line ${at} has a separator`);
-    directives.push({ line: at, command, args, input: input.join("\n").trim(), expected: expected(lines) });
+    while (head.endsWith("\\") && at < lines.length) head = `${head.slice(0, -1)} ${(next() ?? "").trim()}`;
+    const { command, args } = parseDirectiveLine(head, position);
+    if (command === "subtest") throw new Error(`${position}: subtests are not understood`);
+    const input: string[] = [];
+    while (at < lines.length && lines[at] !== "----") input.push(next() ?? "");
+    at += 1;
+    const expected = readExpected(lines, at);
+    at = expected.end;
+    directives.push({ position, command, args, input: input.join("\n").trim(), expected: expected.text });
   }
   return directives;
 }
 
-function expected(lines: Lines): string {
-  const taken: string[] = [];
-  const first = lines.next();
-  if (first === SEPARATOR) {
-    for (let line = lines.next(); line !== undefined; line = lines.next()) {
-      if (line === SEPARATOR && lines.peek() === SEPARATOR) {
-        lines.next();
-        break;
-      }
-      taken.push(line);
-    }
-  } else {
-    for (let line = first; line !== undefined && line.trim() !== ""; line = lines.next()) taken.push(line);
-  }
-  return taken.map((line) => `${line}\n`).join("");
+/** The values of an argument; undefined when the directive has none of that key. The first, if it has several. */
+export function argValues(directive: Directive, key: string): readonly string[] | undefined {
+  return directive.args.find((arg) => arg.key === key)?.values;
 }
 
-function parseCommand(line: string, at: number): Pick<Directive, "command" | "args"> {
-  const [command = ""] = line.split(" ", 1);
+function ran(directive: Directive, run: (directive: Directive) => string): string {
+  try {
+    return run(directive);
+  } catch (error) {
+    throw new Error(`${directive.position}: ${directive.command} threw`, { cause: error });
+  }
+}
+
+function difference({ position, command, args, input, expected }: Directive, actual: string): string {
+  const words = args.map(({ key, values }) => (values.length === 0 ? key : `${key}=(${values.join(",")})`));
+  const parts = [`${position}:`, [command, ...words].join(" "), ...(input === "" ? [] : [input])];
+  return [...parts, "---- expected", `${expected}---- found`, actual].join("\n");
+}
+
+function readExpected(lines: readonly string[], start: number): { text: string; end: number } {
+  const isFence = (at: number) => lines[at] === "----" && lines[at + 1] === "----";
+  const takesBlank = lines[start] === "----";
+  let at = takesBlank ? start + 1 : start;
+  const from = at;
+  while (at < lines.length && (takesBlank ? !isFence(at) : lines[at]?.trim() !== "")) at += 1;
+  const text = lines.slice(from, at).map((line) => `${line}\n`);
+  return { text: text.join(""), end: takesBlank ? at + 2 : at };
+}
+
+function parseDirectiveLine(line: string, position: string): { command: string; args: DirectiveArg[] } {
+  const command = line.split(" ", 1)[0] ?? "";
+  const args: DirectiveArg[] = [];
   let rest = line.slice(command.length).trim();
-  const args: Argument[] = [];
   while (rest !== "") {
-    const [key = ""] = rest.split(/[ =]/, 1);
-    invariant(key !== "", `each argument in line ${at} has a name: ${line}`);
-    rest = rest.slice(key.length);
-    let values: readonly string[] = [];
-    if (rest.startsWith("=(")) {
-      const end = closing(rest, at);
-      values = splitOutside(rest.slice(2, end));
-      rest = rest.slice(end + 1);
-    } else if (rest.startsWith("=")) {
-      const [value = ""] = rest.slice(1).split(" ", 1);
-      values = [value];
-      rest = rest.slice(1 + value.length);
-    }
-    args.push({ key, values });
-    rest = rest.trim();
+    const key = /^[^ =]*/.exec(rest)?.[0] ?? "";
+    assert.notEqual(key, "", `${position}: cannot parse "${line}" at "${rest}"`);
+    const values = parseValues(rest.slice(key.length), position);
+    args.push({ key, values: values.values });
+    rest = values.rest.trim();
   }
   return { command, args };
 }
 
-/** Where the parenthesis at 1 is closed. */
-function closing(text: string, at: number): number {
-  let depth = 0;
-  for (let i = 1; i < text.length; i += 1) {
-    if (text[i] === "(") depth += 1;
-    if (text[i] === ")") depth -= 1;
-    if (depth === 0) return i;
+function parseValues(text: string, position: string): { values: string[]; rest: string } {
+  if (!text.startsWith("=")) return { values: [], rest: text };
+  if (text[1] !== "(") {
+    const value = /^=([^ ]*)/.exec(text)?.[1] ?? "";
+    return { values: [value], rest: text.slice(1 + value.length) };
   }
-  throw new Error(`Cannot read line ${at}: a parenthesis is not closed in ${text}`);
-}
-
-/** Parts between the commas that are in no parenthesis. */
-function splitOutside(text: string): readonly string[] {
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i < text.length; i += 1) {
-    if (text[i] === "(") depth += 1;
-    if (text[i] === ")") depth -= 1;
-    if (text[i] !== "," || depth !== 0) continue;
-    parts.push(text.slice(start, i).trim());
-    start = i + 1;
+  const values: string[] = [];
+  let start = 2;
+  let depth = 1;
+  for (let at = start; at < text.length; at += 1) {
+    const char = text[at];
+    if (char === "(") depth += 1;
+    if (char === ")") depth -= 1;
+    if (depth > 1 || (char !== "," && depth > 0)) continue;
+    values.push(text.slice(start, at).trimStart());
+    if (depth === 0) return { values, rest: text.slice(at + 1) };
+    start = at + 1;
   }
-  return [...parts, text.slice(start).trim()];
-}
-
-class Lines {
-  readonly #lines: readonly string[];
-  #at = 0;
-
-  constructor(text: string) {
-    const lines = text.split("\n");
-    this.#lines = lines.at(-1) === "" ? lines.slice(0, -1) : lines;
-  }
-
-  /** Of the line that was given last; the first is 1. */
-  get number(): number {
-    return this.#at;
-  }
-
-  next(): string | undefined {
-    const line = this.#lines[this.#at];
-    if (line !== undefined) this.#at += 1;
-    return line;
-  }
-
-  peek(): string | undefined {
-    return this.#lines[this.#at];
-  }
-
-  /** The lines before `end`, which is taken too; undefined when there is none. */
-  until(end: string): readonly string[] | undefined {
-    const taken: string[] = [];
-    for (let line = this.next(); line !== undefined; line = this.next()) {
-      if (line === end) return taken;
-      taken.push(line);
-    }
-    return undefined;
-  }
+  throw new Error(`${position}: a parenthesis is not closed: ${text}`);
 }
