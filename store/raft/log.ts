@@ -1,31 +1,35 @@
 import { invariant } from "../../base/invariant.ts";
-import type { Entry, EntryId } from "./types.ts";
-
-/** A bound on how much of the log is handed out at once; one entry above `bytes` passes alone. */
-export interface SliceLimit {
-  readonly entries: number;
-  readonly bytes: number;
-}
+import type { Entry, EntryId, SnapshotMeta } from "./types.ts";
 
 /**
- * The entries that are not yet forgotten, and how far each has come. Indexes only grow, in this order:
+ * The entries that are not yet forgotten, and how far each has come. Indexes only grow, in this order, but for a tail
+ * that another leader replaces:
  *
- *     compacted ≤ applied ≤ applying ≤ committed       (what the state machine has)
- *     compacted ≤ stable ≤ writing ≤ last              (what the disk has)
+ *     compacted ≤ applied ≤ applying ≤ committed ≤ last     (what the state machine has)
+ *     compacted ≤ stable ≤ writing ≤ last                   (what the disk has)
  *
  * `applying` never passes `stable`: an entry is applied only when it is on this member's own disk, so that a backend
  * never holds an effect whose entry a crash could take away. Storage is asynchronous: entries up to `writing` have been
- * handed to the disk, and {@link stableTo} reports them there.
+ * handed to the disk, and {@link stableTo} reports them there. While a snapshot is being installed, it is `applied` that
+ * stands below `compacted`, and nothing is handed out.
  */
 export class RaftLog {
   #compacted: EntryId;
   /** #entries[0] has index #compacted.index + 1. */
-  readonly #entries: Entry[];
+  #entries: Entry[];
   #stable: number;
   #writing: number;
   #committed: number;
   #applying: number;
   #applied: number;
+  readonly #applyingBytesMax: number;
+  /** Bytes of the entries between applied and applying. */
+  #applyingBytes = 0;
+  /** Nothing more is handed out before something is reported as applied. */
+  #isApplyingPaused = false;
+  /** Replaces log and state; undefined once it is installed. */
+  #snapshot: SnapshotMeta | undefined;
+  #isSnapshotTaken = false;
 
   /** `entries` are on disk, contiguous, the first directly after `compacted`; `commit` and `applied` within them. */
   constructor(start: {
@@ -33,6 +37,8 @@ export class RaftLog {
     readonly compacted: EntryId;
     readonly commit: number;
     readonly applied: number;
+    /** Bytes that may be handed out for applying and not be reported as applied; one entry above it passes alone. */
+    readonly applyingBytes: number;
   }) {
     this.#compacted = start.compacted;
     this.#entries = [...start.entries];
@@ -45,6 +51,7 @@ export class RaftLog {
     this.#writing = next;
     this.#applied = start.applied;
     this.#applying = start.applied;
+    this.#applyingBytesMax = start.applyingBytes;
     // Figure 2 counts the commit index as volatile: what the backend has applied was committed, whatever is on disk.
     this.#committed = Math.max(start.commit, start.applied);
     invariant(
@@ -60,10 +67,6 @@ export class RaftLog {
   get last(): EntryId {
     const entry = this.#entries.at(-1);
     return entry === undefined ? this.#compacted : { term: entry.term, index: entry.index };
-  }
-
-  get stable(): number {
-    return this.#stable;
   }
 
   get committed(): number {
@@ -82,6 +85,16 @@ export class RaftLog {
   term(index: number): number | undefined {
     if (index === this.#compacted.index) return this.#compacted.term;
     return this.#entries[index - this.#compacted.index - 1]?.term;
+  }
+
+  holds(entry: EntryId): boolean {
+    return this.term(entry.index) === entry.term;
+  }
+
+  /** Raft §5.4.1: the log with the later last term, or the longer one of the same, is more up to date. */
+  isUpToDate(their: EntryId): boolean {
+    const own = this.last;
+    return their.term > own.term || (their.term === own.term && their.index >= own.index);
   }
 
   /**
@@ -108,34 +121,63 @@ export class RaftLog {
     }
   }
 
-  /** Entries that no write has taken yet, the oldest first; they count as handed to the disk from now on. */
-  takeUnwritten(limit: SliceLimit): readonly Entry[] {
-    const taken = this.#slice(this.#writing, this.lastIndex, limit);
-    this.#writing += taken.length;
-    return taken;
+  /**
+   * Takes a leader's entries behind `prev` (Raft figure 2, AppendEntries): returns the last index that is now known to
+   * equal the leader's, or undefined, and changes nothing, when `prev` is not in the log.
+   */
+  appendBehind(prev: EntryId, entries: readonly Entry[]): number | undefined {
+    if (!this.holds(prev)) return undefined;
+    // What the log has already is not written again: a message may come late, and what follows in the log be newer.
+    const news = entries.findIndex((entry) => !this.holds(entry));
+    if (news !== -1) this.append(entries.slice(news));
+    return prev.index + entries.length;
   }
 
-  /** The last entry that was handed to the disk. */
-  get lastWritten(): EntryId {
-    return { term: this.term(this.#writing) ?? 0, index: this.#writing };
+  /**
+   * Where a log may still agree with this one, when it has `term` at `index` and this one has not: the last index up to
+   * `index` whose term is not above `term`. Term 0 when that place is no longer in the log, or before its first entry.
+   */
+  lastPossibleMatch(index: number, term: number): EntryId {
+    for (let at = index; at > 0; at -= 1) {
+      const own = this.term(at);
+      if (own === undefined) return { index: at, term: 0 };
+      if (own <= term) return { index: at, term: own };
+    }
+    return { index: 0, term: 0 };
+  }
+
+  /** Entries from `index` on, to be sent: as many as `bytes` of data allow, one at least where there is one. */
+  entriesFrom(index: number, bytes: number): readonly Entry[] {
+    return this.#slice(index - 1, this.lastIndex, bytes);
+  }
+
+  /** Entries that no write has taken yet, the oldest first; they count as handed to the disk from now on. */
+  takeUnwritten(): readonly Entry[] {
+    const taken = this.#entries.slice(this.#writing - this.#compacted.index);
+    this.#writing = this.lastIndex;
+    return taken;
   }
 
   get hasUnwritten(): boolean {
     return this.#writing < this.lastIndex;
   }
 
+  /** True when no entry is on its way to the disk, or yet to go. */
+  get isStable(): boolean {
+    return this.#stable === this.lastIndex;
+  }
+
   /**
-   * The log is on disk up to this entry. Returns false, and changes nothing, when the report is out of date: a later
-   * append replaced the entry by one of another term, or it is known already.
+   * The log is on disk up to this entry. Changes nothing when the report is out of date: a later append replaced the
+   * entry by one of another term, or it is known already.
    */
-  stableTo(entry: EntryId): boolean {
-    if (entry.index <= this.#stable || this.term(entry.index) !== entry.term) return false;
+  stableTo(entry: EntryId): void {
+    if (entry.index <= this.#stable || this.term(entry.index) !== entry.term) return;
     invariant(
       entry.index <= this.#writing,
       `entry ${entry.index} on disk was handed out, up to ${this.#writing}`,
     );
     this.#stable = entry.index;
-    return true;
   }
 
   /** Moves the commit forward; never back. */
@@ -145,24 +187,39 @@ export class RaftLog {
     this.#committed = index;
   }
 
-  /** Committed entries that are on disk here and not handed out; none while earlier ones are being applied. */
-  takeCommitted(limit: SliceLimit): readonly Entry[] {
+  /** Committed entries that are on disk here and not handed out, as far as the bound on bytes lets them. */
+  takeCommitted(): readonly Entry[] {
     if (!this.hasCommitted) return [];
-    const taken = this.#slice(this.#applied, Math.min(this.#committed, this.#stable), limit);
+    const taken = this.#slice(
+      this.#applying,
+      this.#applicable(),
+      this.#applyingBytesMax - this.#applyingBytes,
+    );
     this.#applying += taken.length;
+    for (const { data } of taken) this.#applyingBytes += data.byteLength;
+    this.#isApplyingPaused =
+      this.#applyingBytes >= this.#applyingBytesMax || this.#applying < this.#applicable();
     return taken;
   }
 
   get hasCommitted(): boolean {
-    return this.#applying === this.#applied && this.#applied < Math.min(this.#committed, this.#stable);
+    return !this.#isApplyingPaused && this.#snapshot === undefined && this.#applying < this.#applicable();
   }
 
   appliedTo(index: number): void {
-    invariant(
-      index >= this.#applied && index <= this.#applying,
-      `applied ${index} is within what was handed out, ${this.#applied} to ${this.#applying}`,
-    );
+    if (index <= this.#applied) return;
+    invariant(index <= this.#applying, `applied ${index} was handed out, up to ${this.#applying}`);
+    this.#applyingBytes -= this.dataBytes(this.#applied, index);
     this.#applied = index;
+    this.#isApplyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
+  }
+
+  /** Committed entries that are not yet applied hold one of this kind. */
+  hasUnapplied(kind: Entry["kind"]): boolean {
+    for (let index = this.#applied + 1; index <= this.#committed; index += 1) {
+      if (this.#entries[index - this.#compacted.index - 1]?.kind === kind) return true;
+    }
+    return false;
   }
 
   /** Forgets entries up to `index`, which has been applied; below what is forgotten already: nothing to do. */
@@ -175,6 +232,46 @@ export class RaftLog {
     this.#compacted = { term, index };
   }
 
+  /** Starts over behind a snapshot, which holds every entry that was here and is committed. */
+  restore(snapshot: SnapshotMeta): void {
+    invariant(
+      snapshot.index > this.#committed,
+      `snapshot ${snapshot.index} is ahead of the commit, ${this.#committed}`,
+    );
+    this.#snapshot = snapshot;
+    this.#isSnapshotTaken = false;
+    this.#compacted = { term: snapshot.term, index: snapshot.index };
+    this.#entries = [];
+    this.#stable = snapshot.index;
+    this.#writing = snapshot.index;
+    this.#committed = snapshot.index;
+  }
+
+  /** A snapshot is to be installed, or is being installed: neither may this member lead, nor are entries applied. */
+  get hasSnapshot(): boolean {
+    return this.#snapshot !== undefined;
+  }
+
+  get hasUntakenSnapshot(): boolean {
+    return this.#snapshot !== undefined && !this.#isSnapshotTaken;
+  }
+
+  takeSnapshot(): SnapshotMeta | undefined {
+    if (!this.hasUntakenSnapshot) return undefined;
+    this.#isSnapshotTaken = true;
+    return this.#snapshot;
+  }
+
+  /** The state holds this snapshot, durably. */
+  snapshotInstalled(index: number): void {
+    if (this.#snapshot?.index === index) this.#snapshot = undefined;
+    if (index <= this.#applied) return;
+    this.#applied = index;
+    this.#applying = Math.max(this.#applying, index);
+    this.#applyingBytes = 0;
+    this.#isApplyingPaused = false;
+  }
+
   /** Bytes of data in the entries after `from`, up to `to`. */
   dataBytes(from: number, to: number): number {
     let bytes = 0;
@@ -184,15 +281,19 @@ export class RaftLog {
     return bytes;
   }
 
-  /** Entries after `from`, up to `to`, as far as the limit lets them. */
-  #slice(from: number, to: number, limit: SliceLimit): readonly Entry[] {
+  #applicable(): number {
+    return Math.min(this.#committed, this.#stable);
+  }
+
+  /** Entries after `from`, up to `to`: the first, and as many more as `bytes` of data let in. */
+  #slice(from: number, to: number, bytes: number): readonly Entry[] {
     const start = from - this.#compacted.index;
-    const stop = Math.min(to - this.#compacted.index, start + limit.entries);
-    let bytes = 0;
+    const stop = to - this.#compacted.index;
+    let sum = 0;
     let end = start;
     for (; end < stop; end += 1) {
-      bytes += this.#entries[end]?.data.byteLength ?? 0;
-      if (bytes > limit.bytes && end > start) break;
+      sum += this.#entries[end]?.data.byteLength ?? 0;
+      if (sum > bytes && end > start) break;
     }
     return this.#entries.slice(start, end);
   }

@@ -1,63 +1,81 @@
-import { type VoteResult, voteResult } from "./quorum.ts";
-import type { ReadState } from "./types.ts";
+import { committedIndex, type JointVoters } from "./quorum.ts";
 
-interface PendingRead {
-  readonly context: number;
-  /** The commit index when the leader took the read; undefined until an entry of its term is committed. */
-  index: number | undefined;
-  /** Voters that confirmed this leader after the read arrived. */
-  readonly confirmedBy: Set<bigint>;
+/** A question for a read index, and who asked: this member itself, or a follower. */
+export interface ReadRequest {
+  readonly from: bigint;
+  readonly context: bigint;
+}
+
+export interface AnsweredRead extends ReadRequest {
+  /** The leader's commit when it took the read. */
+  readonly index: number;
 }
 
 /**
- * Linearizable reads without a log entry (Raft §6.4): the leader notes its commit index, lets a quorum confirm that it
- * leads still, and the read may be served once that index is applied. Before the leader has committed an entry of its
- * own term it does not know the commit index of earlier terms, and reads wait.
+ * Linearizable reads without a log entry (thesis §6.4), as a leader keeps them: it notes its commit, lets a quorum
+ * confirm that it leads still, and the read may be served once that index is applied. Reads have positions in the order
+ * of arrival; a heartbeat carries the newest, and its answer confirms all up to it, so that concurrent reads share one.
+ * Before the leader has committed an entry of its own term it does not know what earlier leaders committed: reads wait.
  */
 export class ReadIndexQueue {
   readonly #limit: number;
-  readonly #self: bigint;
-  #pending: PendingRead[] = [];
+  /** Asked before the leader knew its commit. */
+  #postponed: ReadRequest[] = [];
+  #unconfirmed: AnsweredRead[] = [];
+  /** Position of the last read that was confirmed; the first unconfirmed one has the next. */
+  #confirmed = 0;
+  readonly #acked = new Map<bigint, number>();
 
-  constructor(options: { readonly self: bigint; readonly limit: number }) {
-    this.#self = options.self;
-    this.#limit = options.limit;
+  /** `limit`: reads that may wait. */
+  constructor(limit: number) {
+    this.#limit = limit;
   }
 
-  /** Takes a read; false when the limit of waiting reads is reached. */
-  add(context: number): boolean {
-    if (this.#pending.length >= this.#limit) return false;
-    this.#pending.push({ context, index: undefined, confirmedBy: new Set([this.#self]) });
-    return true;
+  get isFull(): boolean {
+    return this.#postponed.length + this.#unconfirmed.length >= this.#limit;
   }
 
-  /**
-   * Reads that are confirmed by a quorum of `voters`, in the order of asking; they leave the queue. `commit` is
-   * undefined while no entry of the leader's term is committed.
-   */
-  take(voters: readonly bigint[], commit: number | undefined): readonly ReadState[] {
-    if (commit === undefined || this.#pending.length === 0) return [];
-    const answered: ReadState[] = [];
-    const waiting: PendingRead[] = [];
-    for (const read of this.#pending) {
-      read.index ??= commit;
-      if (confirmation(voters, read) === "won") answered.push({ index: read.index, context: read.context });
-      else waiting.push(read);
-    }
-    this.#pending = waiting;
-    return answered;
+  /** Takes a read; `commit` is undefined while no entry of the leader's term is committed. */
+  add(request: ReadRequest, commit: number | undefined): void {
+    if (commit === undefined) this.#postponed.push(request);
+    else this.#unconfirmed.push({ ...request, index: commit });
   }
 
-  get waiting(): number {
-    return this.#pending.length;
+  /** An entry of the leader's term is committed: the reads that waited for it join the others. */
+  releasePostponed(commit: number): void {
+    for (const request of this.#postponed) this.add(request, commit);
+    this.#postponed = [];
   }
 
-  /** Forgets all reads: this member leads no more. */
+  get hasPostponed(): boolean {
+    return this.#postponed.length > 0;
+  }
+
+  /** Position of the newest read; what a heartbeat asks to be confirmed. 0: nothing waits. */
+  get position(): number {
+    return this.#unconfirmed.length === 0 ? 0 : this.#confirmed + this.#unconfirmed.length;
+  }
+
+  /** A member confirms the leader for the reads up to `position`. */
+  acknowledge(from: bigint, position: number): void {
+    if (position > (this.#acked.get(from) ?? 0)) this.#acked.set(from, position);
+  }
+
+  /** The reads that a quorum has confirmed, in the order of asking; they leave the queue. */
+  takeConfirmed(voters: JointVoters): readonly AnsweredRead[] {
+    if (this.#unconfirmed.length === 0) return [];
+    const confirmed = committedIndex(voters, (id) => this.#acked.get(id));
+    if (confirmed <= this.#confirmed) return [];
+    const taken = this.#unconfirmed.splice(0, confirmed - this.#confirmed);
+    this.#confirmed += taken.length;
+    return taken;
+  }
+
+  /** Forgets all reads: this member leads no more, or anew. */
   clear(): void {
-    this.#pending = [];
+    this.#postponed = [];
+    this.#unconfirmed = [];
+    this.#confirmed = 0;
+    this.#acked.clear();
   }
-}
-
-function confirmation(voters: readonly bigint[], read: PendingRead): VoteResult {
-  return voteResult(voters, (voter) => (read.confirmedBy.has(voter) ? true : undefined));
 }

@@ -55,6 +55,12 @@ export class ProgressTracker {
     return ascending(this.progress.keys());
   }
 
+  /** Who votes, in either half, in ascending order. */
+  voterIds(): bigint[] {
+    const { incoming, outgoing } = this.config.voters;
+    return ascending(incoming.union(outgoing));
+  }
+
   /** The highest index that a quorum holds. */
   committed(): number {
     return committedIndex(this.config.voters, (id) => this.progress.get(id)?.match);

@@ -1,15 +1,26 @@
+import type { ConfChange } from "./conf-change.ts";
+import type { Message } from "./message.ts";
+import type { ProgressView } from "./progress.ts";
+
 /**
  * The words of the consensus core, after etcd-io/raft's `doc.go` (AsyncStorageWrites). Terms and indexes are safe
  * integers; index 0 is "before the first entry". Member ids are 64-bit; 0n is "none".
  */
-export interface Entry {
+export interface Entry extends ProposedEntry {
   readonly term: number;
   readonly index: number;
+}
+
+export interface ProposedEntry {
   readonly kind: EntryKind;
-  /** The proposal's bytes, shared, never written to; empty in the entry with which a leader opens its term. */
+  /**
+   * The proposal's bytes, shared, never written to; empty in the entry with which a leader opens its term, and in the
+   * "confChange" that leaves a joint configuration.
+   */
   readonly data: Uint8Array;
 }
 
+/** The data of a "confChange" is an encoded {@link ConfChange}. */
 export type EntryKind = "normal" | "confChange";
 
 /** An entry without its data; {0, 0} is "before the first entry". */
@@ -25,12 +36,50 @@ export interface HardState {
   readonly commit: number;
 }
 
+/** Who votes and who listens, as of an applied entry (etcd raftpb ConfState). Ids in ascending order. */
+export interface ConfState {
+  readonly voters: readonly bigint[];
+  /** Voters of the configuration that a joint one is leaving; empty when it is not joint. */
+  readonly votersOutgoing: readonly bigint[];
+  readonly learners: readonly bigint[];
+  /** Outgoing voters that become learners when the joint configuration is left. */
+  readonly learnersNext: readonly bigint[];
+  /** The leader leaves the joint configuration by itself. */
+  readonly autoLeave: boolean;
+}
+
+/** What a snapshot of the state holds: every entry up to this one, and the configuration as of it. */
+export interface SnapshotMeta extends EntryId {
+  readonly confState: ConfState;
+}
+
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
 /** A linearizable read's answer: state applied up to `index` may serve the read that asked with `context`. */
 export interface ReadState {
   readonly index: number;
-  readonly context: number;
+  readonly context: bigint;
+}
+
+/** What one round wants on disk, in one write; reported with {@link RaftCore.persisted}, in the order of the rounds. */
+export interface Write {
+  /** Undefined when nothing changed. Its commit is never ahead of the entries that are handed out. */
+  readonly hardState: HardState | undefined;
+  /** They may overwrite a tail that was written before. */
+  readonly entries: readonly Entry[];
+  /** Replaces log and state: to be installed before it is reported. Entries follow it. */
+  readonly snapshot: SnapshotMeta | undefined;
+  /** False when only the commit moved, or nothing: the disk may wait for a later round. */
+  readonly mustSync: boolean;
+  /**
+   * To leave when this write and those before it are on disk: each promises something that they hold. One addressed to
+   * this member itself goes to {@link RaftCore.step}, before the write is reported.
+   */
+  readonly responses: readonly Message[];
+  /** Last entry of the log as of this round; undefined when all of it was reported on disk already. */
+  readonly upTo: EntryId | undefined;
+  /** This member's term as of this round. */
+  readonly term: number;
 }
 
 /**
@@ -38,15 +87,9 @@ export interface ReadState {
  * `applied` report them done, in order.
  */
 export interface Ready {
-  /**
-   * What to report with {@link RaftCore.persisted} once `hardState` and `entries` are on disk: the last entry of the log
-   * as of this round. Undefined when this round has nothing to write.
-   */
-  readonly write: EntryId | undefined;
-  /** To be persisted with `entries`, in one write; undefined when nothing changed. */
-  readonly hardState: HardState | undefined;
-  /** To be persisted; they may overwrite a tail that was persisted earlier with a lower term. */
-  readonly entries: readonly Entry[];
+  readonly write: Write | undefined;
+  /** To leave at once; none is addressed to this member. */
+  readonly messages: readonly Message[];
   /** Committed and persisted here, to be applied, in order, each once. */
   readonly committed: readonly Entry[];
   readonly readStates: readonly ReadState[];
@@ -63,7 +106,8 @@ export interface SoftState {
 /** What a member knows of itself after a restart: hard state, and the entries behind what its backend has applied. */
 export interface RaftStart {
   readonly id: bigint;
-  readonly voters: readonly bigint[];
+  /** As of `applied`; nobody in it: a member that has yet to apply the entries (or the snapshot) that name the first ones. */
+  readonly confState: ConfState;
   readonly hardState: HardState;
   /** All on disk; contiguous, the first directly after `compacted`. */
   readonly entries: readonly Entry[];
@@ -73,52 +117,101 @@ export interface RaftStart {
   readonly applied: number;
 }
 
+export interface RaftOptions {
+  readonly limits: RaftLimits;
+  readonly policy: RaftPolicy;
+  readonly random: { next(): number; uint64(): bigint };
+  /** What a snapshot made now would hold, for a follower whose entries are gone; undefined: none can be made now. */
+  readonly snapshot: () => SnapshotMeta | undefined;
+}
+
 /** The consensus core as its driver sees it: pure, no clock, no disk, no network. */
 export interface RaftCore {
   /** One tick of the election and heartbeat clock. */
   tick(): void;
-  /** Appends a proposal (the bytes are the core's from now on), or says why not. */
+  /** Takes in a message of another member, or one of {@link Write.responses} that is addressed to this one. */
+  step(message: Message): void;
+  /** Starts an election now, unless it leads or may not vote. */
+  campaign(): void;
+  /** Appends a proposal, or sends it to the leader (the bytes are the core's from now on), or says why not. */
   propose(data: Uint8Array): ProposeOutcome;
+  /** Like propose. One change at a time: while another may be unapplied, an empty entry is appended in its place. */
+  proposeConfChange(change: ConfChange): ProposeOutcome;
   /**
-   * Asks for a read index; answered by a {@link ReadState} with the same context. False when there is no leader, or when
-   * more reads wait than {@link RaftLimits.pendingReads}.
+   * To be called for each committed "confChange" that is to take effect, when it is applied and before `applied` tells
+   * so. Returns the configuration from now on, which the state keeps with the applied index.
    */
-  readIndex(context: number): boolean;
+  applyConfChange(change: ConfChange): ConfState;
+  /**
+   * Asks for a read index; answered by a {@link ReadState} with the same context, which is unique among all that members
+   * ever ask. "noLeader": nobody to ask. "tooMany": {@link RaftLimits.pendingReads} wait. An accepted question may get lost
+   * with a message or a leader, and is then to be asked again, with a new context.
+   */
+  readIndex(context: bigint): "accepted" | "noLeader" | "tooMany";
+  /** Hands leadership to a voter (thesis §3.10); nothing happens without a leader. See {@link RaftStatus.transferee}. */
+  transferLeader(transferee: bigint): void;
+  /** A message could not be delivered: the leader goes back to probing. */
+  reportUnreachable(id: bigint): void;
+  /** A snapshot was delivered and taken, or not. */
+  reportSnapshot(id: bigint, outcome: "delivered" | "failed"): void;
   /** The work that is due; undefined when there is none. */
   ready(): Ready | undefined;
-  /**
-   * The oldest outstanding write (its {@link Ready.write}, and the hard state that came with it) is on disk. Called once
-   * for each, in the order in which `ready()` gave them.
-   */
-  persisted(write: EntryId): void;
+  /** The oldest outstanding write is on disk, its snapshot installed, its own responses stepped. */
+  persisted(write: Write): void;
   /** Everything up to `index` has been applied. */
   applied(index: number): void;
   /** The backend holds everything up to `index` durably: the log below may be forgotten. */
   compact(index: number): void;
   readonly status: RaftStatus;
+  readonly confState: ConfState;
+  /** How far each member is, as the leader knows; empty at others. In ascending order of ids. */
+  progress(): ReadonlyMap<bigint, ProgressView>;
 }
 
-/** "notLeader": answer "no leader". "tooManyUncommitted": {@link RaftLimits.uncommittedBytes} are waiting already. */
-export type ProposeOutcome = "accepted" | "notLeader" | "tooManyUncommitted";
+/**
+ * "noLeader": nobody to give it to. "transferring": the leader hands over, and takes none. "tooManyUncommitted":
+ * {@link RaftLimits.uncommittedBytes} are waiting already. "removed": this member leads, and is no longer in the configuration.
+ */
+export type ProposeOutcome = "accepted" | "noLeader" | "transferring" | "tooManyUncommitted" | "removed";
 
 /** The bounds of what the core holds and hands out. A single entry above a byte limit passes alone. */
 export interface RaftLimits {
   /** Ticks without a leader before a follower campaigns; each wait is drawn from [n, 2n) (Raft §5.2). */
   readonly electionTicks: number;
+  /** Ticks between two heartbeats of a leader. */
+  readonly heartbeatTicks: number;
   /** Bytes of proposals that are in the log and not committed. */
   readonly uncommittedBytes: number;
-  /** Bytes of entries in one round's `entries`. */
-  readonly writeBytes: number;
-  /** Entries, and bytes of them, in one round's `committed`; the next round waits for {@link RaftCore.applied}. */
-  readonly committedEntries: number;
-  readonly committedBytes: number;
+  /** Bytes of entries in one append message. */
+  readonly appendBytes: number;
+  /** Append messages, and bytes in them, that are on their way to one follower. */
+  readonly inflightMessages: number;
+  readonly inflightBytes: number;
+  /** Bytes of entries that are handed out for applying and not reported as applied. */
+  readonly applyingBytes: number;
   /** Reads that wait for their index. */
   readonly pendingReads: number;
 }
 
+/** The rules that etcd-io/raft leaves to choice; a server has all of them on. */
+export interface RaftPolicy {
+  /** Ask whether an election could be won before a term is spent on it (thesis §9.6). */
+  readonly preVote: boolean;
+  /** A leader that hears no quorum steps down; a follower that hears one helps nobody depose it (thesis §6.2). */
+  readonly checkQuorum: boolean;
+  /** A leader that is removed, or made a learner, steps down as soon as it has applied that. */
+  readonly stepDownOnRemoval: boolean;
+  /** Refuse, when it is proposed, a change that does not fit the configuration. */
+  readonly validateConfChanges: boolean;
+}
+
 export interface RaftStatus extends SoftState {
   readonly id: bigint;
+  readonly vote: bigint;
   readonly commit: number;
   readonly applied: number;
   readonly lastIndex: number;
+  readonly isLearner: boolean;
+  /** To whom this leader hands over; 0n: nobody. */
+  readonly transferee: bigint;
 }
