@@ -16,11 +16,12 @@ export const agentInstanceSchema = z.object({
   pid: count,
 });
 
-/** One task in trouble, or far behind. */
+/** One task in trouble, far behind, or without a file. */
 export const statusTaskSchema = z.object({
   path: z.string(),
   topic: z.string(),
-  state: z.enum(["starting", "running", "waiting", "stopped"]),
+  /** TaskState; any text, so that a state of a newer agent can be read. */
+  state: z.string(),
   /** Size of the files minus what is acknowledged. */
   bytesBehind: count,
   /** Sentences that start with what failed. */
@@ -62,7 +63,7 @@ export const agentStatusSchema = z.object({
     /** Of the oldest byte in the agent that was read and not acknowledged; 0 when there is none. */
     oldestUnackedAgeMs: z.number().min(0),
   }),
-  /** The tasks with problems first, then those furthest behind. */
+  /** The tasks with problems first, then those furthest behind, then those without a file. */
   worst: z.array(statusTaskSchema).max(STATUS_WORST_TASKS_MAX),
   /** Names of the collect config's fields that this agent understands. */
   knownFields: z.array(z.string()),

@@ -6,6 +6,8 @@ export interface Io {
   readonly out: (chunk: string | Uint8Array) => void;
   readonly err: (text: string) => void;
   readonly input: AsyncIterable<Uint8Array>;
+  /** A person looks at the output: what is too long for a screen may be cut. */
+  readonly isTerminal: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted when a person or a supervisor wants the command to end. */
   readonly signal: AbortSignal;
@@ -30,6 +32,7 @@ export function processIo(): Io & Disposable {
       readsInput = true;
       return process.stdin;
     },
+    isTerminal: process.stdout.isTTY === true,
     env: process.env,
     signal: ending.signal,
     [Symbol.dispose]: () => {

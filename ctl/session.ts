@@ -77,18 +77,18 @@ export class Session implements Disposable {
   }
 
   #format(): Partial<Format> {
-    const { out, err } = this.io;
+    const { out, err, isTerminal } = this.io;
     const { hex } = this.options;
     const name = this.formatName;
     switch (name) {
       case "simple":
-        return simpleFormat({ out, err, hex });
+        return simpleFormat({ out, err, hex, isTerminal });
       case "json":
-        return jsonFormat({ out, hex });
+        return jsonFormat({ out, hex, isTerminal });
       case "fields":
-        return fieldsFormat({ out, hex });
+        return fieldsFormat({ out, hex, isTerminal });
       case "table":
-        return tableFormat({ out, hex });
+        return tableFormat({ out, hex, isTerminal });
       default:
         return name satisfies never;
     }

@@ -15,7 +15,7 @@ export function addAgents(program: Command, session: Session): void {
     const { prefix } = command.opts<{ readonly prefix: string }>();
     const write = session.writer("agents");
     const folder = `${prefix.replace(/\/+$/, "")}/`;
-    const list = fleetReport(prefix, await readFolder(session, folder));
+    const list = fleetReport(prefix, await readFolder(session, folder), Date.now());
     write(list);
     if (list.length === 0) session.io.err(`No agents under ${folder}\n`);
   });

@@ -3,10 +3,10 @@ import { formatBytes, formatDuration } from "../go-text.ts";
 import { type Json, omitEmpty } from "./go-json.ts";
 import type { Rows } from "./rows.ts";
 
-/** How much of an agent's trouble fits into its row; `-w json` and `-w fields` have all of it. */
+/** How much of an agent's trouble fits into its row on a screen; a pipe, `-w json` and `-w fields` have all of it. */
 const PROBLEM_CHARACTERS_MAX = 100;
 
-export function agentRows(list: readonly AgentReport[]): Rows {
+export function agentRows(list: readonly AgentReport[], options: { readonly isTerminal: boolean }): Rows {
   return {
     header: [
       "agent",
@@ -18,6 +18,7 @@ export function agentRows(list: readonly AgentReport[]): Rows {
       "behind",
       "oldest unacked",
       "lost",
+      "age",
       "problems",
     ],
     rows: list.map((agent) => {
@@ -32,7 +33,8 @@ export function agentRows(list: readonly AgentReport[]): Rows {
         totals === undefined ? "" : formatBytes(totals.bytesBehind),
         totals === undefined ? "" : formatDuration(Math.round(totals.oldestUnackedAgeMs)),
         totals === undefined ? "" : formatBytes(totals.bytesLost),
-        problemCell(agent.problems),
+        agent.ageMs === undefined ? "" : formatDuration(Math.round(agent.ageMs / 1000) * 1000),
+        problemCell(agent.problems, options),
       ];
     }),
   };
@@ -58,6 +60,10 @@ export function agentFields(agent: AgentReport): [name: string, value: string | 
       : [
           ["Version", status.version],
           ["StartedAt", status.startedAt],
+          ["AsOf", status.asOf ?? ""],
+          ["Instance", status.instance?.id ?? ""],
+          ["Host", status.instance?.host ?? ""],
+          ["Pid", status.instance?.pid ?? 0],
           ["AppliedRevision", status.config.applied],
           ["FailedRevision", status.config.failed?.revision ?? 0],
           ...Object.entries(status.totals).map(([name, value]): [string, number] => [
@@ -95,9 +101,11 @@ function configCell(agent: AgentReport): string {
   }
 }
 
-function problemCell(problems: readonly string[]): string {
+function problemCell(problems: readonly string[], options: { readonly isTerminal: boolean }): string {
   const text = problems.join("; ").replace(/\s+/g, " ");
-  return text.length > PROBLEM_CHARACTERS_MAX ? `${text.slice(0, PROBLEM_CHARACTERS_MAX - 1)}…` : text;
+  return options.isTerminal && text.length > PROBLEM_CHARACTERS_MAX
+    ? `${text.slice(0, PROBLEM_CHARACTERS_MAX - 1)}…`
+    : text;
 }
 
 function capitalized(name: string): string {

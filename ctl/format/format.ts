@@ -66,6 +66,8 @@ export interface FormatOptions {
   readonly out: (chunk: string | Uint8Array) => void;
   /** Ids (and, in `simple`, keys and values) in hexadecimal. */
   readonly hex: boolean;
+  /** Tables for a screen: long cells are cut. */
+  readonly isTerminal: boolean;
 }
 
 /** A lease id as people write it: 16 hexadecimal digits. */

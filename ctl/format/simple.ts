@@ -72,7 +72,7 @@ export function simpleFormat(options: FormatOptions & { readonly err: (text: str
     },
     endpointStatus: (list) => rows(statusRows(list)),
     endpointHash: (list) => rows(hashRows(list)),
-    agents: (list) => out(drawTable(agentRows(list))),
+    agents: (list) => out(drawTable(agentRows(list, options))),
   };
   return format;
 }

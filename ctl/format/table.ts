@@ -10,7 +10,7 @@ export function tableFormat(options: FormatOptions): Partial<Format> {
     endpointHealth: (list) => write(healthRows(list)),
     endpointStatus: (list) => write(statusRows(list)),
     endpointHash: (list) => write(hashRows(list)),
-    agents: (list) => write(agentRows(list)),
+    agents: (list) => write(agentRows(list, options)),
   };
 }
 

@@ -4,6 +4,7 @@ import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
 import { Lanes } from "./lanes.ts";
+import { Rotation } from "./rotation.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -13,12 +14,6 @@ import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
 export const SCAN_MS = 1_000;
 /** A hint makes a scan earlier, but not sooner than this after the last. */
 export const SCAN_MIN_MS = 100;
-/** A moved file that is at its end and has not grown for so long is drained. */
-export const ROTATE_QUIET_MS = 2_000;
-/** A moved file that was at its end but goes on growing keeps its successor waiting no longer than this. */
-export const ROTATE_WAIT_MAX_MS = 60_000;
-/** A drained file is held for late growth. */
-export const LINGER_MS = 60_000;
 /** A delivery that waits so long gives its chunk back when others need one; at once when the sink knows why it waits. */
 export const STUCK_AFTER_MS = 2_000;
 /** A file whose read failed is tried again. */
@@ -33,11 +28,13 @@ export class TailSource {
   readonly #files = new Map<string, TailedFile>();
   readonly #lanes = new Lanes();
   readonly #scanner: Scanner;
+  readonly #rotation: Rotation;
   /** Contents that were truncated away and are not yet acknowledged. */
   readonly #retired = new Set<ContentLedger>();
   #nextScanMs = 0;
   #scannedAtMs = 0;
   #polledAtMs = 0;
+  #withoutFilesSinceMs: number | undefined;
   readonly #stopping = new AbortController();
 
   constructor(context: SourceContext) {
@@ -47,6 +44,12 @@ export class TailSource {
       lanes: this.#lanes,
       contents: () => this.contents(),
       holder: this,
+    });
+    this.#rotation = new Rotation({
+      context,
+      lanes: this.#lanes,
+      shipFinally: (file) => this.#ship(file, true),
+      release: (file) => this.#release(file),
     });
   }
 
@@ -61,6 +64,11 @@ export class TailSource {
   /** Files that were let go because nothing was left to ship. */
   get closedFiles(): number {
     return this.#scanner.letGoCount;
+  }
+
+  /** Since when scans have found no file, in monotonic milliseconds; undefined while there is one, or before the first scan. */
+  get withoutFilesSinceMs(): number | undefined {
+    return this.#withoutFilesSinceMs;
   }
 
   /** Every content with deliveries that may be unacknowledged. */
@@ -161,6 +169,8 @@ export class TailSource {
       throw error;
     }
     this.#scannedAtMs = clock.monotonicMs();
+    const hasFiles = this.openFiles + this.closedFiles > 0;
+    this.#withoutFilesSinceMs = hasFiles ? undefined : (this.#withoutFilesSinceMs ?? this.#scannedAtMs);
     this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
   }
 
@@ -178,15 +188,14 @@ export class TailSource {
     if (file.isLeaving) {
       if (file.content.isSettled) this.#release(file);
     } else if (file.hasUnread) {
-      this.#stopWaitingFor(file, nowMs);
+      this.#rotation.stopWaitingFor(file, nowMs);
       if (this.#lanes.hasTurn(file)) this.#ship(file, false);
-    } else if (file.drain.kind === "drained") this.#linger(file, file.drain.sinceMs, nowMs);
-    else if (file.place.kind === "moved") this.#drain(file, file.place.sinceMs, nowMs);
+    } else this.#rotation.moveOn(file, nowMs);
   }
 
   #ship(file: TailedFile, final: boolean): void {
     if (this.#stopping.signal.aborted || (this.#context.isStuck && this.#isShipping())) return;
-    if (file.drain.kind === "drained") this.#warnLate(file);
+    if (file.drain.kind === "drained") this.#rotation.warnLate(file);
     file.abort = new AbortController();
     const { signal } = file.abort;
     file.shipping = this.#shipToEnd(file, { signal, final });
@@ -197,7 +206,7 @@ export class TailSource {
       const end = await shipFile(file, this.#context, options);
       this.#context.problems.clear(file.lanePath);
       if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
-      if (end === "at end" && options.final) this.#drained(file);
+      if (end === "at end" && options.final) this.#rotation.drained(file);
       if (end === "replaced" && file.next === undefined) {
         replaceContent(file, "rewritten in place", this.#context);
       }
@@ -219,47 +228,10 @@ export class TailSource {
     return false;
   }
 
-  /** A moved file with nothing new: when it is quiet for long enough, its last line is complete, and it is drained. */
-  #drain(file: TailedFile, movedAtMs: number, nowMs: number): void {
-    if (!this.#lanes.hasTurn(file)) return;
-    const quietMs = nowMs - Math.max(file.grownAtMs, movedAtMs);
-    if (quietMs < ROTATE_QUIET_MS && nowMs - movedAtMs < ROTATE_WAIT_MAX_MS) return;
-    if (file.size > file.offset) this.#ship(file, true);
-    else this.#drained(file);
-  }
-
-  /** A drained file is held for late growth, and let go when there is none. */
-  #linger(file: TailedFile, drainedAtMs: number, nowMs: number): void {
-    if (file.size > file.offset) {
-      if (nowMs - file.grownAtMs >= ROTATE_QUIET_MS) this.#ship(file, true);
-    } else if (file.content.isSettled && nowMs - drainedAtMs >= LINGER_MS) this.#release(file);
-  }
-
-  /** A moved file that never comes to rest must not keep its successor waiting for ever. */
-  #stopWaitingFor(file: TailedFile, nowMs: number): void {
-    if (file.place.kind !== "moved" || (file.caughtUpAtMs ?? 0) < file.place.sinceMs) return;
-    if (nowMs - file.place.sinceMs >= ROTATE_WAIT_MAX_MS && this.#lanes.hasTurn(file)) this.#drained(file);
-  }
-
-  #drained(file: TailedFile): void {
-    if (file.drain.kind === "drained") return;
-    file.drain = { kind: "drained", sinceMs: this.#context.deps.clock.monotonicMs() };
-    for (const other of this.#files.values()) if (other.lanePath === file.lanePath) other.nextLookMs = 0;
-  }
-
   #failed(file: TailedFile, error: unknown): void {
     this.#context.problems.set(file.lanePath, `Cannot ship ${file.lanePath}: ${errorMessage(error)}`);
     file.readTo = file.offset;
     file.nextLookMs = this.#context.deps.clock.monotonicMs() + READ_RETRY_MS;
-  }
-
-  #warnLate(file: TailedFile): void {
-    if (file.lateWarned || !this.#lanes.hasSuccessor(file)) return;
-    file.lateWarned = true;
-    this.#context.logger.warn(
-      { path: file.record.path, file: file.record.id },
-      "rotated file grows again; order between it and its successor is no longer kept",
-    );
   }
 
   /** A chunk that waits for a topic that takes nothing is given back, so that others can read; it is tried again later. */

@@ -65,8 +65,11 @@ function totalsOf(tasks: readonly TaskStatus[]): AgentStatus["totals"] {
 function worstOf(tasks: readonly TaskStatus[], view: AgentView): StatusTask[] {
   return tasks
     .map((task) => ({ task, problems: problemsOf(task, view.topic(task.topic)) }))
-    .filter(({ task, problems }) => problems.length > 0 || task.bytesBehind > 0)
-    .sort((a, b) => rank(b.problems) - rank(a.problems) || b.task.bytesBehind - a.task.bytesBehind)
+    .filter(({ task, problems }) => rank(task, problems) > 0)
+    .sort(
+      (a, b) =>
+        rank(b.task, b.problems) - rank(a.task, a.problems) || b.task.bytesBehind - a.task.bytesBehind,
+    )
     .slice(0, STATUS_WORST_TASKS_MAX)
     .map(({ task, problems }) => ({
       path: task.path,
@@ -77,8 +80,11 @@ function worstOf(tasks: readonly TaskStatus[], view: AgentView): StatusTask[] {
     }));
 }
 
-function rank(problems: readonly string[]): number {
-  return problems.length > 0 ? 1 : 0;
+/** 0: it is well. */
+function rank(task: TaskStatus, problems: readonly string[]): number {
+  if (problems.length > 0) return 3;
+  if (task.bytesBehind > 0) return 2;
+  return task.state === "waiting for file" ? 1 : 0;
 }
 
 /** The task's own, and why its topic waits. */

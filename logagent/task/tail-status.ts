@@ -1,6 +1,10 @@
+import type { TopicStatus } from "../sink/port.ts";
 import type { SourceContext } from "../source/source-context.ts";
 import type { TailSource } from "../source/tail-source.ts";
-import type { TaskStatus } from "./types.ts";
+import type { TaskState, TaskStatus } from "./types.ts";
+
+/** A path without a file is worth a person's look after this time: a rotation leaves none for a moment. */
+export const MISSING_AFTER_MS = 60_000;
 
 /** The figures of a task as they are now. */
 export function tailStatus(
@@ -10,13 +14,12 @@ export function tailStatus(
 ): TaskStatus {
   const { entry, deps, totals } = context;
   const topic = deps.sink.topic(entry.topic);
-  const isWaiting = topic.kind === "waiting" && state === "running";
   const problems = context.problems.list();
   const { bytesRead, bytesAcked, linesAcked, bytesLost, linesRejected } = totals;
   return {
     path: entry.path,
     topic: entry.topic,
-    state: isWaiting ? "waiting" : state,
+    state: state === "running" ? runningState(topic, context, source) : state,
     problems: topic.kind === "waiting" ? [topic.reason, ...problems] : problems,
     files: source.openFiles + source.closedFiles,
     openFiles: source.openFiles,
@@ -27,6 +30,14 @@ export function tailStatus(
     linesRejected,
     ...backlog(context, source),
   };
+}
+
+function runningState(topic: TopicStatus, context: SourceContext, source: TailSource): TaskState {
+  if (topic.kind === "waiting") return "waiting";
+  const sinceMs = source.withoutFilesSinceMs;
+  if (sinceMs === undefined) return "running";
+  const nowMs = context.deps.clock.monotonicMs();
+  return nowMs - sinceMs >= MISSING_AFTER_MS ? "waiting for file" : "running";
 }
 
 function backlog(context: SourceContext, source: TailSource) {
@@ -42,6 +53,7 @@ function backlog(context: SourceContext, source: TailSource) {
     oldestReadAtMs = Math.min(oldestReadAtMs, content.oldestReadAtMs ?? Number.POSITIVE_INFINITY);
   }
   const nowMs = context.deps.clock.monotonicMs();
-  const oldestUnackedAgeMs = oldestReadAtMs === Number.POSITIVE_INFINITY ? 0 : nowMs - oldestReadAtMs;
+  const oldestUnackedAgeMs =
+    oldestReadAtMs === Number.POSITIVE_INFINITY ? 0 : Math.round(nowMs - oldestReadAtMs);
   return { bytesBehind, heldDeletedBytes, oldestUnackedAgeMs };
 }

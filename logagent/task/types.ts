@@ -13,11 +13,17 @@ export interface TailTask {
   stop(options: { readonly drain: boolean; readonly signal: AbortSignal }): Promise<void>;
 }
 
+/**
+ * - `waiting`: the topic takes nothing.
+ * - `waiting for file`: nothing has matched the path for a minute. That may be as it should be: it is no problem.
+ */
+export type TaskState = "starting" | "running" | "waiting" | "waiting for file" | "stopped";
+
 /** Figures of one task; counters since the agent started. Bytes are of the files, newlines included. */
 export interface TaskStatus {
   readonly path: string;
   readonly topic: string;
-  readonly state: "starting" | "running" | "waiting" | "stopped";
+  readonly state: TaskState;
   /** Trouble that a person may want to know, each a sentence that starts with what failed; empty when all is well. */
   readonly problems: readonly string[];
   readonly files: number;

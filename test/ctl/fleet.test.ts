@@ -8,10 +8,13 @@ import { goJson } from "../../ctl/format/go-json.ts";
 import { drawTable } from "../../ctl/format/table.ts";
 import type { KeyValue } from "../../store/client/types.ts";
 
+const NOW_MS = Date.UTC(2026, 0, 2, 3, 5, 10);
+
 const status = (config: AgentStatus["config"], more: Partial<AgentStatus> = {}): AgentStatus => ({
   version: "1.2.3",
   ip: "10.0.0.1",
   startedAt: "2026-01-02T03:04:05.000Z",
+  asOf: "2026-01-02T03:05:05.400Z",
   config,
   totals: {
     tasks: 2,
@@ -39,7 +42,7 @@ const kv = (key: string, value: unknown, modRevision: number): KeyValue => ({
 });
 
 const only = (kvs: readonly KeyValue[]): AgentReport => {
-  const list = fleetReport("/logagent", kvs);
+  const list = fleetReport("/logagent", kvs, NOW_MS);
   assert.equal(list.length, 1);
   return list[0] ?? assert.fail("no agent");
 };
@@ -87,6 +90,46 @@ suite("fleetReport()", () => {
     ]);
   });
 
+  test("a task without a file is named last", () => {
+    const task = { topic: "t", bytesBehind: 0, problems: [] };
+    const worst = [
+      { ...task, path: "/typo.log", state: "waiting for file" },
+      { ...task, path: "/a.log", state: "running", problems: ["cannot open"] },
+    ];
+    assert.deepEqual(only([kv("/logagent/a/status", status({ applied: 7 }, { worst }), 20)]).problems, [
+      "/a.log: cannot open",
+      "/typo.log: waiting for file",
+    ]);
+  });
+
+  test("the age of the figures is told, and is never below zero", () => {
+    const age = (asOf: string) =>
+      only([kv("/logagent/a/status", status({ applied: 7 }, { asOf }), 20)]).ageMs;
+    assert.equal(age("2026-01-02T03:05:05.400Z"), 4_600);
+    assert.equal(age("2026-01-02T04:00:00.000Z"), 0);
+    const { asOf: _, ...older } = status({ applied: 7 });
+    assert.equal(only([kv("/logagent/a/status", older, 20)]).ageMs, undefined);
+  });
+
+  test("a second agent with the same identity is a row, and a problem of the first", () => {
+    const instance = { id: "b2", host: "web-2", pid: 9 };
+    const list = fleetReport(
+      "/logagent",
+      [
+        kv("/logagent/a/status", status({ applied: 7 }), 20),
+        kv("/logagent/a/status/b2", status({ applied: 7 }, { instance, flags: ["identity-conflict"] }), 21),
+      ],
+      NOW_MS,
+    );
+    assert.deepEqual(
+      list.map((agent) => [agent.id, agent.state, agent.problems]),
+      [
+        ["a", "alive", ["another agent (host web-2, pid 9) has the same identity, set ip: on one of them"]],
+        ["a", "duplicate", ["identity-conflict"]],
+      ],
+    );
+  });
+
   test("a status that can't be read is a problem, not a crash", () => {
     const broken = only([kv("/logagent/a/status", "{", 20)]);
     assert.equal(broken.state, "alive");
@@ -97,13 +140,18 @@ suite("fleetReport()", () => {
 
   test("fields of a newer agent do no harm, and other keys are left out", () => {
     const newer = { ...status({ applied: 1 }), temperature: 21 };
-    const list = fleetReport("/logagent/", [
-      kv("/logagent/b/status", newer, 20),
-      kv("/logagent/a/collect_config", "[]", 20),
-      kv("/logagent/a/something", "", 20),
-      kv("/logagent/a/b/status", "", 20),
-      kv("/logagent//status", "", 20),
-    ]);
+    const list = fleetReport(
+      "/logagent/",
+      [
+        kv("/logagent/b/status", newer, 20),
+        kv("/logagent/a/collect_config", "[]", 20),
+        kv("/logagent/a/something", "", 20),
+        kv("/logagent/a/b/status", "", 20),
+        kv("/logagent//status", "", 20),
+        kv("/logagent/a/collect_config/x", "", 20),
+      ],
+      NOW_MS,
+    );
     assert.deepEqual(
       list.map((agent) => [agent.id, agent.state]),
       [
@@ -115,25 +163,41 @@ suite("fleetReport()", () => {
 });
 
 suite("the formats of agents", () => {
-  const list = fleetReport("/logagent", [
-    kv("/logagent/10.0.0.1/collect_config", "[]", 9),
-    kv("/logagent/10.0.0.1/status", status({ applied: 7, failed: { revision: 9, reason: "not\nJSON" } }), 20),
-    kv("/logagent/10.0.0.2/collect_config", "[]", 8),
-  ]);
+  const list = fleetReport(
+    "/logagent",
+    [
+      kv("/logagent/10.0.0.1/collect_config", "[]", 9),
+      kv(
+        "/logagent/10.0.0.1/status",
+        status({ applied: 7, failed: { revision: 9, reason: "not\nJSON" } }),
+        20,
+      ),
+      kv("/logagent/10.0.0.2/collect_config", "[]", 8),
+    ],
+    NOW_MS,
+  );
 
   test("agentRows() fit on a screen", () => {
     assert.equal(
-      drawTable(agentRows(list)),
+      drawTable(agentRows(list, { isTerminal: true })),
       [
-        "┌──────────┬────────┬─────────┬───────────────────┬───────┬───────┬────────┬────────────────┬──────┬──────────────────────────────┐",
-        "│  AGENT   │ STATE  │ VERSION │      CONFIG       │ TASKS │ FILES │ BEHIND │ OLDEST UNACKED │ LOST │           PROBLEMS           │",
-        "├──────────┼────────┼─────────┼───────────────────┼───────┼───────┼────────┼────────────────┼──────┼──────────────────────────────┤",
-        "│ 10.0.0.1 │  alive │   1.2.3 │ 9 refused, 7 runs │     2 │     3 │ 1.2 MB │           1.5s │  0 B │ revision 9 refused: not JSON │",
-        "│ 10.0.0.2 │ absent │         │                 8 │       │       │        │                │      │                              │",
-        "└──────────┴────────┴─────────┴───────────────────┴───────┴───────┴────────┴────────────────┴──────┴──────────────────────────────┘",
+        "┌──────────┬────────┬─────────┬───────────────────┬───────┬───────┬────────┬────────────────┬──────┬─────┬──────────────────────────────┐",
+        "│  AGENT   │ STATE  │ VERSION │      CONFIG       │ TASKS │ FILES │ BEHIND │ OLDEST UNACKED │ LOST │ AGE │           PROBLEMS           │",
+        "├──────────┼────────┼─────────┼───────────────────┼───────┼───────┼────────┼────────────────┼──────┼─────┼──────────────────────────────┤",
+        "│ 10.0.0.1 │  alive │   1.2.3 │ 9 refused, 7 runs │     2 │     3 │ 1.2 MB │           1.5s │  0 B │  5s │ revision 9 refused: not JSON │",
+        "│ 10.0.0.2 │ absent │         │                 8 │       │       │        │                │      │     │                              │",
+        "└──────────┴────────┴─────────┴───────────────────┴───────┴───────┴────────┴────────────────┴──────┴─────┴──────────────────────────────┘",
         "",
       ].join("\n"),
     );
+  });
+
+  test("agentRows() cut problems for a screen, and for nothing else", () => {
+    const long = `revision 9 refused: ${"x".repeat(300)}`;
+    const [agent = assert.fail()] = list.map((one) => ({ ...one, problems: [long] }));
+    const cell = (isTerminal: boolean) => agentRows([agent], { isTerminal }).rows[0]?.at(-1) ?? "";
+    assert.equal(cell(true).length, 100);
+    assert.equal(cell(false), long);
   });
 
   test("agentJson() has all of it, and is JSON", () => {

@@ -10,6 +10,7 @@ export interface LogctlResult {
 export interface LogctlOptions {
   readonly endpoint?: string;
   readonly stdin?: string | Uint8Array;
+  readonly isTerminal?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   /** Told of each piece of stdout as it is written. */
@@ -28,6 +29,7 @@ export async function logctl(args: readonly string[], options: LogctlOptions = {
     },
     err: (text) => void err.push(text),
     input: input(stdin),
+    isTerminal: options.isTerminal ?? false,
     env: { ...(endpoint === undefined ? {} : { ETCDCTL_ENDPOINTS: endpoint }), ...options.env },
     signal: options.signal ?? AbortSignal.timeout(60_000),
   };

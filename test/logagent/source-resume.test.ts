@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { suite, test } from "node:test";
 import { RECORD_KEEP_MS } from "../../logagent/checkpoint/checkpoint-store.ts";
-import { LINGER_MS } from "../../logagent/source/tail-source.ts";
+import { LINGER_MS } from "../../logagent/source/rotation.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
 /** Ends the source and starts another on the checkpoints that the first one left. */

@@ -64,6 +64,29 @@ suite("buildStatus()", () => {
     );
   });
 
+  test("names a task without a file, behind those in trouble", () => {
+    const status = buildStatus(
+      agentView({
+        tasks: () => [
+          taskStatus({ path: "/typo", state: "waiting for file" }),
+          taskStatus({ path: "/behind", bytesBehind: 1 }),
+        ],
+      }),
+    );
+    assert.deepEqual(
+      status.worst.map((task) => [task.path, task.state]),
+      [
+        ["/behind", "running"],
+        ["/typo", "waiting for file"],
+      ],
+    );
+  });
+
+  test("gives whole milliseconds", () => {
+    const status = buildStatus(agentView({ tasks: () => [taskStatus({ oldestUnackedAgeMs: 7.25 })] }));
+    assert.equal(status.totals.oldestUnackedAgeMs, 7);
+  });
+
   test("gives a task the reason for which its topic waits", () => {
     const waiting: TopicStatus = {
       kind: "waiting",
