@@ -1,9 +1,11 @@
 import { invariant } from "../../base/invariant.ts";
 import type { ReplicatedLessor } from "../lease/replicated-lessor.ts";
+import type { MemberTable } from "../membership/member-table.ts";
 import type { MvccStore } from "../mvcc/mvcc-store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
 import { EMPTY_BYTES } from "../proto/binary-reader.ts";
 import { StoreError } from "../proto/errors.ts";
+import type { ClusterMemberAttrSetRequest } from "../proto/gen/membership.ts";
 import {
   type AlarmRequest,
   AlarmRequest_AlarmAction,
@@ -27,6 +29,7 @@ export interface StateParts {
   readonly store: MvccStore;
   readonly lessor: ReplicatedLessor;
   readonly alarms: AlarmStore;
+  readonly members: MemberTable;
   readonly hub: MvccWatchHub;
 }
 
@@ -55,14 +58,22 @@ export function applyRequest(request: RaftRequest, parts: StateParts): Buffer {
       return EMPTY_BYTES;
     case "alarm":
       return applyAlarm(request.value, parts);
+    case "clusterMemberAttrSet":
+      return applyMemberAttributes(request.value, parts);
     default:
       return request satisfies never;
   }
 }
 
-/** CORRUPT refuses all but alarms; NOSPACE what could add a byte (etcd apply/corrupt.go, capped.go). */
+const NEVER_REFUSED: ReadonlySet<RaftRequest["$case"]> = new Set([
+  "alarm",
+  "leaseCheckpoint",
+  "clusterMemberAttrSet",
+]);
+
+/** CORRUPT refuses what reads or writes keys; NOSPACE what could add a byte (etcd apply/corrupt.go, capped.go). */
 function refuseUnderAlarm(request: RaftRequest, alarms: AlarmStore): void {
-  if (request.$case === "alarm" || request.$case === "leaseCheckpoint") return;
+  if (NEVER_REFUSED.has(request.$case)) return;
   if (alarms.has(AlarmType.CORRUPT)) throw new StoreError("Corrupt");
   if (alarms.has(AlarmType.NOSPACE) && requestCostBytes(request) > 0) throw new StoreError("NoSpace");
 }
@@ -112,6 +123,15 @@ function applyAlarm({ action, memberID, alarm }: AlarmRequest, { alarms }: State
     default:
       return EMPTY_BYTES;
   }
+}
+
+function applyMemberAttributes(
+  { memberID, memberAttributes }: ClusterMemberAttrSetRequest,
+  { members }: StateParts,
+): Buffer {
+  const { name = "", clientUrls = [] } = memberAttributes ?? {};
+  members.setAttributes(memberID, { name, clientUrls });
+  return EMPTY_BYTES;
 }
 
 function encodeAlarms(alarms: ReturnType<AlarmStore["list"]>): Buffer {

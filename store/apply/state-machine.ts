@@ -1,22 +1,28 @@
 import { CodedError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { isFormerFormat, writeFormatVersion } from "../backend/format.ts";
 import type { Backend } from "../backend/port.ts";
 import { ReplicatedLessor } from "../lease/replicated-lessor.ts";
+import { MemberTable } from "../membership/member-table.ts";
+import type { Member } from "../membership/types.ts";
 import { MvccStore } from "../mvcc/mvcc-store.ts";
 import { EMPTY_BYTES } from "../proto/binary-reader.ts";
 import { StoreError } from "../proto/errors.ts";
 import { InternalRaftRequest } from "../proto/gen/internal.ts";
 import { AlarmType, type RangeRequest, type TxnRequest } from "../proto/gen/rpc.ts";
-import type { Entry } from "../raft/types.ts";
+import { decodeConfChange } from "../raft/conf-change.ts";
+import type { ConfState, Entry } from "../raft/types.ts";
 import { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import { AppliedIndex } from "./applied-index.ts";
+import { MemberChangeApplier } from "./member-change-applier.ts";
 import { DEFAULT_QUOTA_BYTES, requestCostBytes } from "./quota.ts";
 import { applyRequest, type StateParts } from "./request-applier.ts";
 import { checkPlan, planTxn, readPlan } from "./transaction.ts";
 import type {
   Applied,
   ApplyOutcome,
+  Configure,
   EncodedRange,
   KvHash,
   OpenedStateMachine,
@@ -34,7 +40,13 @@ export function openStateMachine(options: StateMachineOptions): OpenedStateMachi
   const lessor = new ReplicatedLessor(backend, { minTtlSeconds: options.minLeaseTtlSeconds });
   const store = new MvccStore(backend, lessor);
   const hub = new MvccWatchHub(store);
-  const parts = { store, lessor, hub, alarms: new AlarmStore(backend) };
+  const parts = {
+    store,
+    lessor,
+    hub,
+    alarms: new AlarmStore(backend),
+    members: new MemberTable(backend),
+  };
   return { state: new MvccStateMachine(options, parts), watchHub: hub, lessor };
 }
 
@@ -46,6 +58,7 @@ class MvccStateMachine implements StateMachine {
   readonly #quotaBytes: number;
   readonly #parts: StateParts;
   readonly #applied: AppliedIndex;
+  readonly #configuration: MemberChangeApplier;
   #flushedIndex: number;
   #flushing: Promise<void> | undefined;
   #nextFlush: Promise<void> | undefined;
@@ -55,6 +68,7 @@ class MvccStateMachine implements StateMachine {
     this.#quotaBytes = options.quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : options.quotaBytes;
     this.#parts = parts;
     this.#applied = new AppliedIndex(options.backend);
+    this.#configuration = new MemberChangeApplier(options.backend, parts.members);
     this.#flushedIndex = this.#applied.index;
   }
 
@@ -82,15 +96,32 @@ class MvccStateMachine implements StateMachine {
     return this.#parts.alarms.list(AlarmType.NONE);
   }
 
-  apply(entry: Entry): Applied {
+  get confState(): ConfState {
+    return this.#configuration.confState;
+  }
+
+  get members(): readonly Member[] {
+    return this.#parts.members.members;
+  }
+
+  get removedMembers(): ReadonlySet<bigint> {
+    return this.#parts.members.removed;
+  }
+
+  apply(entry: Entry, configure: Configure): Applied {
     if (entry.index <= this.appliedIndex) return this.#done(NO_REQUEST_ID);
     if (entry.index !== this.appliedIndex + 1) {
       invariant(false, `entry ${entry.index} follows ${this.appliedIndex}, the last one applied`);
     }
-    const applied =
-      entry.kind === "normal" && entry.data.length > 0 ? this.#applyData(entry) : this.#done(NO_REQUEST_ID);
+    const applied = this.#applyNext(entry, configure);
     this.#applied.advance(entry.index, entry.term);
     return applied;
+  }
+
+  adoptLoneMember(member: Member): void {
+    if (!isFormerFormat(this.#backend)) return;
+    this.#configuration.adopt(member);
+    writeFormatVersion(this.#backend);
   }
 
   *range(request: RangeRequest): Generator<undefined, EncodedRange> {
@@ -150,6 +181,16 @@ class MvccStateMachine implements StateMachine {
     return this.#flushing;
   }
 
+  #applyNext(entry: Entry, configure: Configure): Applied {
+    if (entry.kind === "confChange") return this.#applyConfChange(entry, configure);
+    return entry.data.length > 0 ? this.#applyData(entry) : this.#done(NO_REQUEST_ID);
+  }
+
+  #applyConfChange({ data }: Entry, configure: Configure): Applied {
+    const { requestId, response, refusal } = this.#configuration.apply(decodeConfChange(data), configure);
+    return refusal === undefined ? this.#done(requestId, response) : this.#refused(requestId, refusal);
+  }
+
   #applyData(entry: Entry): Applied {
     const { header, request } = InternalRaftRequest.decode(entry.data);
     if (request === undefined) {
@@ -163,8 +204,12 @@ class MvccStateMachine implements StateMachine {
       return this.#done(requestId, applyRequest(request, this.#parts));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      return { requestId, outcome: { kind: "refused", revision: this.revision, error } };
+      return this.#refused(requestId, error);
     }
+  }
+
+  #refused(requestId: bigint, error: StoreError): Applied {
+    return { requestId, outcome: { kind: "refused", revision: this.revision, error } };
   }
 
   #done(requestId: bigint, response: Uint8Array = EMPTY_BYTES): Applied {

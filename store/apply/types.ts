@@ -1,10 +1,12 @@
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
+import type { Member } from "../membership/types.ts";
 import type { RangeAnswer } from "../mvcc/read-range.ts";
 import type { StoreError } from "../proto/errors.ts";
 import type { InternalRaftRequest } from "../proto/gen/internal.ts";
 import type { AlarmMember, RangeRequest, TxnRequest } from "../proto/gen/rpc.ts";
-import type { Entry } from "../raft/types.ts";
+import type { ConfChange } from "../raft/conf-change.ts";
+import type { ConfState, Entry } from "../raft/types.ts";
 import type { WatchHub } from "../watch/types.ts";
 
 /**
@@ -20,8 +22,22 @@ export interface StateMachine {
   readonly flushedIndex: number;
   /** MVCC revision; 1 in an empty store. */
   readonly revision: number;
-  /** Applies the next entry (`entry.index === appliedIndex + 1`). Never throws for bad input: that is an answer. */
-  apply(entry: Entry): Applied;
+  /** Who votes and who listens as of the applied index; nobody, before the entries that name the first members. */
+  readonly confState: ConfState;
+  /** Who belongs to the cluster, ascending by id. */
+  readonly members: readonly Member[];
+  /** Ids of those that belong to it no longer, and never will again. */
+  readonly removedMembers: ReadonlySet<bigint>;
+  /**
+   * Applies the next entry (`entry.index === appliedIndex + 1`). Never throws for bad input: that is an answer. A
+   * "confChange" that takes effect goes to `configure` first, the core's applyConfChange.
+   */
+  apply(entry: Entry, configure: Configure): Applied;
+  /**
+   * Names the one member of a backend that was written when clusters had one and did not name it; otherwise nothing. To be
+   * called before anything is applied.
+   */
+  adoptLoneMember(member: Member): void;
   /**
    * A read at the applied state (linearizable only after a read index). A generator, because a large answer must not
    * hold the event loop: it yields between bounded steps, and the driver decides when to go on. All steps read one
@@ -56,6 +72,9 @@ export interface StateMachine {
   flush(): Promise<void>;
 }
 
+/** Makes a change of the configuration take effect, and gives the configuration from then on. */
+export type Configure = (change: ConfChange) => ConfState;
+
 /** What an entry of the log asks for. */
 export type RaftRequest = NonNullable<InternalRaftRequest["request"]>;
 
@@ -72,7 +91,7 @@ export interface Applied {
 
 /**
  * `response` is the marshalled response message of the call with its header left out (put: PutResponse, txn:
- * TxnResponse, …); the server puts the header in front. `revision` is the store's after the entry.
+ * TxnResponse, …; of a change of the members: MemberAddResponse, …); the server puts the header in front. `revision` is the store's after the entry.
  */
 export type ApplyOutcome =
   | { readonly kind: "done"; readonly revision: number; readonly response: Uint8Array }

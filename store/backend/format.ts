@@ -2,8 +2,11 @@ import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Backend } from "./port.ts";
 
-/** Version of what the buckets hold (docs/formats/backend.md). Older ones are read, newer ones refused. */
-const BACKEND_FORMAT_VERSION = 1;
+/**
+ * Version of what the buckets hold (docs/formats/backend.md). Older ones are read, newer ones refused. 1: of a cluster of
+ * one member, which does not name it.
+ */
+const BACKEND_FORMAT_VERSION = 2;
 
 const FORMAT_KEY = Buffer.from("formatVersion");
 
@@ -14,9 +17,7 @@ const FORMAT_KEY = Buffer.from("formatVersion");
 export function checkFormatVersion(backend: Pick<Backend, "get" | "put">, name: string): void {
   const record = backend.get("meta", FORMAT_KEY);
   if (record === undefined) {
-    const fresh = Buffer.alloc(4);
-    fresh.writeUInt32BE(BACKEND_FORMAT_VERSION);
-    backend.put("meta", FORMAT_KEY, fresh);
+    writeFormatVersion(backend);
     return;
   }
   if (record.byteLength !== 4) {
@@ -33,4 +34,17 @@ export function checkFormatVersion(backend: Pick<Backend, "get" | "put">, name: 
         "a newer version of this program wrote it",
     );
   }
+}
+
+/** Of a backend that {@link checkFormatVersion} has accepted. */
+export function isFormerFormat(backend: Pick<Backend, "get">): boolean {
+  const record = backend.get("meta", FORMAT_KEY);
+  return record !== undefined && asBuffer(record).readUInt32BE() < BACKEND_FORMAT_VERSION;
+}
+
+/** The content is from now on what this version writes. */
+export function writeFormatVersion(backend: Pick<Backend, "put">): void {
+  const record = Buffer.alloc(4);
+  record.writeUInt32BE(BACKEND_FORMAT_VERSION);
+  backend.put("meta", FORMAT_KEY, record);
 }

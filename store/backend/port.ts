@@ -6,7 +6,7 @@
 export type Bucket = (typeof BUCKETS)[number];
 
 /** In the order of their names in etcd's schema; a new one changes the file format. */
-export const BUCKETS = ["key", "meta", "lease", "alarm", "members", "auth"] as const;
+export const BUCKETS = ["key", "meta", "lease", "alarm", "members", "members_removed", "auth"] as const;
 
 export interface Backend {
   /** The value, owned by the backend and not to be written to; undefined when absent. */

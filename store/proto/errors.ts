@@ -47,6 +47,25 @@ export const STORE_ERRORS = {
   Stopped: [GRPC_CODE.unavailable, "etcdserver: server stopped"],
   Timeout: [GRPC_CODE.unavailable, "etcdserver: request timed out"],
   Corrupt: [GRPC_CODE.dataLoss, "etcdserver: corrupt cluster"],
+  MemberExist: [GRPC_CODE.failedPrecondition, "etcdserver: member ID already exist"],
+  PeerURLExist: [GRPC_CODE.failedPrecondition, "etcdserver: Peer URLs already exists"],
+  // The code is what etcd's server really sends, which forgets the one that its table has.
+  MemberNotEnoughStarted: [
+    GRPC_CODE.unknown,
+    "etcdserver: re-configuration failed due to not enough started members",
+  ],
+  MemberBadURLs: [GRPC_CODE.invalidArgument, "etcdserver: given member URLs are invalid"],
+  MemberNotFound: [GRPC_CODE.notFound, "etcdserver: member not found"],
+  MemberNotLearner: [GRPC_CODE.failedPrecondition, "etcdserver: can only promote a learner member"],
+  LearnerNotReady: [
+    GRPC_CODE.failedPrecondition,
+    "etcdserver: can only promote a learner member which is in sync with leader",
+  ],
+  TooManyLearners: [GRPC_CODE.failedPrecondition, "etcdserver: too many learner members in cluster"],
+  Unhealthy: [GRPC_CODE.unavailable, "etcdserver: unhealthy cluster"],
+  NotSupportedForLearner: [GRPC_CODE.failedPrecondition, "etcdserver: rpc not supported for learner"],
+  BadLeaderTransferee: [GRPC_CODE.failedPrecondition, "etcdserver: bad leader transferee"],
+  TimeoutLeaderTransfer: [GRPC_CODE.unknown, "etcdserver: request timed out, leader transfer took too long"],
 } as const satisfies Record<string, readonly [GrpcCode, string]>;
 
 export type StoreErrorCode = keyof typeof STORE_ERRORS;

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader } from "../binary-reader.ts";
 import { BinaryWriter } from "../binary-writer.ts";
+import { ClusterMemberAttrSetRequest } from "./membership.ts";
 import {
   AlarmRequest,
   CompactionRequest,
@@ -43,6 +44,7 @@ export interface InternalRaftRequest {
     | { $case: "leaseRevoke"; value: LeaseRevokeRequest }
     | { $case: "alarm"; value: AlarmRequest }
     | { $case: "leaseCheckpoint"; value: LeaseCheckpointRequest }
+    | { $case: "clusterMemberAttrSet"; value: ClusterMemberAttrSetRequest }
     | undefined;
   header: RequestHeader | undefined;
 }
@@ -155,6 +157,9 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
       case "leaseCheckpoint":
         LeaseCheckpointRequest.encode(message.request.value, writer.uint32(90).fork()).join();
         break;
+      case "clusterMemberAttrSet":
+        ClusterMemberAttrSetRequest.encode(message.request.value, writer.uint32(10410).fork()).join();
+        break;
     }
     if (message.header !== undefined) {
       RequestHeader.encode(message.header, writer.uint32(802).fork()).join();
@@ -242,6 +247,17 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
             };
             continue;
           }
+          case 1301: {
+            if (tag !== 10410) {
+              break;
+            }
+
+            message.request = {
+              $case: "clusterMemberAttrSet",
+              value: ClusterMemberAttrSetRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
           case 100: {
             if (tag !== 802) {
               break;
@@ -313,6 +329,15 @@ export const InternalRaftRequest: MessageFns<InternalRaftRequest> = {
           message.request = {
             $case: "leaseCheckpoint",
             value: LeaseCheckpointRequest.fromPartial(object.request.value),
+          };
+        }
+        break;
+      }
+      case "clusterMemberAttrSet": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = {
+            $case: "clusterMemberAttrSet",
+            value: ClusterMemberAttrSetRequest.fromPartial(object.request.value),
           };
         }
         break;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openStateMachine } from "../../../store/apply/state-machine.ts";
-import type { ApplyOutcome, OpenedStateMachine } from "../../../store/apply/types.ts";
+import type { ApplyOutcome, Configure, OpenedStateMachine } from "../../../store/apply/types.ts";
 import { MemBackend, MemFile } from "../../../store/backend/mem-backend.ts";
 import { InternalRaftRequest } from "../../../store/proto/gen/internal.ts";
 import {
@@ -14,6 +14,7 @@ import {
   TxnResponse,
 } from "../../../store/proto/gen/rpc.ts";
 import type { Entry } from "../../../store/raft/types.ts";
+import { configurer } from "../membership/configurer.ts";
 import { fromRecord, type ModelKv } from "../mvcc/model.ts";
 
 export type Request = NonNullable<InternalRaftRequest["request"]>;
@@ -29,6 +30,8 @@ export class StateBed {
   file = new MemFile();
   backend: MemBackend;
   opened: OpenedStateMachine;
+  /** Stands for the core's applyConfChange. */
+  configure: Configure = configurer().configure;
 
   constructor(options: StateBedOptions = {}) {
     this.#options = options;
@@ -51,7 +54,7 @@ export class StateBed {
 
   applyEntry(entry: Entry): ApplyOutcome {
     this.log.push(entry);
-    return this.state.apply(entry).outcome;
+    return this.state.apply(entry, this.configure).outcome;
   }
 
   /** The process dies now and starts again: what was not flushed comes back from the log. */
@@ -60,8 +63,9 @@ export class StateBed {
     this.backend = new MemBackend({ file: this.file });
     this.opened = this.#open();
     assert.equal(this.state.flushedIndex, this.state.appliedIndex);
+    this.configure = configurer(this.state.confState).configure;
     // Whole log: entries that were applied before are to be passed over.
-    for (const entry of this.log) this.state.apply(entry);
+    for (const entry of this.log) this.state.apply(entry, this.configure);
   }
 
   put(key: string, value = "", more: Partial<PutRequest> = {}): PutResponse {

@@ -180,7 +180,7 @@ suite("logstore refuses, with exit code 1 and a reason in its log,", () => {
     await backend.close();
     const result = await refused(await serveFlags(folder));
     assert.equal(result.code, 1);
-    assert.match(reason(result), /^Cannot open backend \S+: format version 99, expected 1 or less/);
+    assert.match(reason(result), /^Cannot open backend \S+: format version 99, expected 2 or less/);
   });
 
   test("a WAL that is damaged in the middle, naming file and offset", async () => {
