@@ -8,6 +8,7 @@ import { partitionFor } from "./partition-for.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { Delivery, Sink, TopicStatus } from "./port.ts";
 import { TopicLane } from "./topic-lane.ts";
+import { TroubleLog } from "./trouble-log.ts";
 
 /**
  * The sink of every driver: admits deliveries within the limit of bytes in flight, and hands their lines to the queue of the
@@ -18,6 +19,7 @@ export class BatchedSink implements Sink {
   readonly #destination: Destination;
   readonly #deps: SinkDeps;
   readonly #bytes: FairBytes;
+  readonly #troubleLog: TroubleLog;
   readonly #lanes = new Map<string, TopicLane>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -32,6 +34,7 @@ export class BatchedSink implements Sink {
     this.kind = options.kind;
     this.#destination = options.destination;
     this.#deps = options.deps;
+    this.#troubleLog = new TroubleLog(options.deps);
     this.#bytes = new FairBytes(options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES_DEFAULT);
   }
 
@@ -95,6 +98,7 @@ export class BatchedSink implements Sink {
         destination: this.#destination,
         deps: this.#deps,
         signal: this.#closing.signal,
+        troubleLog: this.#troubleLog,
         onSettled: (settled, batch) => this.#settled(settled, batch),
         onFree: () => this.#bytes.wake(),
       });

@@ -5,6 +5,7 @@ import { Gate } from "./gate.ts";
 import type { SinkDeps } from "./options.ts";
 import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
 import type { TopicStatus } from "./port.ts";
+import type { TroubleLog } from "./trouble-log.ts";
 
 /** A topic is asked about again after this time at most: its partitions may have grown. */
 const DESCRIBE_AGAIN_MS = 5 * 60_000;
@@ -22,6 +23,7 @@ export class TopicLane implements QueueHost {
   readonly #destination: Destination;
   readonly #deps: SinkDeps;
   readonly #signal: AbortSignal;
+  readonly #troubleLog: TroubleLog;
   readonly #onSettled: (lane: TopicLane, batch: Batch) => void;
   /** Told when something that was stuck may go on. */
   readonly #onFree: () => void;
@@ -39,6 +41,7 @@ export class TopicLane implements QueueHost {
     readonly destination: Destination;
     readonly deps: SinkDeps;
     readonly signal: AbortSignal;
+    readonly troubleLog: TroubleLog;
     readonly onSettled: (lane: TopicLane, batch: Batch) => void;
     readonly onFree: () => void;
   }) {
@@ -47,6 +50,7 @@ export class TopicLane implements QueueHost {
     this.#destination = options.destination;
     this.#deps = options.deps;
     this.#signal = options.signal;
+    this.#troubleLog = options.troubleLog;
     this.#onSettled = options.onSettled;
     this.#onFree = options.onFree;
     this.refresh();
@@ -137,6 +141,7 @@ export class TopicLane implements QueueHost {
         await this.#deps.clock.sleep(waitMs, { signal: this.#signal }).catch(() => undefined);
       }
     }
+    if (this.#signal.aborted) return;
     this.#isDescribing = false;
     this.#describedAtMs = this.#deps.clock.monotonicMs();
     this.#setTrouble("topic", undefined);
@@ -146,17 +151,13 @@ export class TopicLane implements QueueHost {
   }
 
   #setTrouble(part: number | "topic", error: DeliveryError | undefined): void {
-    const before = this.#troubles.get(part);
     if (error === undefined) {
-      if (!this.#troubles.delete(part) || this.#troubles.size > 0) return;
-      this.#deps.logger.info({ topic: this.name }, "Delivery to a topic goes on");
+      if (this.#troubles.delete(part) && this.#troubles.size === 0) this.#troubleLog.over(this.name);
       return;
     }
-    this.#troubles.set(part, { error, sinceMs: before?.sinceMs ?? this.#deps.clock.wallMs() });
-    if (before?.error.code === error.code) return;
-    const fields = { topic: this.name, code: error.code, reason: error.message };
-    if (error.remedy === "slow") this.#deps.logger.error(fields, "A topic cannot be written to and waits");
-    else this.#deps.logger.warn(fields, "Delivery to a topic is held up, trying again");
+    const sinceMs = this.#troubles.get(part)?.sinceMs ?? this.#deps.clock.wallMs();
+    this.#troubles.set(part, { error, sinceMs });
+    this.#troubleLog.failed(this.name, error);
   }
 
   #warn(): void {
