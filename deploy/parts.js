@@ -1,35 +1,27 @@
-// The real Kafka and etcd that tests (and `npm start -- --kafka`) run against: fetched or built once, into a cache folder.
-// Plain JavaScript, no dependencies: it also runs on the machine's own Node.
-//   node deploy/parts.js kafka etcd
-import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+// The real Kafka and etcd that tests (and `npm start -- --kafka`) run against, and the scripts of etcd-io/raft's own tests:
+// fetched or built once, into a cache folder. Plain JavaScript, no dependencies: it also runs on the machine's own Node.
+//   node deploy/parts.js kafka etcd raft
+import { execFileSync } from "node:child_process";
+import { chmod, copyFile, cp, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { CommandError, runWithProgress } from "./progress.js";
+import { ensurePart, findPart, onPath, PartError, root, translated } from "./part-cache.js";
+import { runWithProgress } from "./progress.js";
 
 export const KAFKA_VERSION = "4.1.0";
 export const ETCD_VERSION = "3.7.3";
+/** The release of go.etcd.io/raft/v3 that etcd of the version above is built with. */
+export const RAFT_VERSION = "3.7.0";
 export const KAFKA_IMAGE = `apache/kafka:${KAFKA_VERSION}`;
 const ETCD_IMAGE = `quay.io/coreos/etcd:v${ETCD_VERSION}`;
+const GO_IMAGE = "golang:1.26";
 const ETCD_PROGRAMS = { etcd: "server", etcdctl: "etcdctl", etcdutl: "etcdutl" };
+/** As it is called and as its folder in Go's module cache is. */
+const RAFT_MODULE = `go.etcd.io/raft/v3@v${RAFT_VERSION}`;
+const RAFT_SCRIPTS = ["testdata", "quorum/testdata", "confchange/testdata"];
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const recipes = path.join(root, "test", "support", "parts");
-
-/** A part cannot be had; the message says what is missing and how to get it. */
-export class PartError extends Error {
-  /**
-   * @param {string} message
-   * @param {string} [output] the end of what the failed command printed
-   */
-  constructor(message, output = "") {
-    super(message);
-    this.name = "PartError";
-    this.output = output;
-  }
-}
 
 /**
  * @typedef {{ kind: "jars", folder: string } | { kind: "image", image: string }} KafkaPart
@@ -40,6 +32,7 @@ export class PartError extends Error {
 export async function ensureTestParts() {
   if (!process.env.KAFKA_BROKERS) await ensureKafka();
   await ensureEtcd();
+  await ensureRaftScripts();
 }
 
 /**
@@ -154,76 +147,70 @@ async function copyEtcdFromImage(target) {
 }
 
 /**
- * Makes a part unless it is there. It is made beside its place and renamed into it, so that a part that is there is
- * complete; of two processes that make it at once, the second drops its copy.
+ * The data-driven scripts of etcd-io/raft's own tests: out of its module, which Go fetches into its module cache, where
+ * it may be already; or which it fetches in a container where there is Docker instead.
  *
- * @param {string} name
- * @param {string} recipe folder of files the part is made from: a change to them makes it anew
- * @param {(target: string) => Promise<void>} make
- * @returns {Promise<string>} the part's folder
+ * @returns {Promise<string>} a folder that holds the module's folders `testdata`, `quorum/testdata` and `confchange/testdata`
+ * @throws {PartError}
  */
-async function ensurePart(name, recipe, make) {
-  const folder = await partFolder(name, recipe);
-  if (existsSync(folder)) return folder;
-  await mkdir(path.dirname(folder), { recursive: true });
-  const target = await mkdtemp(`${folder}.making-`);
-  try {
-    await translated(name, () => make(target));
-    await rename(target, folder);
-  } catch (error) {
-    await rm(target, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  }
-  return folder;
+export async function ensureRaftScripts() {
+  const recipe = path.join(recipes, "raft");
+  const name = `raft-scripts-${RAFT_VERSION}`;
+  const built = await findPart(name, recipe);
+  if (built !== undefined) return built;
+  if (onPath("go")) return ensurePart(name, recipe, (target) => copyRaftScripts(recipe, target));
+  if (onPath("docker")) return ensurePart(name, recipe, copyRaftScriptsFromImage);
+  throw new PartError(
+    `The test scripts of etcd-io/raft ${RAFT_VERSION} cannot be fetched: go is not on the PATH. Install Go 1.24 or newer, or Docker.`,
+  );
 }
 
 /**
- * @param {string} name
  * @param {string} recipe
+ * @param {string} target
  */
-async function findPart(name, recipe) {
-  const folder = await partFolder(name, recipe);
-  return existsSync(folder) ? folder : undefined;
-}
-
-/**
- * @param {string} name
- * @param {string} recipe
- */
-async function partFolder(name, recipe) {
-  const hash = createHash("sha256");
-  for (const file of (await readdir(recipe)).sort())
-    hash.update(file).update(await readFile(path.join(recipe, file)));
-  const parts = path.resolve(process.env.TEST_PARTS || path.join(root, ".cache", "parts"));
-  return path.join(parts, `${name}-${hash.digest("hex").slice(0, 8)}`);
-}
-
-/**
- * @param {string} what
- * @param {() => Promise<void>} work
- */
-async function translated(what, work) {
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw new PartError(
-      `${what} cannot be had: ${error.message}. It is fetched over the network once, and kept after that.`,
-      error.output,
-    );
+async function copyRaftScripts(recipe, target) {
+  await runWithProgress(
+    `etcd-io/raft ${RAFT_VERSION}: fetching its test scripts with Go`,
+    "go",
+    ["mod", "download", RAFT_MODULE],
+    { cwd: recipe },
+  );
+  const cache = execFileSync("go", ["env", "GOMODCACHE"], { cwd: recipe, encoding: "utf8" }).trim();
+  // One by one: folders of the module cache are read-only, and a copy of them would be too.
+  for (const folder of RAFT_SCRIPTS) {
+    const from = path.join(cache, RAFT_MODULE, folder);
+    await mkdir(path.join(target, folder), { recursive: true });
+    for (const file of await readdir(from))
+      await copyFile(path.join(from, file), path.join(target, folder, file));
   }
 }
 
-/** @param {string} program */
-function onPath(program) {
-  return (process.env.PATH ?? "").split(path.delimiter).some((folder) => {
-    try {
-      accessSync(path.join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
+/** @param {string} target */
+async function copyRaftScriptsFromImage(target) {
+  const container = `logagent-raft-${process.pid}`;
+  const title = `etcd-io/raft ${RAFT_VERSION}`;
+  const download = ["go", "mod", "download", RAFT_MODULE];
+  await runWithProgress(`${title}: pulling ${GO_IMAGE}`, "docker", [
+    "create",
+    "--name",
+    container,
+    GO_IMAGE,
+    ...download,
+  ]);
+  try {
+    await runWithProgress(`${title}: fetching its test scripts`, "docker", ["start", "--attach", container]);
+    for (const folder of RAFT_SCRIPTS) {
+      await mkdir(path.join(target, path.dirname(folder)), { recursive: true });
+      await runWithProgress(`${title}: copying ${folder}`, "docker", [
+        "cp",
+        `${container}:/go/pkg/mod/${RAFT_MODULE}/${folder}`,
+        path.join(target, folder),
+      ]);
     }
-  });
+  } finally {
+    await runWithProgress(`${title}: removing the container`, "docker", ["rm", container]);
+  }
 }
 
 /** @param {string[]} names */
@@ -231,7 +218,8 @@ async function main(names) {
   for (const name of names) {
     if (name === "kafka") await ensureKafka();
     else if (name === "etcd") await ensureEtcd();
-    else throw new PartError(`Unknown part "${name}": the parts are kafka and etcd`);
+    else if (name === "raft") await ensureRaftScripts();
+    else throw new PartError(`Unknown part "${name}": the parts are kafka, etcd and raft`);
   }
 }
 

@@ -4,7 +4,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { ensureTestParts, PartError } from "./parts.js";
+import { PartError } from "./part-cache.js";
+import { ensureTestParts } from "./parts.js";
 import { CommandError, runWithProgress } from "./progress.js";
 
 /** @typedef {{ version?: string, resolved?: string, integrity?: string, optional?: boolean, link?: boolean }} LockedPackage */
