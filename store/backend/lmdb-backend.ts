@@ -1,8 +1,10 @@
-import { open as openFile, stat } from "node:fs/promises";
+import { open as openFile, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { nodeDisk } from "../../base/node-disk.ts";
 import { checkFormatVersion } from "./format.ts";
 import { bytesFromLatin1 } from "./latin1.ts";
 import { checkLmdbFile } from "./lmdb-file.ts";
@@ -20,19 +22,23 @@ const BINARY = { keyEncoding: "binary", encoding: "binary", cache: false } as co
  */
 export class LmdbBackend implements Backend {
   readonly #path: string;
-  readonly #env: RootDatabase<Buffer, Buffer>;
-  readonly #buckets: ReadonlyMap<Bucket, Bytes>;
   readonly #overlay = new Overlay();
+  readonly #copies = new Set<Promise<void>>();
+  #env: RootDatabase<Buffer, Buffer>;
+  #buckets: ReadonlyMap<Bucket, Bytes>;
   #commits: Promise<void> = Promise.resolve();
+  #isInstalling = false;
+  /** The environment is closed: LMDB would not say so, but crash. */
+  #isDetached = false;
+  /** A copy's lock file goes with it. */
+  #isCopy = false;
   #size: { readonly totalBytes: number; readonly inUseBytes: number };
   #closed: Promise<void> | undefined;
 
   private constructor(path: string, env: RootDatabase<Buffer, Buffer>) {
     this.#path = path;
     this.#env = env;
-    this.#buckets = new Map(
-      BUCKETS.map((bucket) => [bucket, env.openDB<Buffer, Buffer>({ name: bucket, ...BINARY })]),
-    );
+    this.#buckets = openBuckets(env);
     this.#size = this.#measure();
   }
 
@@ -76,7 +82,7 @@ export class LmdbBackend implements Backend {
   }
 
   commit(): Promise<void> {
-    invariant(this.#closed === undefined, "the backend is open");
+    this.#requireOpen();
     return this.#commitPending();
   }
 
@@ -89,17 +95,68 @@ export class LmdbBackend implements Backend {
   }
 
   async copy(path: string): Promise<void> {
+    this.#requireOpen();
     if (await exists(path)) {
       throw new CodedError("EEXIST", `Cannot copy backend to ${path}: it exists, expected a new file`);
     }
-    await this.#env.backup(path, true);
-    await using file = await openFile(path, "r+");
-    await file.sync();
+    this.#requireOpen();
+    // A read transaction in a thread of libuv's: LMDB gives it the last commit, and lets writers go on.
+    const copying = this.#env.backup(path, true);
+    this.#copies.add(copying);
+    await copying.finally(() => this.#copies.delete(copying));
+  }
+
+  async openCopy(path: string): Promise<Backend> {
+    if (!(await exists(path)))
+      throw new CodedError("ENOENT", `Cannot open backend ${path}: there is no file`);
+    const copy = await LmdbBackend.open(path);
+    copy.#isCopy = true;
+    return copy;
+  }
+
+  async install(path: string): Promise<void> {
+    this.#requireOpen();
+    this.#isInstalling = true;
+    this.#overlay.forget();
+    await this.#commits;
+    await Promise.allSettled(this.#copies);
+    // While somebody holds it, giving back the blocks of the old file is not this thread's work.
+    const old = await openFile(this.#path);
+    try {
+      this.#isDetached = true;
+      await this.#env.close();
+      await rm(lockFileOf(this.#path), { force: true });
+      await rename(path, this.#path);
+      await nodeDisk.syncFolder(dirname(this.#path));
+      await nodeDisk.syncFolder(dirname(path));
+    } finally {
+      await old.close();
+    }
+    this.#env = openEnvironment(this.#path);
+    this.#buckets = openBuckets(this.#env);
+    this.#isInstalling = false;
+    this.#isDetached = false;
+    checkFormatVersion(this, this.#path);
+    this.#size = this.#measure();
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#commitPending().finally(() => this.#env.close());
+    this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#commitPending();
+      await Promise.allSettled(this.#copies);
+    } finally {
+      await this.#env.close();
+      if (this.#isCopy) await rm(lockFileOf(this.#path), { force: true });
+    }
+  }
+
+  #requireOpen(): void {
+    invariant(this.#closed === undefined && !this.#isInstalling, "the backend is open");
   }
 
   #commitPending(): Promise<void> {
@@ -136,6 +193,7 @@ export class LmdbBackend implements Backend {
   }
 
   #bucket(bucket: Bucket): Bytes {
+    if (this.#isDetached) invariant(false, "nothing is read while a file is installed");
     return this.#buckets.get(bucket) as Bytes;
   }
 
@@ -179,6 +237,14 @@ function openEnvironment(path: string): RootDatabase<Buffer, Buffer> {
   } catch (error) {
     throw new CodedError("EOPEN", `Cannot open backend ${path}: ${errorMessage(error)}`, { cause: error });
   }
+}
+
+function openBuckets(env: RootDatabase<Buffer, Buffer>): ReadonlyMap<Bucket, Bytes> {
+  return new Map(BUCKETS.map((bucket) => [bucket, env.openDB<Buffer, Buffer>({ name: bucket, ...BINARY })]));
+}
+
+function lockFileOf(path: string): string {
+  return `${path}-lock`;
 }
 
 async function exists(path: string): Promise<boolean> {

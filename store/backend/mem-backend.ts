@@ -1,47 +1,42 @@
-import BTreeModule from "sorted-btree";
-import { CodedError } from "../../base/errors.ts";
+import { dirname } from "node:path";
+import { readWholeFile } from "../../base/atomic-file.ts";
+import type { Disk } from "../../base/disk.ts";
+import { CodedError, errorCode } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import { checkFormatVersion } from "./format.ts";
 import { bytesFromLatin1, latin1FromBytes } from "./latin1.ts";
+import { decodeMemFile, encodeMemFile, MemFile, type MemTree } from "./mem-file.ts";
 import { Overlay } from "./overlay.ts";
 import { type Backend, type BackendPair, BUCKETS, type Bucket } from "./port.ts";
 import type { WriteLayer } from "./write-layer.ts";
 
-const BTree = BTreeModule.default;
-type Tree = InstanceType<typeof BTree<string, Uint8Array>>;
+export { MemFile } from "./mem-file.ts";
 
 /** Estimated cost of a pair beside its bytes, for size(). */
 const PAIR_OVERHEAD_BYTES = 16;
 
-/** What survives a crash of a {@link MemBackend}: the committed pairs. Open a new backend over it to "restart". */
-export class MemFile {
-  readonly buckets: ReadonlyMap<Bucket, Tree> = new Map(BUCKETS.map((bucket) => [bucket, new BTree()]));
-  /** Copies that were made of it, by path. */
-  readonly copies = new Map<string, MemFile>();
-
-  tree(bucket: Bucket): Tree {
-    return this.buckets.get(bucket) as Tree;
-  }
-}
-
 export interface MemBackendOptions {
-  /** The "disk"; empty by default. */
+  /** The committed content; empty by default. */
   readonly file?: MemFile;
-  /** Awaited by each commit before it takes effect: where a simulator puts its delay, or a crash. */
+  /** Where copies go and come from; without one there are none. */
+  readonly disk?: Disk;
+  /** Awaited by each commit and install before it takes effect: where a simulator puts its delay, or a crash. */
   readonly beforeCommit?: () => Promise<void>;
 }
 
 /** A backend in memory that forgets, when it crashes, what was not committed: for tests and the simulator. */
 export class MemBackend implements Backend {
   readonly file: MemFile;
+  readonly #disk: Disk | undefined;
   readonly #beforeCommit: () => Promise<void>;
   readonly #overlay = new Overlay();
   #commits: Promise<void> = Promise.resolve();
-  #state: "open" | "closing" | "closed" | "crashed" = "open";
+  #state: "open" | "installing" | "closing" | "closed" | "crashed" = "open";
 
   /** Throws CodedError EFORMAT when the file is of a newer version. */
   constructor(options: MemBackendOptions = {}) {
     this.file = options.file ?? new MemFile();
+    this.#disk = options.disk;
     this.#beforeCommit = options.beforeCommit ?? (() => Promise.resolve());
     const meta = this.file.tree("meta");
     checkFormatVersion(
@@ -97,12 +92,39 @@ export class MemBackend implements Backend {
 
   async copy(path: string): Promise<void> {
     this.#assertOpen();
-    if (this.file.copies.has(path)) {
+    const disk = this.#copiesDisk();
+    const content = encodeMemFile(this.file);
+    if (await exists(disk, path)) {
       throw new CodedError("EEXIST", `Cannot copy backend to ${path}: it exists, expected a new file`);
     }
-    const copy = new MemFile();
-    for (const [bucket, tree] of this.file.buckets) copy.tree(bucket).setPairs(tree.toArray());
-    this.file.copies.set(path, copy);
+    const file = await disk.open(path, { create: true });
+    try {
+      await file.write([content], 0);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async openCopy(path: string): Promise<Backend> {
+    const disk = this.#copiesDisk();
+    const file = decodeMemFile(await readWholeFile(disk, path), path);
+    return new CopyInMemory(file, { disk, path });
+  }
+
+  async install(path: string): Promise<void> {
+    this.#assertOpen();
+    this.#state = "installing";
+    this.#overlay.forget();
+    await this.#commits;
+    const disk = this.#copiesDisk();
+    const content = decodeMemFile(await readWholeFile(disk, path), path);
+    await this.#beforeCommit();
+    await this.#neverAfterCrash();
+    this.file.replaceBy(content);
+    await disk.remove(path);
+    await disk.syncFolder(dirname(path));
+    await this.#neverAfterCrash();
+    this.#state = "open";
   }
 
   async close(): Promise<void> {
@@ -123,7 +145,7 @@ export class MemBackend implements Backend {
 
   async #land(layer: WriteLayer): Promise<void> {
     await this.#beforeCommit();
-    if (this.#state === "crashed") await never();
+    await this.#neverAfterCrash();
     for (const bucket of BUCKETS) {
       const tree = this.file.tree(bucket);
       for (const [key, write] of layer.in(bucket).entries()) {
@@ -134,8 +156,53 @@ export class MemBackend implements Backend {
     this.#overlay.drop(layer);
   }
 
+  async #neverAfterCrash(): Promise<void> {
+    if (this.#state === "crashed") await never();
+  }
+
+  #copiesDisk(): Disk {
+    invariant(this.#disk !== undefined, "a backend in memory has a disk for its copies");
+    return this.#disk;
+  }
+
   #assertOpen(): void {
     invariant(this.#state === "open", `the backend is open, not ${this.#state}`);
+  }
+}
+
+/** A copy that is looked into, or changed: its commits go to its file. */
+class CopyInMemory extends MemBackend {
+  readonly #disk: Disk;
+  readonly #path: string;
+
+  constructor(file: MemFile, place: { readonly disk: Disk; readonly path: string }) {
+    super({ file, disk: place.disk });
+    this.#disk = place.disk;
+    this.#path = place.path;
+  }
+
+  override async commit(): Promise<void> {
+    const isChanged = this.pendingBytes > 0;
+    await super.commit();
+    if (!isChanged) return;
+    const file = await this.#disk.open(this.#path, { create: false });
+    try {
+      await file.truncate(0);
+      await file.write([encodeMemFile(this.file)], 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function exists(disk: Disk, path: string): Promise<boolean> {
+  try {
+    await (await disk.open(path, { create: false })).close();
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw error;
   }
 }
 
@@ -143,7 +210,7 @@ function never(): Promise<never> {
   return new Promise(() => undefined);
 }
 
-function* pairsOf(tree: Tree, from: Uint8Array, to: Uint8Array | undefined): Generator<BackendPair> {
+function* pairsOf(tree: MemTree, from: Uint8Array, to: Uint8Array | undefined): Generator<BackendPair> {
   const end = to === undefined ? undefined : latin1FromBytes(to);
   for (const [key, value] of tree.entries(latin1FromBytes(from))) {
     if (end !== undefined && key >= end) return;

@@ -40,6 +40,11 @@ export class Overlay {
     return layer;
   }
 
+  /** Forgets what was written since the last layer was frozen. */
+  forget(): void {
+    this.#pending = new WriteLayer();
+  }
+
   /** The file now holds the layer; layers are dropped in the order they were frozen. */
   drop(layer: WriteLayer): void {
     invariant(this.#frozen[0] === layer, "layers leave the overlay in the order they were frozen");

@@ -28,9 +28,24 @@ export interface Backend {
   readonly pendingBytes: number;
   /** Size of the file, and the part of it in use, in bytes. */
   size(): { readonly totalBytes: number; readonly inUseBytes: number };
-  /** A consistent copy of what is committed, into a new file; throws CodedError EEXIST when there is one. */
+  /**
+   * A consistent copy of what is committed, into a new file; compact, and not synced: it is there to be read, or sent.
+   * Neither reads nor commits wait for it. Throws CodedError EEXIST when there is a file.
+   */
   copy(path: string): Promise<void>;
-  /** Commits and closes. Idempotent. */
+  /**
+   * Opens a file that `copy` made (here or on another member) as a backend of its own, which is closed before the file is
+   * moved or installed. Throws CodedError ENOENT, EFORMAT.
+   */
+  openCopy(path: string): Promise<Backend>;
+  /**
+   * Puts a file that `copy` made in the place of the whole content, durably: after a crash there is the one or the other.
+   * The file is synced, and is gone from `path` afterwards. Commits and copies under way are waited for; what was written
+   * since the last commit is forgotten. Until it resolves only `size` and `pendingBytes` may be asked for. A rejection is
+   * final: the process has to end.
+   */
+  install(path: string): Promise<void>;
+  /** Commits and closes; waits for copies under way. Idempotent. */
   close(): Promise<void>;
 }
 

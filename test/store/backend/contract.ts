@@ -7,10 +7,10 @@ import type { Backend, Bucket } from "../../../store/backend/port.ts";
 /** What the contract needs of an implementation: a place that survives, to open a backend over. */
 export interface BackendPlace {
   open(): Promise<Backend>;
-  /** Opens the copy that `copy(name)` made. */
-  openCopy(name: string): Promise<Backend>;
   /** The path to give to copy(). */
   copyPath(name: string): string;
+  /** Names of the copies that there are. */
+  copyNames(): Promise<readonly string[]>;
   remove(): Promise<void>;
 }
 
@@ -162,14 +162,87 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
         backend.put("key", bytes("a"), bytes("1"));
         backend.put("meta", bytes("m"), bytes("2"));
         await backend.commit();
+        backend.put("key", bytes("a"), bytes("not committed"));
         await backend.copy(place.copyPath("copy"));
         backend.put("key", bytes("a"), bytes("9"));
         await backend.commit();
-        const copy = await place.openCopy("copy");
+        const copy = await backend.openCopy(place.copyPath("copy"));
         assert.equal(read(copy, "key", "a"), "1");
         assert.equal(read(copy, "meta", "m"), "2");
         await copy.close();
         await assert.rejects(backend.copy(place.copyPath("copy")), (error) => errorCode(error) === "EEXIST");
+      }));
+
+    it("openCopy() gives a backend whose commits change the copy alone", () =>
+      inBackend(async (backend, place) => {
+        backend.put("meta", bytes("a"), bytes("1"));
+        await backend.commit();
+        await backend.copy(place.copyPath("copy"));
+        const copy = await backend.openCopy(place.copyPath("copy"));
+        copy.delete("meta", bytes("a"));
+        copy.put("meta", bytes("b"), bytes("2"));
+        await copy.close();
+        assert.equal(read(backend, "meta", "a"), "1");
+        const again = await backend.openCopy(place.copyPath("copy"));
+        assert.equal(again.get("meta", bytes("a")), undefined);
+        assert.equal(read(again, "meta", "b"), "2");
+        await again.close();
+      }));
+
+    it("openCopy() refuses what is not there", () =>
+      inBackend(async (backend, place) => {
+        await assert.rejects(
+          backend.openCopy(place.copyPath("none")),
+          (error) => errorCode(error) === "ENOENT",
+        );
+      }));
+
+    it("install() puts a copy in the place of everything, for this run and for the next", () =>
+      inPlace(async (place) => {
+        const backend = await place.open();
+        for (let i = 0; i < 300; i++) backend.put("key", bytes(`old${i}`), Buffer.alloc(100));
+        await backend.commit();
+        await backend.copy(place.copyPath("copy"));
+        backend.put("key", bytes("newer"), bytes("1"));
+        backend.put("lease", bytes("l"), bytes("1"));
+        await backend.commit();
+        const commit = (() => {
+          backend.put("key", bytes("under way"), bytes("1"));
+          return backend.commit();
+        })();
+        backend.put("key", bytes("not handed to a commit"), bytes("1"));
+        await backend.install(place.copyPath("copy"));
+        await commit;
+        const names = (from: Backend) =>
+          [...from.range("key", bytes(""), undefined, 0)].map(({ key }) => text(key));
+        assert.equal(names(backend).length, 300);
+        assert.equal(backend.pendingBytes, 0);
+        assert.equal(backend.get("lease", bytes("l")), undefined);
+        backend.put("key", bytes("zlast"), bytes("1"));
+        await backend.commit();
+        await assert.rejects(backend.openCopy(place.copyPath("copy")), (e) => errorCode(e) === "ENOENT");
+        await backend.close();
+        const again = await place.open();
+        assert.equal(names(again).length, 301);
+        assert.equal(names(again).at(-1), "zlast");
+        await again.close();
+      }));
+
+    it("install() waits for a copy under way, which has the old content", () =>
+      inBackend(async (backend, place) => {
+        backend.put("key", bytes("a"), bytes("old"));
+        await backend.commit();
+        await backend.copy(place.copyPath("first"));
+        for (let i = 0; i < 2000; i++) backend.put("key", bytes(`k${i}`), Buffer.alloc(500));
+        await backend.commit();
+        const copying = backend.copy(place.copyPath("second"));
+        while ((await place.copyNames()).length < 2) await new Promise((resolve) => setImmediate(resolve));
+        await backend.install(place.copyPath("first"));
+        await copying;
+        assert.equal(backend.get("key", bytes("k1999")), undefined);
+        const copy = await backend.openCopy(place.copyPath("second"));
+        assert.equal(copy.get("key", bytes("k1999"))?.byteLength, 500);
+        await copy.close();
       }));
 
     it("open() refuses a file of a newer version and says which versions", () =>
@@ -179,7 +252,7 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
         await backend.close();
         await assert.rejects(place.open(), (error: Error) => {
           assert.equal(errorCode(error), "EFORMAT");
-          assert.match(error.message, /^Cannot open backend .+: format version 7, expected 1 or less/);
+          assert.match(error.message, /^Cannot open backend .+: format version 7, expected 2 or less/);
           return true;
         });
       }));
