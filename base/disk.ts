@@ -32,3 +32,13 @@ export interface DiskFile {
   /** Idempotent. */
   close(): Promise<void>;
 }
+
+/** A disk that can tell what others do to the names of its files. */
+export interface SharedDisk extends Disk {
+  open(path: string, options: { readonly create: boolean }): Promise<SharedFile>;
+}
+
+export interface SharedFile extends DiskFile {
+  /** Is it still the file that its path leads to? False when it was removed, renamed or replaced: nobody finds what is written. */
+  isAtItsPath(): Promise<boolean>;
+}

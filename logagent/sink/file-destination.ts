@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Disk, DiskFile } from "../../base/disk.ts";
-import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { DiskFile, SharedDisk, SharedFile } from "../../base/disk.ts";
+import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import {
   type Batch,
@@ -15,9 +15,10 @@ import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
 const BATCH_BYTES_MAX = 1024 * 1024;
 const REPAIR_BLOCK_BYTES = 64 * 1024;
 const NEWLINE = 10;
+const REPLACED = "EREPLACED";
 
 interface OpenFile {
-  readonly file: DiskFile;
+  readonly file: SharedFile;
   /** Length that is synced; the next batch is written here, also when it is tried again. */
   syncedBytes: number;
 }
@@ -25,17 +26,18 @@ interface OpenFile {
 /**
  * One file for each topic in a folder: `<folder>/<topic>.log`, each line with a newline, synced before it is acknowledged. A
  * last line without a newline is what a crash left of a write that was never acknowledged: it is cut off when the file is
- * opened, and its lines are sent again. The file must have no other writer, and is not to be rotated under the agent.
+ * opened, and its lines are sent again. The file must have no other writer. One that is removed, renamed or truncated is
+ * noticed before lines are acknowledged: they are written to a new file at the path, perhaps for the second time.
  */
 export class FileDestination implements Destination {
   readonly #folder: string;
-  readonly #disk: Disk;
+  readonly #disk: SharedDisk;
   readonly #files = new Map<string, OpenFile>();
   /** Lengths of files that had to be opened again. */
   readonly #syncedBytes = new Map<string, number>();
   #isClosed = false;
 
-  constructor(options: { readonly folder: string; readonly disk: Disk }) {
+  constructor(options: { readonly folder: string; readonly disk: SharedDisk }) {
     this.#folder = options.folder;
     this.#disk = options.disk;
   }
@@ -55,17 +57,16 @@ export class FileDestination implements Destination {
 
   async send(target: SendTarget, batch: Batch): Promise<void> {
     invariant(batch instanceof LineBatch, "a file sink sends the batches it made");
-    const open = await this.#file(target.topic);
+    const open = await this.#intactFile(target.topic);
     try {
       await open.file.write([batch.bytes], open.syncedBytes);
       await open.file.sync();
+      if (!(await open.file.isAtItsPath())) throw replaced();
       open.syncedBytes += batch.bytes.length;
     } catch (error) {
       // After a failed sync the state of the pages is unknown: the file is opened afresh, and the batch, which is still
       // here, is written again at the same place.
-      this.#files.delete(target.topic);
-      this.#syncedBytes.set(target.topic, open.syncedBytes);
-      await open.file.close().catch(() => undefined);
+      await this.#letGo(target.topic, open);
       throw this.#failure("write", target.topic, error);
     }
   }
@@ -75,6 +76,28 @@ export class FileDestination implements Destination {
     const files = [...this.#files.values()];
     this.#files.clear();
     for (const { file } of files) await file.close();
+  }
+
+  /** The file as it was left by the batch before; opened afresh when somebody else has changed it. */
+  async #intactFile(topic: string): Promise<OpenFile> {
+    const open = await this.#file(topic);
+    try {
+      if ((await open.file.isAtItsPath()) && (await open.file.size()) >= open.syncedBytes) return open;
+    } catch (error) {
+      throw this.#failure("look at", topic, error);
+    }
+    await this.#letGo(topic, open);
+    return await this.#file(topic);
+  }
+
+  /** Whatever is at the path by then is opened next. */
+  async #letGo(topic: string, open: OpenFile): Promise<void> {
+    this.#files.delete(topic);
+    const isHere = await open.file.isAtItsPath().catch(() => true);
+    // In another file, the length that was synced in this one means nothing.
+    if (isHere) this.#syncedBytes.set(topic, open.syncedBytes);
+    else this.#syncedBytes.delete(topic);
+    await open.file.close().catch(() => undefined);
   }
 
   async #file(topic: string): Promise<OpenFile> {
@@ -101,13 +124,20 @@ export class FileDestination implements Destination {
     return join(this.#folder, `${name}.log`);
   }
 
-  #failure(verb: "open" | "write", topic: string, cause: unknown): DeliveryError {
+  #failure(verb: "open" | "write" | "look at", topic: string, cause: unknown): DeliveryError {
     return new DeliveryError(
       errorCode(cause) ?? "EIO",
       `Cannot ${verb} ${this.#path(topic)}: ${errorMessage(cause)}`,
-      { remedy: "slow", cause },
+      { remedy: errorCode(cause) === REPLACED ? "soon" : "slow", cause },
     );
   }
+}
+
+function replaced(): CodedError<typeof REPLACED> {
+  return new CodedError(
+    REPLACED,
+    "the file was removed or replaced meanwhile, its last lines are written again",
+  );
 }
 
 /** Cuts what stands behind `syncedBytes`, or if that is not known behind the last newline; returns the length that is left. */

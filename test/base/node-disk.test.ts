@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
@@ -50,6 +50,25 @@ suite("nodeDisk", () => {
       await nodeDisk.remove(join(made, "10"));
       await nodeDisk.syncFolder(made);
       assert.deepEqual(await nodeDisk.list(made), ["1", "3"]);
+    }));
+
+  test("isAtItsPath() is false for a file that was removed, renamed or replaced", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "file");
+      const file = await nodeDisk.open(path, { create: true });
+      assert.equal(await file.isAtItsPath(), true);
+      await nodeDisk.rename(path, join(folder, "moved"));
+      assert.equal(await file.isAtItsPath(), false);
+      await (await nodeDisk.open(path, { create: true })).close();
+      assert.equal(await file.isAtItsPath(), false);
+      await nodeDisk.rename(join(folder, "moved"), path);
+      assert.equal(await file.isAtItsPath(), true);
+      await nodeDisk.remove(path);
+      assert.equal(await file.isAtItsPath(), false);
+      await rm(folder, { recursive: true });
+      assert.equal(await file.isAtItsPath(), false);
+      await file.close();
+      await mkdir(folder);
     }));
 
   test("throws ENOENT as Node does", () =>

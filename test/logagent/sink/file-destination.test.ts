@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Disk } from "../../../base/disk.ts";
+import type { SharedDisk } from "../../../base/disk.ts";
 import { CodedError } from "../../../base/errors.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
@@ -13,9 +13,11 @@ import { type ContractBed, sinkContract } from "./contract.ts";
 import { RecordedFile, testDeps } from "./recorded-file.ts";
 
 /** A disk that can be full. */
-class FullableDisk implements Disk {
+class FullableDisk implements SharedDisk {
   isFull = false;
   syncs = 0;
+  /** What others do between a sync and the acknowledgement; once. */
+  afterSync: (() => Promise<void>) | undefined;
   readonly list = nodeDisk.list;
   readonly makeFolder = nodeDisk.makeFolder;
   readonly rename = nodeDisk.rename;
@@ -35,6 +37,9 @@ class FullableDisk implements Disk {
       sync: async () => {
         this.syncs += 1;
         await file.sync();
+        const meddle = this.afterSync;
+        this.afterSync = undefined;
+        await meddle?.();
       },
     };
   }
@@ -130,6 +135,49 @@ describe("FileDestination", () => {
     await sink.flush({ signal: AbortSignal.timeout(10_000) });
     assert.equal(await readFile(join(bed.folder, "full.log"), "utf8"), "one\ntwo\nthree\n");
     file.assertComplete();
+  });
+
+  it("send() acknowledges no line in a file that was removed or replaced while it was written", async () => {
+    await using bed = await newFileBed();
+    await using sink = bed.open();
+    const path = join(bed.folder, "gone.log");
+    const file = new RecordedFile("gone");
+    const deliver = async (line: string) => {
+      await sink.deliver(file.next("gone", [line]), { signal: AbortSignal.timeout(10_000) });
+      await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    };
+    bed.disk.afterSync = () => rm(path);
+    await deliver("one");
+    assert.equal(await readFile(path, "utf8"), "one\n");
+    bed.disk.afterSync = async () => {
+      await rename(path, `${path}.1`);
+      await writeFile(path, "another's\n");
+    };
+    await deliver("two");
+    assert.equal(await readFile(path, "utf8"), "another's\ntwo\n");
+    file.assertComplete();
+  });
+
+  it("send() writes to a new file after one was removed, renamed or emptied between two batches", async () => {
+    await using bed = await newFileBed();
+    await using sink = bed.open();
+    const path = join(bed.folder, "rotated.log");
+    const file = new RecordedFile("rotated");
+    const deliver = async (line: string) => {
+      await sink.deliver(file.next("rotated", [line]), { signal: AbortSignal.timeout(10_000) });
+      await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    };
+    await deliver("one");
+    await rename(path, `${path}.1`);
+    await deliver("two");
+    assert.equal(await readFile(`${path}.1`, "utf8"), "one\n");
+    assert.equal(await readFile(path, "utf8"), "two\n");
+    await rm(path);
+    await deliver("three");
+    assert.equal(await readFile(path, "utf8"), "three\n");
+    await truncate(path);
+    await deliver("four");
+    assert.equal(await readFile(path, "utf8"), "four\n");
   });
 
   it("send() keeps a topic of any name inside the folder", async () => {
