@@ -40,7 +40,9 @@ export class Raft implements RaftCore {
     restoreConfState(node, start.confState);
     this.#handedOut = start.hardState;
     this.#reportedSoftState = node.softState;
-    invariant(node.log.last.term <= node.term, `last entry's term ${node.log.last.term} ≤ own ${node.term}`);
+    // Not of a snapshot's term: what starts from a state without a log has heard of no term yet.
+    const last = start.entries.at(-1)?.term ?? 0;
+    invariant(last <= node.term, `last entry's term ${last} ≤ own ${node.term}`);
   }
 
   tick(): void {
