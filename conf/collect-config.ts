@@ -10,7 +10,8 @@ export const entrySchema = z.strictObject({
     .string()
     .min(1)
     .max(4096)
-    .refine((path) => path.startsWith("/"), "an absolute path"),
+    .refine((path) => path.startsWith("/"), "an absolute path")
+    .refine((path) => !path.includes("\0"), "a path without NUL, which no file name has"),
   /** Kafka topic (a file name, for the file sink). */
   topic: z
     .string()

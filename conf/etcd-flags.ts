@@ -32,7 +32,6 @@ export const FLAGS_WITHOUT_EFFECT = [
   "log-outputs",
   "log-rotation-config-json",
   "logger",
-  "max-learners",
   "max-snapshots",
   "max-wals",
   "memory-mlock",
@@ -42,10 +41,8 @@ export const FLAGS_WITHOUT_EFFECT = [
   "raft-write-timeout",
   "self-signed-cert-validity",
   "snapshot-catchup-entries",
-  "snapshot-count",
   "socket-reuse-address",
   "socket-reuse-port",
-  "strict-reconfig-check",
   "tls-max-version",
   "tls-min-version",
   "v2-deprecation",
@@ -105,7 +102,7 @@ export const FLAGS_REFUSED: Readonly<Record<string, string>> = {
   "wal-dir": "the log is kept in the data folder",
 };
 
-/** Flags of etcd that need no value (`--flag` alone is true); of those that have an effect here there is none. */
+/** Flags of etcd that need no value: `--flag` alone is true. */
 export const BOOLEAN_FLAGS: ReadonlySet<string> = new Set([
   "auto-tls",
   "client-cert-auth",

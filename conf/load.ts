@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
-import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
+import { CodedError } from "../base/errors.ts";
 import { type AgentConfig, agentConfigSchema } from "./agent-config.ts";
 import { type Override, readOverrides } from "./env-overrides.ts";
 import { type FieldIssue, fieldIssues, shownValue } from "./field-issues.ts";
+import { fileProblem } from "./file-problem.ts";
 import { fieldNamesAt } from "./schema-fields.ts";
 
 export interface LoadedAgentConfig {
@@ -62,8 +63,9 @@ async function readText(path: string): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    const reason = errorCode(error) === "ENOENT" ? "there is no such file" : errorMessage(error);
-    throw new CodedError("EBADCONFIG", `Cannot read config file ${path}: ${reason}`, { cause: error });
+    throw new CodedError("EBADCONFIG", `Cannot read config file ${path}: ${fileProblem(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -2,9 +2,8 @@ import { z } from "zod";
 import { goBoolean, goDuration, goInteger, goText, urlList } from "./go-values.ts";
 
 const MAX_UINT32 = 2 ** 32 - 1;
-/** Highest election timeout that etcd accepts, in milliseconds. */
-const ELECTION_MS_MAX = 50_000;
-
+/** etcd server/etcdserver/server.go. */
+export const DEFAULT_SNAPSHOT_COUNT = 10_000;
 /** A choice of words. */
 function oneOf<const Words extends readonly [string, ...string[]]>(...words: Words) {
   return z
@@ -22,7 +21,7 @@ export const storeFlagsSchema = z.strictObject({
   "data-dir": goText.default("").describe('Folder of the data. Default "<name>.etcd".'),
   "listen-peer-urls": urlList
     .default(["http://localhost:2380"])
-    .describe("URLs for other members. A cluster of one listens on none of them."),
+    .describe("URLs to listen on for other members."),
   "listen-client-urls": urlList
     .default(["http://localhost:2379"])
     .describe("URLs to serve clients on (gRPC)."),
@@ -47,12 +46,17 @@ export const storeFlagsSchema = z.strictObject({
   "initial-cluster-token": goText
     .default("etcd-cluster")
     .describe("Goes into the cluster's id, so that clusters with the same URLs differ."),
-  "heartbeat-interval": goInteger(1, ELECTION_MS_MAX)
-    .default(100)
-    .describe("Heartbeat interval in milliseconds."),
-  "election-timeout": goInteger(1, ELECTION_MS_MAX)
+  "strict-reconfig-check": goBoolean
+    .default(true)
+    .describe("Refuse changes of the members that would lose the quorum."),
+  "max-learners": goInteger(0, MAX_UINT32).default(1).describe("Learners that the cluster may have at once."),
+  "heartbeat-interval": goInteger(0, MAX_UINT32).default(100).describe("Heartbeat interval in milliseconds."),
+  "election-timeout": goInteger(0, MAX_UINT32)
     .default(1_000)
-    .describe("Election timeout in milliseconds; at least 5 heartbeat intervals."),
+    .describe("Election timeout in milliseconds; at least 5 heartbeat intervals, at most 50000."),
+  "snapshot-count": goInteger(0, Number.MAX_SAFE_INTEGER)
+    .default(DEFAULT_SNAPSHOT_COUNT)
+    .describe("Entries that the log keeps behind what is applied, for members that lag; 0 is the default."),
   "quota-backend-bytes": goInteger(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     .default(0)
     .describe("Size of the data above which writes are refused with an alarm; 0 is 2 GiB, below 0 no limit."),

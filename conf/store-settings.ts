@@ -1,8 +1,17 @@
 import type { LogLevel } from "../base/log.ts";
 import { parseGoDuration } from "./go-values.ts";
+import { type InitialCluster, parseInitialCluster } from "./initial-cluster.ts";
+import { parsePeerUrls } from "./peer-urls.ts";
 import { type GivenValues, UsageError } from "./store-command-line.ts";
-import { type StoreFlagName, type StoreFlags, storeFlagsSchema } from "./store-config.ts";
+import {
+  DEFAULT_SNAPSHOT_COUNT,
+  type StoreFlagName,
+  type StoreFlags,
+  storeFlagsSchema,
+} from "./store-config.ts";
 
+/** Highest election timeout that etcd accepts. */
+const ELECTION_MS_MAX = 50_000;
 /** Least interval of watch progress (etcd). */
 const PROGRESS_INTERVAL_MS_MIN = 100;
 
@@ -34,7 +43,10 @@ export interface StoreSettings {
   readonly clientAddresses: readonly ListenAddress[];
   readonly httpAddresses: readonly ListenAddress[];
   readonly advertiseClientUrls: readonly string[];
+  readonly peerAddresses: readonly ListenAddress[];
   readonly advertisePeerUrls: readonly string[];
+  /** The first members of a new cluster, or those that there are when this one joins. */
+  readonly initialCluster: InitialCluster;
   readonly clusterToken: string;
   /** True: a new cluster may be made where there is no data. */
   readonly mayBootstrap: boolean;
@@ -50,7 +62,6 @@ export function storeSettings(given: GivenValues): StoreSettings {
   if (given.has("listen-client-urls") && !given.has("advertise-client-urls")) {
     throw new UsageError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
   }
-  checkInitialCluster(flags);
   return {
     name: flags.name,
     dataFolder: flags["data-dir"] === "" ? `${flags.name}.etcd` : flags["data-dir"],
@@ -60,13 +71,16 @@ export function storeSettings(given: GivenValues): StoreSettings {
       ...listenAddresses(flags, "listen-metrics-urls"),
     ],
     advertiseClientUrls: flags["advertise-client-urls"],
-    advertisePeerUrls: flags["initial-advertise-peer-urls"],
+    peerAddresses: listenAddresses(flags, "listen-peer-urls"),
+    advertisePeerUrls: advertisedPeerUrls(flags),
+    initialCluster: initialCluster(flags),
     clusterToken: flags["initial-cluster-token"],
     mayBootstrap: flags["initial-cluster-state"] === "new",
     autoCompaction: autoCompaction(flags),
     logLevel: flags["log-level"] === "panic" ? "fatal" : flags["log-level"],
     flags: {
       ...flags,
+      "snapshot-count": flags["snapshot-count"] === 0 ? DEFAULT_SNAPSHOT_COUNT : flags["snapshot-count"],
       "watch-progress-notify-interval": Math.max(
         PROGRESS_INTERVAL_MS_MIN,
         flags["watch-progress-notify-interval"],
@@ -87,12 +101,20 @@ function parse(given: GivenValues): StoreFlags {
   throw new UsageError(problems.join("\n"));
 }
 
+/** In etcd's words (embed/config.go Validate). */
 function checkElection(flags: StoreFlags): void {
   const heartbeat = flags["heartbeat-interval"];
   const election = flags["election-timeout"];
-  if (election < 5 * heartbeat) {
+  if (heartbeat === 0) throw new UsageError("--heartbeat-interval must be >0 (set to 0ms)");
+  if (election === 0) throw new UsageError("--election-timeout must be >0 (set to 0ms)");
+  if (5 * heartbeat > election) {
     throw new UsageError(
-      `Cannot use --election-timeout ${election}: expected at least 5 times --heartbeat-interval ${heartbeat}`,
+      `--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${heartbeat}ms]`,
+    );
+  }
+  if (election > ELECTION_MS_MAX) {
+    throw new UsageError(
+      `--election-timeout[${election}ms] is too long, and should be set less than ${ELECTION_MS_MAX}ms`,
     );
   }
 }
@@ -127,37 +149,19 @@ function listenAddress(url: string, flag: string): ListenAddress {
 }
 
 /** With no --initial-cluster it is this member alone, by its name and its advertised peer URLs. */
-function checkInitialCluster(flags: StoreFlags): void {
+function initialCluster(flags: StoreFlags): InitialCluster {
   const text = flags["initial-cluster"];
-  if (text === "") return;
-  const urlsByName = new Map<string, string[]>();
-  for (const part of text.split(",").map((part) => part.trim())) {
-    const at = part.indexOf("=");
-    if (at <= 0 || at === part.length - 1) {
-      throw new UsageError(
-        `Cannot use --initial-cluster "${text}": expected <name>=<peer URL>, not "${part}"`,
-      );
-    }
-    const name = part.slice(0, at);
-    urlsByName.set(name, [...(urlsByName.get(name) ?? []), part.slice(at + 1)]);
-  }
-  const own = urlsByName.get(flags.name);
-  if (own === undefined) {
-    throw new UsageError(
-      `Cannot use --initial-cluster "${text}": it lacks this member's --name "${flags.name}"`,
-    );
-  }
-  if (urlsByName.size > 1) {
-    throw new UsageError(
-      `Cannot use --initial-cluster "${text}": ${urlsByName.size} members, but this release runs clusters of one member`,
-    );
-  }
-  const advertised = flags["initial-advertise-peer-urls"].join(",");
-  if (own.sort().join(",") !== advertised) {
-    throw new UsageError(
-      `Cannot use --initial-cluster "${text}": its URLs for "${flags.name}" differ from --initial-advertise-peer-urls ${advertised}`,
-    );
-  }
+  if (text !== "") return parseInitialCluster(text);
+  return new Map([[flags.name, advertisedPeerUrls(flags)]]);
+}
+
+function advertisedPeerUrls(flags: StoreFlags): readonly string[] {
+  const given = flags["initial-advertise-peer-urls"];
+  const parsed = parsePeerUrls(given);
+  if ("urls" in parsed) return parsed.urls;
+  throw new UsageError(
+    `--initial-advertise-peer-urls "${given.join(",")}" cannot be used: ${parsed.problem}`,
+  );
 }
 
 /** etcd's parseCompactionRetention: a bare number is hours, or revisions; in mode revision a duration is refused. */

@@ -56,6 +56,46 @@ test("loadStoreConfig() gives etcd's defaults", () => {
   assert.equal(flags["watch-progress-notify-interval"], 600_000);
 });
 
+test("loadStoreConfig() gives etcd's defaults of membership, and this member alone as the first cluster", () => {
+  const { peerAddresses, advertisePeerUrls, initialCluster, clusterToken, mayBootstrap, flags } = settings([
+    "--name=a",
+  ]);
+  assert.deepEqual(
+    peerAddresses.map(({ host, port }) => [host, port]),
+    [["127.0.0.1", 2380]],
+  );
+  assert.deepEqual(advertisePeerUrls, ["http://localhost:2380"]);
+  assert.deepEqual([...initialCluster], [["a", ["http://localhost:2380"]]]);
+  assert.deepEqual([clusterToken, mayBootstrap], ["etcd-cluster", true]);
+  assert.deepEqual(
+    [flags["strict-reconfig-check"], flags["snapshot-count"], flags["max-learners"]],
+    [true, 10_000, 1],
+  );
+});
+
+test("loadStoreConfig() reads the members of --initial-cluster, several URLs of one name together", () => {
+  const text = "b=http://b:2,a=http://a:1,b= http://b:1,";
+  for (const given of [
+    settings([`--initial-cluster=${text}`]),
+    settings([], { ETCD_INITIAL_CLUSTER: text }),
+  ]) {
+    assert.deepEqual(
+      [...given.initialCluster],
+      [
+        ["b", ["http://b:1", "http://b:2"]],
+        ["a", ["http://a:1"]],
+      ],
+    );
+  }
+  withFile(`initial-cluster: ${text}\nstrict-reconfig-check: false\nsnapshot-count: 0\n`, (path) => {
+    const { initialCluster, flags } = settings(["--config-file", path]);
+    assert.equal(initialCluster.size, 2);
+    assert.deepEqual([flags["strict-reconfig-check"], flags["snapshot-count"]], [false, 10_000]);
+  });
+  assert.equal(settings(["--strict-reconfig-check=false"]).flags["strict-reconfig-check"], false);
+  assert.equal(settings([], { ETCD_INITIAL_CLUSTER_STATE: "existing" }).mayBootstrap, false);
+});
+
 test("loadStoreConfig() reads flags as Go does: one or two dashes, = or the next argument, the last counts", () => {
   for (const argv of [
     ["--name=a"],
@@ -125,10 +165,13 @@ test("loadStoreConfig() refuses an unknown flag, naming the nearest", () => {
 });
 
 test("loadStoreConfig() warns of unknown variables and of flags without effect", () => {
-  const { warnings } = load(["--enable-pprof", "--snapshot-count=5"], { ETCD_NMAE: "x", ETCD_LOGGER: "zap" });
+  const { warnings } = load(["--enable-pprof", "--snapshot-catchup-entries=5"], {
+    ETCD_NMAE: "x",
+    ETCD_LOGGER: "zap",
+  });
   assert.deepEqual(
     warnings.map(({ names }) => names.toSorted()),
-    [["ETCD_NMAE"], ["--enable-pprof", "--snapshot-count", "ETCD_LOGGER"]],
+    [["ETCD_NMAE"], ["--enable-pprof", "--snapshot-catchup-entries", "ETCD_LOGGER"]],
   );
 });
 
@@ -152,8 +195,15 @@ test("loadStoreConfig() refuses values that are none, with flag, value and expec
     [["--max-txn-ops=many"], 'Cannot use --max-txn-ops "many": expected a whole number from 0 to 4294967295'],
     [
       ["--election-timeout=100"],
-      "Cannot use --election-timeout 100: expected at least 5 times --heartbeat-interval 100",
+      "--election-timeout[100ms] should be at least as 5 times as --heartbeat-interval[100ms]",
     ],
+    [
+      ["--election-timeout=50001"],
+      "--election-timeout[50001ms] is too long, and should be set less than 50000ms",
+    ],
+    [["--heartbeat-interval=0"], "--heartbeat-interval must be >0 (set to 0ms)"],
+    [["--election-timeout=0"], "--election-timeout must be >0 (set to 0ms)"],
+    [["--strict-reconfig-check=maybe"], 'Cannot use --strict-reconfig-check "maybe": expected true or false'],
     [
       ["--log-level=loud"],
       'Cannot use --log-level "loud": expected one of debug, info, warn, error, panic, fatal',
@@ -199,20 +249,28 @@ test("loadStoreConfig() refuses values that are none, with flag, value and expec
       "--advertise-client-urls is required when --listen-client-urls is set explicitly",
     ],
     [
-      ["--initial-cluster=a=http://localhost:2380"],
-      'Cannot use --initial-cluster "a=http://localhost:2380": it lacks this member\'s --name "default"',
-    ],
-    [
-      ["--initial-cluster=default=http://localhost:2380,b=http://b:2380"],
-      'Cannot use --initial-cluster "default=http://localhost:2380,b=http://b:2380": 2 members, but this release runs clusters of one member',
-    ],
-    [
-      ["--initial-cluster=default=http://x:2380"],
-      'Cannot use --initial-cluster "default=http://x:2380": its URLs for "default" differ from --initial-advertise-peer-urls http://localhost:2380',
-    ],
-    [
       ["--initial-cluster=default"],
-      'Cannot use --initial-cluster "default": expected <name>=<peer URL>, not "default"',
+      "error setting up initial cluster: URL scheme must be http, https, unix, or unixs: ",
+    ],
+    [
+      ["--initial-cluster=a=http://a"],
+      'error setting up initial cluster: URL address does not have the form "host:port": http://a',
+    ],
+    [
+      ["--initial-cluster=a=http://a:2380/x"],
+      "error setting up initial cluster: URL must not contain a path: http://a:2380/x",
+    ],
+    [
+      ["--initial-cluster=a=https://a:2380"],
+      "error setting up initial cluster: TLS is not in this release: https://a:2380",
+    ],
+    [
+      ["--initial-advertise-peer-urls=https://a:2380"],
+      '--initial-advertise-peer-urls "https://a:2380" cannot be used: TLS is not in this release: https://a:2380',
+    ],
+    [
+      ["--listen-peer-urls=http://example.com:1"],
+      'Cannot use --listen-peer-urls http://example.com:1: expected an IP address to listen on, not the name "example.com"',
     ],
     [["--version=maybe"], 'Cannot use --version "maybe": expected true or false'],
   ];
