@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
-import type { DiskFile } from "../../base/disk.ts";
+import type { Disk, DiskFile } from "../../base/disk.ts";
 import { invariant } from "../../base/invariant.ts";
-import type { Entry } from "../raft/types.ts";
+import type { Entry, EntryId } from "../raft/types.ts";
 import { corrupt, SECTOR_BYTES, WalError } from "./format.ts";
 import { Replay } from "./replay.ts";
 import { newSalt, placeSegment } from "./segment-file.ts";
@@ -13,6 +13,7 @@ import type { WalEnd, WalOptions } from "./wal.ts";
 interface OpenedLog {
   readonly end: WalEnd;
   readonly entries: readonly Entry[];
+  readonly compacted: EntryId;
 }
 
 /** Reads a log from its oldest segment to its end, checking everything, or makes an empty one. */
@@ -25,8 +26,65 @@ export async function openLog(options: WalOptions): Promise<OpenedLog> {
     await disk.remove(join(folder, NEXT_SEGMENT));
     await disk.syncFolder(folder);
   }
-  const segments = names.map(parseSegmentName).filter((name) => name !== undefined);
-  return segments.length === 0 ? createLog(options) : readLog(options, segments);
+  const segments = segmentsOf(names);
+  if (segments.length === 0) return createLog(options);
+  const first = await firstOfLog(disk, folder, segments);
+  const opened = await readLog(options, segments.slice(first.position));
+  await removeSegments(options, segments.slice(0, first.position));
+  return opened;
+}
+
+/** Which entries a log has, as its first segment tells. */
+export interface WalStart {
+  /** The entry behind which the log begins; index 0: it has all. */
+  readonly after: EntryId;
+  readonly logId: bigint;
+}
+
+/** Where the log in `folder` begins; undefined when there is none. Reads headers only. Throws WalError as `Wal.open` does. */
+export async function readWalStart({
+  disk,
+  folder,
+}: Pick<WalOptions, "disk" | "folder">): Promise<WalStart | undefined> {
+  await disk.makeFolder(folder);
+  const segments = segmentsOf(await disk.list(folder));
+  if (segments.length === 0) return undefined;
+  const { header } = await firstOfLog(disk, folder, segments);
+  return { after: header.previous, logId: header.logId };
+}
+
+function segmentsOf(names: readonly string[]): readonly SegmentName[] {
+  return names.map(parseSegmentName).filter((name) => name !== undefined);
+}
+
+/**
+ * The newest segment with which the log starts over (its frames count from 0), or else the oldest one. Those before it are
+ * what a reset that was interrupted has not removed.
+ */
+async function firstOfLog(
+  disk: Disk,
+  folder: string,
+  segments: readonly SegmentName[],
+): Promise<{ readonly position: number; readonly header: SegmentHeader }> {
+  for (let position = segments.length - 1; ; position -= 1) {
+    const path = join(folder, formatSegmentName(segments[position] as SegmentName));
+    const file = await disk.open(path, { create: false });
+    try {
+      const bytes = Buffer.alloc(SECTOR_BYTES);
+      const header = decodeSegmentHeader(bytes.subarray(0, await file.read(bytes, 0)), path);
+      if (position === 0 || header.firstFrame === 0) return { position, header };
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function removeSegments(
+  { disk, folder }: Pick<WalOptions, "disk" | "folder">,
+  segments: readonly SegmentName[],
+): Promise<void> {
+  for (const name of segments) await disk.remove(join(folder, formatSegmentName(name)));
+  if (segments.length > 0) await disk.syncFolder(folder);
 }
 
 async function createLog(options: WalOptions): Promise<OpenedLog> {
@@ -66,11 +124,11 @@ async function createLog(options: WalOptions): Promise<OpenedLog> {
     segments: [name],
     isFilled: false,
   };
-  return { end, entries: [] };
+  return { end, entries: [], compacted: after };
 }
 
 async function readLog(options: WalOptions, segments: readonly SegmentName[]): Promise<OpenedLog> {
-  const { disk, folder, after } = options;
+  const { disk, folder, after, keptEntries = 0 } = options;
   let replay: Replay | undefined;
   let before: { readonly path: string; readonly end: number } | undefined;
   for (const [i, name] of segments.entries()) {
@@ -83,16 +141,17 @@ async function readLog(options: WalOptions, segments: readonly SegmentName[]): P
       const header = decodeSegmentHeader(Buffer.from(await reader.view(0, SECTOR_BYTES)), path);
       requireName(header, name, path);
       requireLogId(header, path, options.logId);
-      if (replay === undefined || before === undefined) replay = new Replay(header, path, after);
+      if (replay === undefined || before === undefined)
+        replay = new Replay(header, path, { after, keptEntries });
       else replay.enter(header, path, before);
       const position = await readFrames(reader, { replay, path, salt: header.salt });
       if (isLast) {
         const torn = await tornEnd(reader, { path, position, header, replay });
         // A log that is refused is left as it is.
-        const entries = replay.finish(folder);
+        const kept = replay.finish(folder);
         if (torn !== undefined) await cutEnd({ file, path, position, found: torn }, options);
         keepOpen = true;
-        return { end: await endOf({ file, path, position, header, replay }, segments, options), entries };
+        return { end: await endOf({ file, path, position, header, replay }, segments, options), ...kept };
       }
       await refuseTail(reader, { path, position, header, replay });
       before = { path, end: position };

@@ -1,24 +1,31 @@
+import { invariant } from "../../base/invariant.ts";
 import type { Entry, EntryId, HardState } from "../raft/types.ts";
 import { corrupt, hex32, WalError } from "./format.ts";
 import { decodeEntries, type FrameHeader, type FrameSeat } from "./frame.ts";
 import type { SegmentHeader } from "./segment-header.ts";
+import { TermRuns } from "./term-runs.ts";
 
 /**
- * Puts a log together from its frames, in order. Entries up to `after`, which the backend holds already, are read and
- * checked but not kept, so that memory is bounded by what has to be applied again.
+ * Puts a log together from its frames, in order. Of the entries up to `after`, which the backend holds already, all are
+ * read and checked and only the last `keptEntries` kept, so that memory is bounded.
  */
 export class Replay {
   readonly #after: EntryId;
+  /** Entries behind this index are kept. */
+  readonly #keptFrom: number;
+  readonly #terms: TermRuns;
   #entries: Entry[] = [];
   #last: EntryId;
   #hardState: HardState;
-  /** Term of the entry at `after.index`, once it was seen. */
-  #termAtAfter: number | undefined;
   #nextFrame: number;
   #chain: number;
 
   /** Starts at the oldest segment. Throws WalError "EWALMISMATCH" when entries behind `after` are gone. */
-  constructor(oldest: SegmentHeader, path: string, after: EntryId) {
+  constructor(
+    oldest: SegmentHeader,
+    path: string,
+    { after, keptEntries }: { readonly after: EntryId; readonly keptEntries: number },
+  ) {
     if (oldest.previous.index > after.index) {
       throw new WalError(
         "EWALMISMATCH",
@@ -26,11 +33,12 @@ export class Replay {
       );
     }
     this.#after = after;
+    this.#keptFrom = Math.max(oldest.previous.index, after.index - keptEntries);
+    this.#terms = new TermRuns(oldest.previous);
     this.#last = oldest.previous;
     this.#hardState = oldest.hardState;
     this.#nextFrame = oldest.firstFrame;
     this.#chain = oldest.chain;
-    this.#note(oldest.previous);
   }
 
   /** Goes on with the segment behind the one just read to `end`; they must fit together. */
@@ -60,6 +68,11 @@ export class Replay {
           `there is entry ${entry.index}, expected ${this.#last.index + 1}`,
         );
       }
+      const before = this.#terms.at(entry.index - 1);
+      if (before !== undefined && entry.term < before) {
+        const found = `entry ${entry.index} has term ${entry.term}, expected ${before} or more`;
+        throw corrupt(place.path, place.offset, `${found}, as the entry before it`);
+      }
       this.#append(entry);
     }
     this.#hardState = header.hardState;
@@ -80,34 +93,37 @@ export class Replay {
     return this.#hardState;
   }
 
-  /** The entries behind `after`. Throws WalError "EWALMISMATCH" when this is not the log that the backend applied. */
-  finish(folder: string): readonly Entry[] {
-    if (this.#last.index < this.#after.index) {
+  /**
+   * The entries that were kept, the first directly behind `compacted`. Throws WalError "EWALMISMATCH" when this is not the
+   * log that the backend applied.
+   */
+  finish(folder: string): { readonly entries: readonly Entry[]; readonly compacted: EntryId } {
+    const { index, term } = this.#after;
+    if (this.#last.index < index) {
       throw new WalError(
         "EWALMISMATCH",
-        `Cannot read WAL in ${folder}: it ends at entry ${this.#last.index}, the backend has applied entry ${this.#after.index}`,
+        `Cannot read WAL in ${folder}: it ends at entry ${this.#last.index}, the backend has applied entry ${index}`,
       );
     }
-    if (this.#termAtAfter !== this.#after.term) {
+    const found = this.#terms.at(index);
+    if (found !== term) {
       throw new WalError(
         "EWALMISMATCH",
-        `Cannot read WAL in ${folder}: entry ${this.#after.index} has term ${this.#termAtAfter}, the backend has applied it with term ${this.#after.term}`,
+        `Cannot read WAL in ${folder}: entry ${index} has term ${found}, the backend has applied it with term ${term}`,
       );
     }
-    return this.#entries;
+    const compactedTerm = this.#terms.at(this.#keptFrom);
+    invariant(compactedTerm !== undefined, `the term of entry ${this.#keptFrom} was read`);
+    return { entries: this.#entries, compacted: { index: this.#keptFrom, term: compactedTerm } };
   }
 
   /** An entry at an index that is there already replaces it and everything behind it (Raft §5.3). */
   #append(entry: Entry): void {
     if (entry.index <= this.#last.index) {
-      this.#entries.length = Math.max(0, Math.min(this.#entries.length, entry.index - 1 - this.#after.index));
+      this.#entries.length = Math.max(0, Math.min(this.#entries.length, entry.index - 1 - this.#keptFrom));
     }
-    if (entry.index > this.#after.index) this.#entries.push({ ...entry, data: Buffer.from(entry.data) });
+    if (entry.index > this.#keptFrom) this.#entries.push({ ...entry, data: Buffer.from(entry.data) });
     this.#last = { term: entry.term, index: entry.index };
-    this.#note(this.#last);
-  }
-
-  #note(entry: EntryId): void {
-    if (entry.index === this.#after.index) this.#termAtAfter = entry.term;
+    this.#terms.append(this.#last);
   }
 }

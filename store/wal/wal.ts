@@ -26,8 +26,10 @@ export interface WalOptions {
   readonly random: Random;
   /** For a log that is made now; an existing one has its own. */
   readonly identity: WalIdentity;
-  /** Last entry whose effect the backend holds durably; entries up to it are checked and not kept. */
+  /** Last entry whose effect the backend holds durably; entries up to it are checked. */
   readonly after: EntryId;
+  /** Entries up to `after` that are kept all the same, as far as the log has them, for followers that lag. Default 0. */
+  readonly keptEntries?: number;
   /** Of the log that the backend belongs to; undefined while it belongs to none. */
   readonly logId?: bigint | undefined;
   /** Size from which a segment is followed by the next; one frame above it passes alone. */
@@ -40,8 +42,10 @@ export interface OpenedWal {
   /** For the backend to note, with the first entry that it applies; 0: the log is of before there were ids. */
   readonly logId: bigint;
   readonly hardState: HardState;
-  /** The entries behind `after`, contiguous. */
+  /** Contiguous, the first directly behind `compacted`. */
   readonly entries: readonly Entry[];
+  /** Id of `after`, or of an earlier entry when some before it are kept. */
+  readonly compacted: EntryId;
 }
 
 /** The end of the log: where, and after what, the next frame goes. */
@@ -77,6 +81,7 @@ export class Wal implements AsyncDisposable {
   readonly #segments: SegmentName[];
   #end: WalEnd;
   #isAppending = false;
+  #removing: Promise<void> = Promise.resolve();
   #failure: WalError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -95,7 +100,7 @@ export class Wal implements AsyncDisposable {
    * for any other damage, "EWALVERSION" for a newer format, "EWALMISMATCH" when the log does not fit the backend.
    */
   static async open(options: WalOptions): Promise<OpenedWal> {
-    const { end, entries } = await openLog(options);
+    const { end, entries, compacted } = await openLog(options);
     const { clusterId, memberId, logId } = end.header;
     return {
       wal: new Wal(options, end),
@@ -103,6 +108,7 @@ export class Wal implements AsyncDisposable {
       logId,
       hardState: end.hardState,
       entries,
+      compacted,
     };
   }
 
@@ -110,38 +116,33 @@ export class Wal implements AsyncDisposable {
    * Makes a batch durable; it is when the promise resolves. Without a `hardState` the last one holds on. Rejects with
    * WalError "EWALWRITE", from then on always: the caller must end the process.
    */
-  async append(batch: {
+  append(batch: {
     readonly hardState: HardState | undefined;
     readonly entries: readonly Entry[];
   }): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    invariant(!this.#isAppending, "one append to the WAL at a time");
-    this.#isAppending = true;
-    try {
-      await this.#append(batch);
-    } catch (error) {
-      const { path, position } = this.#end;
-      this.#failure = new WalError(
-        "EWALWRITE",
-        `Cannot write WAL segment ${path} at offset ${position}: ${errorMessage(error)}`,
-        { cause: error },
-      );
-      throw this.#failure;
-    } finally {
-      this.#isAppending = false;
-    }
+    return this.#alone(() => this.#append(batch));
+  }
+
+  /**
+   * The log starts over behind a snapshot: it is empty, its next entry is the one after `to`. Durable when it resolves, and
+   * never in between: a crash leaves the log as it was, or this. From then on a backend that has not applied `to` needs
+   * the snapshot, which must be on disk before. Counts as an append; the same errors.
+   */
+  reset(start: { readonly to: EntryId; readonly hardState: HardState }): Promise<void> {
+    return this.#alone(async () => {
+      const name = await this.#goOverTo({
+        previous: start.to,
+        hardState: start.hardState,
+        firstFrame: 0,
+        chain: 0,
+      });
+      await this.#remove((oldest) => oldest !== name);
+    });
   }
 
   /** Removes the segments that hold no entry above `index`, oldest first; the newest stays. */
-  async cut(index: number): Promise<void> {
-    for (;;) {
-      const [oldest, second] = this.#segments;
-      if (oldest === undefined || second === undefined || second.firstIndex > index + 1) return;
-      await this.#disk.remove(join(this.#folder, formatSegmentName(oldest)));
-      // Before the next removal: a crash must not bring back an older segment without the one behind it.
-      await this.#disk.syncFolder(this.#folder);
-      this.#segments.shift();
-    }
+  cut(index: number): Promise<void> {
+    return this.#remove((_, second) => second.firstIndex <= index + 1);
   }
 
   /** Number of segments, the prepared one not counted. */
@@ -159,12 +160,49 @@ export class Wal implements AsyncDisposable {
     return this.close();
   }
 
+  async #alone(write: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    invariant(!this.#isAppending, "one append to the WAL at a time");
+    this.#isAppending = true;
+    try {
+      await write();
+    } catch (error) {
+      const { path, position } = this.#end;
+      this.#failure = new WalError(
+        "EWALWRITE",
+        `Cannot write WAL segment ${path} at offset ${position}: ${errorMessage(error)}`,
+        { cause: error },
+      );
+      throw this.#failure;
+    } finally {
+      this.#isAppending = false;
+    }
+  }
+
+  /** Removes the oldest segment while there is another and the test says so; one removal at a time. */
+  #remove(isOver: (oldest: SegmentName, second: SegmentName) => boolean): Promise<void> {
+    this.#removing = this.#removing.then(async () => {
+      for (;;) {
+        const [oldest, second] = this.#segments;
+        if (oldest === undefined || second === undefined || !isOver(oldest, second)) return;
+        await this.#disk.remove(join(this.#folder, formatSegmentName(oldest)));
+        // Before the next removal: a crash must not bring back an older segment without the one behind it.
+        await this.#disk.syncFolder(this.#folder);
+        this.#segments.shift();
+      }
+    });
+    return this.#removing;
+  }
+
   async #append(batch: {
     readonly hardState: HardState | undefined;
     readonly entries: readonly Entry[];
   }): Promise<void> {
     const hardState = batch.hardState ?? this.#end.hardState;
-    if (this.#mustRoll(batch.entries)) await this.#roll();
+    if (this.#mustRoll(batch.entries)) {
+      const { last: previous, frameNumber: firstFrame, chain } = this.#end;
+      await this.#goOverTo({ previous, hardState: this.#end.hardState, firstFrame, chain });
+    }
     const { header, position, frameNumber, chain, file } = this.#end;
     const seat = { number: frameNumber, chain, salt: header.salt };
     const frame = this.#encoder.encode({ hardState, entries: batch.entries }, seat);
@@ -193,26 +231,37 @@ export class Wal implements AsyncDisposable {
     return this.#end.position + dataBytes >= this.#segmentBytes;
   }
 
-  /** Goes over to the next segment. */
-  async #roll(): Promise<void> {
+  /** Goes over to the next segment, which goes on where the log ends or, with other values, starts over. */
+  async #goOverTo(
+    start: Pick<SegmentHeader, "previous" | "hardState" | "firstFrame" | "chain">,
+  ): Promise<SegmentName> {
     const isFilled = this.#next.isReady;
     const file = await this.#next.take();
-    const { header, chain, frameNumber, last, hardState } = this.#end;
+    const { header } = this.#end;
     const next: SegmentHeader = {
       ...header,
+      ...start,
       sequence: header.sequence + 1,
-      firstFrame: frameNumber,
-      chain,
       salt: newSalt(this.#random),
-      previous: last,
-      hardState,
     };
-    const name = { sequence: next.sequence, firstIndex: last.index + 1 };
+    const name = { sequence: next.sequence, firstIndex: next.previous.index + 1 };
     const path = join(this.#folder, formatSegmentName(name));
     await placeSegment(this.#disk, { file, from: this.#next.path, path, folder: this.#folder }, next);
     await this.#end.file.close();
     this.#segments.push(name);
-    this.#end = { ...this.#end, file, path, header: next, position: SECTOR_BYTES, isFilled };
+    this.#end = {
+      file,
+      path,
+      header: next,
+      position: SECTOR_BYTES,
+      frameNumber: next.firstFrame,
+      chain: next.chain,
+      last: next.previous,
+      hardState: next.hardState,
+      segments: this.#segments,
+      isFilled,
+    };
+    return name;
   }
 
   async #close(): Promise<void> {
