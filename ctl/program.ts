@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Help, type Option } from "commander";
 import { watchExecArgs } from "./arguments.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addAlarm } from "./commands/alarm.ts";
@@ -10,7 +10,7 @@ import { addLease } from "./commands/lease.ts";
 import { addMember } from "./commands/member.ts";
 import { addPut } from "./commands/put.ts";
 import { addTxn } from "./commands/txn.ts";
-import { addVersion } from "./commands/version.ts";
+import { addVersion, versionText } from "./commands/version.ts";
 import { addWatch } from "./commands/watch.ts";
 import { addGlobalOptions } from "./global-options.ts";
 import type { Io } from "./io.ts";
@@ -44,8 +44,17 @@ export function buildProgram(
       writeErr: (text) => io.err(text),
       outputError: (text, write) => write(text.replace(/^error: /, "Error: ")),
     });
+  program.version(versionText().trimEnd(), "--version", "print the version, as `version` does");
+  program.configureHelp({ optionDescription });
   addGlobalOptions(program);
   const session = new Session(program, io, watchExecArgs(argv));
   for (const addVerb of VERBS) addVerb(program, session);
   return { program, session };
+}
+
+/** As etcdctl's help does it: a default that is false, empty or 0 goes without saying. */
+function optionDescription(option: Option): string {
+  const isPlain = [false, "", 0].includes(option.defaultValue);
+  const shown: Option = isPlain ? Object.assign(Object.create(option), { defaultValue: undefined }) : option;
+  return new Help().optionDescription(shown);
 }

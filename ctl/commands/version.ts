@@ -11,6 +11,11 @@ export function addVersion(program: Command, session: Session): void {
     .command("version")
     .description("Prints the version of logctl")
     .action(() => {
-      session.io.out(`logctl version: ${packageVersion()}\nAPI version: ${API_VERSION}\n`);
+      session.io.out(versionText());
     });
+}
+
+/** What `version` and `--version` print. */
+export function versionText(): string {
+  return `logctl version: ${packageVersion()}\nAPI version: ${API_VERSION}\n`;
 }

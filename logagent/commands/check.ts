@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { Command } from "commander";
-import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
+import { CodedError, errorMessage } from "../../base/errors.ts";
 import type { AgentConfig } from "../../conf/agent-config.ts";
 import type { Entry } from "../../conf/collect-config.ts";
+import { fileProblem } from "../../conf/file-problem.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { parseCollectConfig } from "../../conf/parse-collect-config.ts";
 import { insideAllow } from "../config/inside-allow.ts";
@@ -47,8 +48,9 @@ async function readInput(path: string): Promise<Buffer> {
   try {
     return await (path === "-" ? buffer(process.stdin) : readFile(path));
   } catch (error) {
-    const reason = errorCode(error) === "ENOENT" ? "there is no such file" : errorMessage(error);
-    throw new CodedError("EBADCONFIG", `Cannot read collect config ${path}: ${reason}`, { cause: error });
+    throw new CodedError("EBADCONFIG", `Cannot read collect config ${path}: ${fileProblem(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -19,7 +19,7 @@ import { PreviewSink } from "./preview-sink.ts";
 
 interface PreviewFlags {
   readonly from: Entry["from"];
-  readonly lines: number;
+  readonly lines?: number;
   readonly maxLineBytes?: number;
   readonly offsets?: true;
   readonly follow?: true;
@@ -34,7 +34,7 @@ export function previewCommand(): Command {
     .addOption(
       new Option("--from <where>", "where to start").choices(["beginning", "end"]).default("beginning"),
     )
-    .option("--lines <count>", "stop after so many lines", count, Number.POSITIVE_INFINITY)
+    .option("--lines <count>", "stop after so many lines (default: all)", count)
     .option("--max-line-bytes <bytes>", "cut longer lines, as the entry's maxLineBytes would", count)
     .option("--offsets", "print path and offset before each line")
     .option("--follow", "go on when the files grow")
@@ -57,7 +57,7 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
   const sink = new PreviewSink({
     output: process.stdout,
     offsets: flags.offsets ?? false,
-    linesMax: flags.lines,
+    linesMax: flags.lines ?? Number.POSITIVE_INFINITY,
     onEnough: end,
   });
   const checkpoints = await CheckpointStore.open({ folder: "/", disk: forgetfulDisk, clock, random, logger });

@@ -1,7 +1,6 @@
-import { errorMessage } from "../../base/errors.ts";
 import type { EntryCheck } from "../../conf/parse-collect-config.ts";
 import type { AllowList } from "../source/allow-list.ts";
-import { compileGlob, type Glob, type Segment } from "../source/glob.ts";
+import { compileGlob, type Glob, GlobError, type Segment } from "../source/glob.ts";
 
 /**
  * Refuses an entry that could ever match a file outside `allow`, before anything is opened. A pattern must be provably
@@ -15,7 +14,8 @@ export function insideAllow(allow: AllowList): EntryCheck {
     try {
       globs = compileGlob(entry.path);
     } catch (error) {
-      return errorMessage(error);
+      if (!(error instanceof GlobError)) throw error;
+      return `the path cannot be used: ${error.why}`;
     }
     const isInside = globs.every((glob) => allowed.some((outer) => covers(outer, levelsOf(glob))));
     if (isInside) return undefined;

@@ -24,11 +24,11 @@ const EXPANSIONS_MAX = 64;
 /**
  * Compiles an absolute pattern: `*`, `?` and `[a-z]` (`[!a-z]`) within a folder name, `**` across folders, `{a,b}`, and `\`
  * before a character that is meant literally. A name that starts with a dot matches only a segment that does so too,
- * unless `dot`. Throws CodedError "EGLOB".
+ * unless `dot`. Throws GlobError.
  */
 export function compileGlob(pattern: string, options: { readonly dot?: boolean } = {}): readonly Glob[] {
   if (!pattern.startsWith("/"))
-    throw globError(pattern, "it does not start with /, expected an absolute path");
+    throw new GlobError(pattern, "it does not start with /, expected an absolute path");
   return expandBraces(pattern).map((plain) => compilePlain(pattern, plain, options.dot ?? false));
 }
 
@@ -37,15 +37,22 @@ export function matchesAny(globs: readonly Glob[], path: string): boolean {
   return globs.some((glob) => glob.matches(path));
 }
 
-function globError(pattern: string, why: string): CodedError {
-  return new CodedError("EGLOB", `Cannot use path pattern ${JSON.stringify(pattern)}: ${why}`);
+/** A pattern that cannot be used; the message names it. */
+export class GlobError extends CodedError<"EGLOB"> {
+  /** The reason alone, for where the pattern is named already. */
+  readonly why: string;
+
+  constructor(pattern: string, why: string) {
+    super("EGLOB", `Cannot use path pattern ${JSON.stringify(pattern)}: ${why}`);
+    this.why = why;
+  }
 }
 
 function compilePlain(pattern: string, plain: string, dot: boolean): Glob {
   const segments: Segment[] = [];
   for (const part of plain.split("/").slice(1)) {
     if (part === "" || part === ".") continue;
-    if (part === "..") throw globError(pattern, 'it has a ".." segment, expected none');
+    if (part === "..") throw new GlobError(pattern, 'it has a ".." segment, expected none');
     if (part === "**") {
       if (segments.at(-1)?.kind !== "any-depth") segments.push({ kind: "any-depth" });
     } else segments.push(compileSegment(pattern, part, dot));
@@ -120,7 +127,7 @@ function compileSegment(pattern: string, part: string, dot: boolean): Segment {
       tokens.push(() => true);
     } else if (char === "[") {
       const end = chars.indexOf("]", chars[i + 1] === "!" || chars[i + 1] === "^" ? i + 3 : i + 2);
-      if (end === -1) throw globError(pattern, 'it has a "[" without "]"');
+      if (end === -1) throw new GlobError(pattern, 'it has a "[" without "]"');
       wild = true;
       tokens.push(compileClass(chars.slice(i + 1, end)));
       i = end;
@@ -186,7 +193,7 @@ function expandBraces(pattern: string): readonly string[] {
     const after = one.slice(group.close + 1);
     const options = one.slice(group.open + 1, group.close).split(",");
     if (done.length + rest.length + options.length > EXPANSIONS_MAX) {
-      throw globError(pattern, `its braces stand for more than ${EXPANSIONS_MAX} patterns`);
+      throw new GlobError(pattern, `its braces stand for more than ${EXPANSIONS_MAX} patterns`);
     }
     for (const option of options.reverse()) rest.push(before + option + after);
   }

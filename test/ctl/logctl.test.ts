@@ -199,8 +199,10 @@ suite("logctl", () => {
     const { stdout } = await logctl(["lease", "timetolive", id, "--keys"], { endpoint });
     assert.match(stdout.toString(), /remaining\(\d+s\), attached keys\(\[k\d k\d\]\)\n$/);
   });
+});
 
-  test("prints help and its version", async () => {
+suite("logctl --help and --version", () => {
+  test("print the verbs, and what `version` prints", async () => {
     const help = await logctl(["--help"]);
     assert.equal(help.code, 0);
     for (const verb of ["put", "get", "del", "txn", "watch", "lease", "member", "endpoint", "agents"]) {
@@ -208,5 +210,15 @@ suite("logctl", () => {
     }
     const version = await logctl(["version"]);
     assert.match(version.stdout.toString(), /^logctl version: \d+\.\d+\.\d+\nAPI version: 3\.7\n$/);
+    assert.deepEqual(await logctl(["--version"]), version);
+  });
+
+  test("the help names no default that is false, empty or null", async () => {
+    for (const args of [["--help"], ["get", "--help"], ["put", "--help"], ["watch", "--help"]]) {
+      const { stdout } = await logctl(args);
+      assert.doesNotMatch(stdout.toString(), /default:\s+(false|null|""|0)/);
+    }
+    const { stdout } = await logctl(["--help"]);
+    assert.match(stdout.toString(), /default: "simple"/);
   });
 });

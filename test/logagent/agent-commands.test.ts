@@ -120,4 +120,15 @@ suite("logagent check", () => {
     const missing = await runBin("logagent", ["check", "--config", config, "--collect", "/nowhere.json"]);
     assert.equal(missing.stderr, "Cannot read collect config /nowhere.json: there is no such file\n");
   });
+
+  test("exits 1 with a folder in place of a file, and says so", async () => {
+    const config = await file("folder.yaml", "");
+    const collect = await runBin("logagent", ["check", "--config", config, "--collect", folder]);
+    assert.deepEqual(
+      [collect.code, collect.stderr],
+      [1, `Cannot read collect config ${folder}: it is a folder, expected a file\n`],
+    );
+    const agent = await runBin("logagent", ["check", "--config", folder]);
+    assert.equal(agent.stderr, `Cannot read config file ${folder}: it is a folder, expected a file\n`);
+  });
 });

@@ -98,6 +98,13 @@ suite("logagent preview", () => {
     assert.match((await preview(["a.log", "--max-line-bytes", "3"])).stderr, /maxLineBytes: .*1024/);
   });
 
+  test("the help says that all lines are printed, not null of them", async () => {
+    assert.match(
+      (await preview(["--help"])).stdout,
+      /--lines <count> +stop after so many lines \(default: all\)/,
+    );
+  });
+
   test("refuses wrong usage with exit code 2", async () => {
     const { code, stderr } = await preview(["a.log", "--lines", "none"]);
     assert.equal(code, 2);

@@ -29,6 +29,12 @@ suite("parseAgentConfig()", () => {
   });
 
   const refused: [what: string, text: string, env: Record<string, string>, message: string][] = [
+    [
+      "a path with NUL",
+      'dataDir: "/var/lib/a\\0b"\n',
+      {},
+      'line 1, column 1: field "dataDir" is "/var/lib/a\\u0000b", expected a path without NUL, which no file name has',
+    ],
     ["what is not YAML", "sink: [\nb", {}, "line 2, column 1: not YAML: "],
     ["a list", "- a\n", {}, 'the file holds a list, expected fields such as "store:" and "sink:"'],
     ["a word", "hello\n", {}, 'the file holds "hello", expected fields such as "store:" and "sink:"'],
@@ -178,7 +184,10 @@ suite("loadAgentConfig()", () => {
   test("says that a file is a folder, or has no text in it", async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), "logagent-load-"));
     try {
-      await assert.rejects(loadAgentConfig(folder, {}), /^CodedError: Cannot read config file .*: EISDIR/);
+      await assert.rejects(
+        loadAgentConfig(folder, {}),
+        /^CodedError: Cannot read config file .*: it is a folder, expected a file/,
+      );
       const file = path.join(folder, "agent.yaml");
       await writeFile(file, Buffer.from([0x69, 0x70, 0x3a, 0xff]));
       await assert.rejects(loadAgentConfig(file, {}), /Cannot read config file .*agent\.yaml: /);

@@ -55,6 +55,11 @@ suite("parseCollectConfig()", () => {
     ],
     ["null", "null", 'the value is null, expected a list of entries ([{"path": …, "topic": …}])'],
     ["an entry that is no object", '["/a"]', 'entry 1: the value is "/a", expected an object'],
+    [
+      "a path with NUL",
+      '[{"path": "/var/log/a\\u0000b", "topic": "t"}]',
+      'entry 1 ("/var/log/a\\u0000b"): field "path" is "/var/log/a\\u0000b", expected a path without NUL, which no file name has',
+    ],
     ["an entry without a path", '[{"topic": "t"}]', 'entry 1: field "path" is missing, expected a string'],
     [
       "an entry without a topic",
@@ -225,10 +230,10 @@ suite("insideAllow()", () => {
     });
   }
 
-  test("says why a pattern cannot be used", () => {
+  test("says why a pattern cannot be used, without the path, which its entry has named", () => {
     assert.equal(
       check(["/var/log/**"], "/var/log/../../etc/passwd"),
-      'Cannot use path pattern "/var/log/../../etc/passwd": it has a ".." segment, expected none',
+      'the path cannot be used: it has a ".." segment, expected none',
     );
   });
 
