@@ -1,60 +1,74 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { majority, quorumIndex, voteResult } from "../../../store/raft/quorum.ts";
+import { committedIndex, type JointVoters, majority, voteResult } from "../../../store/raft/quorum.ts";
 
-const voters = (count: number) => Array.from({ length: count }, (_, i) => BigInt(i + 1));
+const RUNS = { seed: 11, numRuns: 1000 };
+
+const joint = (incoming: readonly bigint[], outgoing: readonly bigint[] = []): JointVoters => ({
+  incoming: new Set(incoming),
+  outgoing: new Set(outgoing),
+});
+
+const someIds = fc.uniqueArray(fc.bigInt(1n, 8n), { maxLength: 6 });
+const someVoters = fc.tuple(someIds, someIds).map(([incoming, outgoing]) => joint(incoming, outgoing));
+const someAcked = fc.array(fc.option(fc.nat(12)), { minLength: 8, maxLength: 8 });
+const someVotes = fc.array(fc.option(fc.boolean()), { minLength: 8, maxLength: 8 });
+const of =
+  <Value>(values: readonly (Value | null)[]) =>
+  (id: bigint): Value | undefined =>
+    values[Number(id) - 1] ?? undefined;
+
+/** By the definition: a majority of every half that has voters is among `ids`. */
+const isQuorum = ({ incoming, outgoing }: JointVoters, ids: ReadonlySet<bigint>): boolean =>
+  [incoming, outgoing].every((half) => half.size === 0 || half.intersection(ids).size * 2 > half.size);
+
+const all = ({ incoming, outgoing }: JointVoters) => [...incoming.union(outgoing)];
 
 suite("quorum", () => {
   test("majority() is more than half", () => {
     assert.deepEqual([1, 2, 3, 4, 5, 6, 7].map(majority), [1, 2, 2, 3, 3, 4, 4]);
   });
 
-  test("quorumIndex() is what a majority holds", () => {
-    const match = new Map([
-      [1n, 10],
-      [2n, 7],
-      [3n, 5],
-    ]);
-    assert.equal(
-      quorumIndex(voters(1), (id) => match.get(id)),
-      10,
-    );
-    assert.equal(
-      quorumIndex(voters(2), (id) => match.get(id)),
-      7,
-    );
-    assert.equal(
-      quorumIndex(voters(3), (id) => match.get(id)),
-      7,
-    );
-    assert.equal(
-      quorumIndex(voters(5), (id) => match.get(id)),
-      5,
-    );
-    assert.equal(
-      quorumIndex(voters(6), (id) => match.get(id)),
-      0,
-    );
+  test("committedIndex() is what a majority holds; who is not known holds nothing", () => {
+    const ackedOf = of([10, 7, 5]);
+    assert.equal(committedIndex(joint([1n]), ackedOf), 10);
+    assert.equal(committedIndex(joint([1n, 2n]), ackedOf), 7);
+    assert.equal(committedIndex(joint([1n, 2n, 3n]), ackedOf), 7);
+    assert.equal(committedIndex(joint([1n, 2n, 3n, 4n, 5n]), ackedOf), 5);
+    assert.equal(committedIndex(joint([1n, 2n, 3n, 4n, 5n, 6n]), ackedOf), 0);
   });
 
-  test("quorumIndex() is the highest index that enough voters reach (by counting, for any match)", () => {
+  test("committedIndex() of a joint configuration is what majorities of both halves hold", () => {
+    const ackedOf = of([10, 7, 5, 3]);
+    assert.equal(committedIndex(joint([1n, 2n, 3n], [3n, 4n]), ackedOf), 3);
+    assert.equal(committedIndex(joint([1n], [1n, 2n, 3n]), ackedOf), 7);
+  });
+
+  test("committedIndex() waits for nobody where nobody votes", () => {
+    assert.equal(committedIndex(joint([]), of([])), Number.MAX_SAFE_INTEGER);
+    assert.equal(committedIndex(joint([], [1n]), of([4])), 4);
+  });
+
+  test("committedIndex() is the highest index that a quorum reaches (by trying every index)", () => {
     fc.assert(
-      fc.property(fc.array(fc.option(fc.nat(20)), { minLength: 1, maxLength: 9 }), (matches) => {
-        const ids = voters(matches.length);
-        const matchOf = (id: bigint) => matches[Number(id) - 1] ?? undefined;
-        const holders = (index: number) => ids.filter((id) => (matchOf(id) ?? 0) >= index).length;
-        let counted = 0;
-        while (holders(counted + 1) * 2 > ids.length) counted += 1;
-        assert.equal(quorumIndex(ids, matchOf), counted);
+      fc.property(someVoters, someAcked, (voters, acked) => {
+        fc.pre(all(voters).length > 0);
+        const ackedOf = of(acked);
+        const holders = (index: number) => new Set(all(voters).filter((id) => (ackedOf(id) ?? 0) >= index));
+        const reached = Array.from({ length: 13 }, (_, index) => index).filter((index) =>
+          isQuorum(voters, holders(index)),
+        );
+        assert.equal(committedIndex(voters, ackedOf), Math.max(...reached));
       }),
-      { seed: 11, numRuns: 500 },
+      RUNS,
     );
   });
 
   test("voteResult() is won with a majority, lost when none is left to win, pending until then", () => {
     const result = (count: number, votes: readonly boolean[]) =>
-      voteResult(voters(count), (id) => votes[Number(id) - 1]);
+      voteResult(joint(Array.from({ length: count }, (_, i) => BigInt(i + 1))), of(votes));
+    assert.equal(result(0, []), "won");
     assert.equal(result(1, []), "pending");
     assert.equal(result(1, [true]), "won");
     assert.equal(result(1, [false]), "lost");
@@ -64,5 +78,19 @@ suite("quorum", () => {
     assert.equal(result(3, [true, false, false]), "lost");
     assert.equal(result(4, [true, true, false]), "pending");
     assert.equal(result(4, [true, true, false, false]), "lost");
+  });
+
+  test("voteResult() is what the outstanding votes can still make of it (by trying all of them)", () => {
+    fc.assert(
+      fc.property(someVoters, someVotes, (voters, votes) => {
+        const voteOf = of(votes);
+        const granted = all(voters).filter((id) => voteOf(id) === true);
+        const open = all(voters).filter((id) => voteOf(id) === undefined);
+        const isWon = isQuorum(voters, new Set(granted));
+        const couldWin = isQuorum(voters, new Set([...granted, ...open]));
+        assert.equal(voteResult(voters, voteOf), isWon ? "won" : couldWin ? "pending" : "lost");
+      }),
+      RUNS,
+    );
   });
 });
