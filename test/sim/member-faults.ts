@@ -1,0 +1,60 @@
+import type { Chance } from "./chance.ts";
+import type { Fault } from "./faults.ts";
+import { type Inhabitants, victim } from "./network-faults.ts";
+import type { SimProcess } from "./sim-process.ts";
+
+/** What can be done to members as processes. */
+export interface Mortals extends Inhabitants {
+  /** Its present life; undefined while it is down. */
+  processOf(id: bigint): SimProcess | undefined;
+  crash(id: bigint): void;
+  start(id: bigint): void;
+}
+
+/** Crashes of one and of all, and pauses. */
+export function memberFaults(who: Mortals, chance: Chance): readonly Fault[] {
+  const up = () => who.ids().filter((id) => who.processOf(id) !== undefined);
+  const crash = (ids: readonly bigint[]) => {
+    if (ids.length === 0) return undefined;
+    for (const id of ids) who.crash(id);
+    return {
+      what: ids.map((id) => id.toString(16)).join(","),
+      mend: () => {
+        for (const id of ids) who.start(id);
+      },
+    };
+  };
+  const living = { ids: up, leader: () => who.leader() };
+  return [
+    {
+      name: "crash",
+      weight: 5,
+      strike: () => {
+        const id = victim(living, chance);
+        return crash(id === undefined ? [] : [id]);
+      },
+    },
+    { name: "crash all", weight: 1, strike: () => crash(up()) },
+    {
+      name: "crash and restart at once",
+      weight: 2,
+      strike: () => {
+        const id = victim(living, chance);
+        const struck = crash(id === undefined ? [] : [id]);
+        struck?.mend();
+        return struck;
+      },
+    },
+    {
+      name: "pause",
+      weight: 3,
+      strike: () => {
+        const id = victim(living, chance);
+        const process = id === undefined ? undefined : who.processOf(id);
+        if (id === undefined || process === undefined) return undefined;
+        process.pause();
+        return { what: id.toString(16), mend: () => process.resume() };
+      },
+    },
+  ];
+}

@@ -1,0 +1,108 @@
+import type { Chance } from "./chance.ts";
+import type { SimProcess } from "./sim-process.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** How one direction between two members behaves. */
+export interface LinkWeather {
+  /** Of each message. */
+  readonly dropRate: number;
+  readonly duplicateRate: number;
+  /** Of each message: it may be overtaken, by much. */
+  readonly reorderRate: number;
+  /** Typical time on the way; now and then it takes a hundred times that. */
+  readonly delayMs: number;
+}
+
+export const FAIR_WEATHER: LinkWeather = { dropRate: 0, duplicateRate: 0, reorderRate: 0, delayMs: 0.3 };
+
+interface Link {
+  /** Faults that cut it. */
+  cuts: number;
+  weather: LinkWeather;
+  /** Nothing arrives before what was sent before it. */
+  lastArrivalMs: number;
+}
+
+/** Longest that a reordered message is late. */
+const REORDER_MS_MAX = 3000;
+
+/** The network between members: what happens to a message on its way, by direction. Ids are places, not processes. */
+export class Network {
+  readonly #timeline: Timeline;
+  readonly #chance: Chance;
+  readonly #links = new Map<bigint, Map<bigint, Link>>();
+  #weather = FAIR_WEATHER;
+
+  constructor(timeline: Timeline, chance: Chance) {
+    this.#timeline = timeline;
+    this.#chance = chance;
+  }
+
+  /** Of every link. */
+  setWeather(weather: LinkWeather): void {
+    this.#weather = weather;
+    for (const links of this.#links.values()) for (const link of links.values()) link.weather = weather;
+  }
+
+  setLinkWeather(from: bigint, to: bigint, weather: LinkWeather): void {
+    this.#link(from, to).weather = weather;
+  }
+
+  /** Cuts ways, each in one direction, and returns how they are mended. A way may be cut by several faults. */
+  cut(ways: readonly (readonly [from: bigint, to: bigint])[]): () => void {
+    const links = ways.map(([from, to]) => this.#link(from, to));
+    for (const link of links) link.cuts += 1;
+    return () => {
+      for (const link of links) link.cuts -= 1;
+    };
+  }
+
+  isCut(from: bigint, to: bigint): boolean {
+    return this.#link(from, to).cuts > 0;
+  }
+
+  /**
+   * Sends something to a process, in order with what was sent on this way before, unless the weather is bad. What is on its
+   * way when the link is cut or the process dies is lost. False: it was lost at once, and the sender might notice.
+   */
+  send(from: bigint, to: bigint, receiver: SimProcess, deliver: () => void): boolean {
+    const link = this.#link(from, to);
+    if (link.cuts > 0 || receiver.isDead) return false;
+    const { weather } = link;
+    const chance = this.#chance;
+    if (weather.dropRate > 0 && chance.hits(weather.dropRate)) return true;
+    this.#carry(link, receiver, deliver);
+    if (weather.duplicateRate > 0 && chance.hits(weather.duplicateRate)) this.#carry(link, receiver, deliver);
+    return true;
+  }
+
+  #carry(link: Link, receiver: SimProcess, deliver: () => void): void {
+    const { nowMs } = this.#timeline;
+    const { weather } = link;
+    const chance = this.#chance;
+    const arrivalMs = nowMs + chance.longTail(weather.delayMs);
+    const arrive = () => {
+      if (link.cuts === 0) deliver();
+    };
+    if (weather.reorderRate > 0 && chance.hits(weather.reorderRate)) {
+      receiver.after(arrivalMs - nowMs + chance.between(0, REORDER_MS_MAX) * chance.next(), arrive);
+      return;
+    }
+    link.lastArrivalMs = Math.max(link.lastArrivalMs, arrivalMs);
+    receiver.after(link.lastArrivalMs - nowMs, arrive);
+  }
+
+  #link(from: bigint, to: bigint): Link {
+    let links = this.#links.get(from);
+    if (links === undefined) {
+      links = new Map();
+      this.#links.set(from, links);
+    }
+    let link = links.get(to);
+    if (link === undefined) {
+      link = { cuts: 0, weather: this.#weather, lastArrivalMs: 0 };
+      links.set(to, link);
+    }
+    return link;
+  }
+}
