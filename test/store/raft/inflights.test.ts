@@ -67,7 +67,7 @@ suite("Inflights", () => {
 
   test("add(), freeTo() and reset() in any order count like a plain list", () => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ add: fc.nat(40), skip: fc.integer({ min: 1, max: 3 }) }) },
+      { weight: 6, arbitrary: fc.record({ add: fc.nat(40), gap: fc.integer({ min: 1, max: 3 }) }) },
       { weight: 3, arbitrary: fc.record({ free: fc.nat(12) }) },
       { weight: 1, arbitrary: fc.constant({ reset: true }) },
     );
@@ -89,7 +89,7 @@ suite("Inflights", () => {
             inflights.freeTo(to);
             list = list.filter(({ index }) => index > to);
           } else if (!inflights.isFull) {
-            last += taken.skip;
+            last += taken.gap;
             inflights.add(last, taken.add);
             list.push({ index: last, bytes: taken.add });
           }
