@@ -18,6 +18,7 @@ import { type LastGood, lastGoodFile } from "./config/last-good.ts";
 import { RemoteConfig } from "./config/remote-config.ts";
 import { resolveIdentity } from "./identity.ts";
 import { openSink } from "./sink/open-sink.ts";
+import type { SinkObserver } from "./sink/options.ts";
 import type { Sink } from "./sink/port.ts";
 import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
@@ -48,7 +49,8 @@ const REVOKE_MS = 2_000;
 
 /**
  * Runs an agent until `stop` is aborted, and resolves when everything is written and closed. Throws, before anything is
- * read, CodedError: "EDATADIR", "ELOCKED" or "EVERSION" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG".
+ * read, CodedError: "EDATADIR", "ELOCKED" or "EVERSION" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG",
+ * "ENOSTDOUT"; and DeliveryError as soon as standard output, where it is the sink, has no reader any more.
  */
 export async function runAgent(config: AgentConfig, log: Logger, signals: AgentSignals): Promise<void> {
   await using resources = new AsyncDisposableStack();
@@ -67,7 +69,13 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
       logger: log,
     }),
   );
-  const sink = resources.use(openAgentSink(config, log, (event) => metrics.countSinkError(event)));
+  const sinkGone = new AbortController();
+  const sink = resources.use(
+    openAgentSink(config, log, {
+      onError: (event) => metrics.countSinkError(event),
+      onGone: (error) => sinkGone.abort(error),
+    }),
+  );
   const supervisor = newSupervisor(config, { ip, sink, checkpoints, log });
   const remote = newRemoteConfig(config, {
     ip,
@@ -109,10 +117,12 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   const following = remote.run(AbortSignal.any([signals.stop, ending.signal]));
   try {
     // Each of them ends only when it is told to, or by a bug, which ends the agent.
-    await Promise.race([Promise.all([following, aborted(signals.stop)]), written]);
+    const gone = aborted(sinkGone.signal).then(() => sinkGone.signal.throwIfAborted());
+    await Promise.race([Promise.all([following, aborted(signals.stop)]), written, gone]);
   } finally {
     ending.abort(new Error("the agent stops"));
-    await drain(supervisor, { drainMs: config.shutdown.drainMs, hurry: signals.hurry, log });
+    const hurry = AbortSignal.any([signals.hurry, sinkGone.signal]);
+    await drain(supervisor, { drainMs: config.shutdown.drainMs, hurry, log });
     writing.abort(new Error("the agent stops"));
     await lease.close({ signal: AbortSignal.any([AbortSignal.timeout(REVOKE_MS), signals.hurry]) });
     await written;
@@ -139,9 +149,9 @@ async function refuseNewer(file: VersionedFile<object>): Promise<void> {
   }
 }
 
-function openAgentSink(config: AgentConfig, logger: Logger, onError: AgentMetrics["countSinkError"]): Sink {
+function openAgentSink(config: AgentConfig, logger: Logger, observer: SinkObserver): Sink {
   const { maxInFlightBytes } = config.memory;
-  return openSink({ ...config.sink, maxInFlightBytes }, { clock, random, logger, observer: { onError } });
+  return openSink({ ...config.sink, maxInFlightBytes }, { clock, random, logger, observer });
 }
 
 function newSupervisor(

@@ -6,11 +6,12 @@ import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
 import type { SinkDeps, SinkOptions } from "./options.ts";
 import type { Sink } from "./port.ts";
+import { refuseClosedStandardOutput } from "./standard-output.ts";
 import { StreamDestination } from "./stream-destination.ts";
 
 /**
  * The sink that the options name. Returns at once and connects to nothing: trouble with the destination shows in the status of
- * each topic, and is retried.
+ * each topic, and is retried. Throws CodedError "ENOSTDOUT" for a standard output that leads nowhere.
  */
 export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
   return new BatchedSink({
@@ -30,7 +31,8 @@ function newDestination(options: SinkOptions, deps: SinkDeps): Destination {
     case "file":
       return new FileDestination({ folder: options.path, disk: nodeDisk });
     case "stdout":
-      return new StreamDestination(process.stdout);
+      refuseClosedStandardOutput();
+      return new StreamDestination(process.stdout, (error) => deps.observer?.onGone?.(error));
     default:
       return options.type satisfies never;
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import type { CodedError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 
@@ -37,10 +38,12 @@ export interface SinkDeps {
   readonly observer?: SinkObserver | undefined;
 }
 
-/** Told of each failed attempt, for metrics; nobody waits for it. */
+/** Told of what happens, for metrics and for the end of the agent; nobody waits for it. */
 export interface SinkObserver {
-  /** `code` is stable and short: a Kafka error name, or an errno such as "ECONNREFUSED". */
+  /** A failed attempt. `code` is stable and short: a Kafka error name, or an errno such as "ECONNREFUSED". */
   onError(event: { readonly topic: string; readonly code: string }): void;
+  /** The destination takes nothing more from this process, ever: its standard output has no reader any more. */
+  onGone?(error: CodedError): void;
   /** A request with `batches` record batches, `bytes` long, is being written to a broker. */
   onRequest?(event: { readonly bytes: number; readonly batches: number }): void;
 }

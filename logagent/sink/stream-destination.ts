@@ -20,13 +20,16 @@ const BATCH_BYTES_MAX = 64 * 1024;
 export class StreamDestination implements Destination {
   readonly #stream: Writable;
   #failed: Error | undefined;
-  readonly #onError = (error: Error) => {
-    this.#failed = error;
-  };
+  readonly #onError: (error: Error) => void;
 
-  /** The stream is not closed by the sink. */
-  constructor(stream: Writable) {
+  /** The stream is not closed by the sink. `onGone` is told once that it takes nothing more, ever. */
+  constructor(stream: Writable, onGone?: (error: DeliveryError) => void) {
     this.#stream = stream;
+    this.#onError = (error) => {
+      if (this.#failed !== undefined) return;
+      this.#failed = error;
+      onGone?.(failure(error));
+    };
     stream.on("error", this.#onError);
   }
 
