@@ -1,6 +1,7 @@
 import { asBuffer } from "../../base/as-buffer.ts";
 import type { Backend } from "../backend/port.ts";
 import { readUint64, writeUint64 } from "../backend/uint64.ts";
+import type { EntryId } from "../raft/types.ts";
 
 const INDEX_KEY = Buffer.from("consistent_index");
 const TERM_KEY = Buffer.from("term");
@@ -13,8 +14,16 @@ export class AppliedIndex {
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.#index = decodeUint64(backend.get("meta", INDEX_KEY));
-    this.#term = decodeUint64(backend.get("meta", TERM_KEY));
+    const { index, term } = AppliedIndex.read(backend);
+    this.#index = index;
+    this.#term = term;
+  }
+
+  static read(content: Pick<Backend, "get">): EntryId {
+    return {
+      index: decodeUint64(content.get("meta", INDEX_KEY)),
+      term: decodeUint64(content.get("meta", TERM_KEY)),
+    };
   }
 
   get index(): number {
