@@ -1,34 +1,46 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { CodedError } from "../../../base/errors.ts";
 import { seededRandom } from "../../../base/random.ts";
+import type { Message } from "../../../store/raft/message.ts";
 import { Raft } from "../../../store/raft/raft.ts";
-import type { Entry, EntryId, RaftLimits, RaftStart, Ready } from "../../../store/raft/types.ts";
+import type { RaftLimits, RaftStart, Ready, Write } from "../../../store/raft/types.ts";
+import { entriesOf, LIMITS } from "../../support/raft-network.ts";
 
-const LIMITS: RaftLimits = {
-  electionTicks: 10,
-  uncommittedBytes: 100,
-  writeBytes: 1000,
-  committedEntries: 3,
-  committedBytes: 1000,
-  pendingReads: 2,
-};
+const confStateOf = (voters: readonly bigint[]) => ({
+  voters,
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+});
 
 const NEW: RaftStart = {
   id: 1n,
-  voters: [1n],
+  confState: confStateOf([1n]),
   hardState: { term: 0, vote: 0n, commit: 0 },
   entries: [],
   compacted: { index: 0, term: 0 },
   applied: 0,
 };
 
+const POLICY = { preVote: false, checkQuorum: true, stepDownOnRemoval: true, validateConfChanges: true };
+
 function raft(start: Partial<RaftStart> = {}, limits: Partial<RaftLimits> = {}): Raft {
-  return new Raft({ ...NEW, ...start }, { limits: { ...LIMITS, ...limits }, random: seededRandom(1) });
+  return new Raft(
+    { ...NEW, ...start },
+    {
+      limits: { ...LIMITS, ...limits },
+      policy: POLICY,
+      random: seededRandom(1),
+      snapshot: () => undefined,
+    },
+  );
 }
 
-function entry(index: number, term: number): Entry {
-  return { index, term, kind: "normal", data: Buffer.from(`e${index}`) };
+/** One of three, with entries of these terms. */
+function follower(terms: readonly number[], start: Partial<RaftStart> = {}): Raft {
+  const hardState = { term: terms.at(-1) ?? 0, vote: 0n, commit: 0 };
+  return raft({ confState: confStateOf([1n, 2n, 3n]), entries: entriesOf(terms), hardState, ...start });
 }
 
 function take(core: Raft): Ready {
@@ -37,17 +49,23 @@ function take(core: Raft): Ready {
   return ready;
 }
 
-function takeWrite(core: Raft): Ready & { readonly write: EntryId } {
+function takeWrite(core: Raft): Ready & { readonly write: Write } {
   const ready = take(core);
   assert.ok(ready.write !== undefined, "there is something to write");
   return { ...ready, write: ready.write };
 }
 
-/** Does all the work there is, as a driver with an instant disk. Returns the indexes applied. */
+/** As a driver does whose disk has it now. */
+function persist(core: Raft, write: Write): void {
+  for (const message of write.responses) if (message.to === core.status.id) core.step(message);
+  core.persisted(write);
+}
+
+/** Does all the work there is, with an instant disk. Returns the indexes applied. */
 function settle(core: Raft): number[] {
   const applied: number[] = [];
   for (let ready = core.ready(); ready !== undefined; ready = core.ready()) {
-    if (ready.write !== undefined) core.persisted(ready.write);
+    if (ready.write !== undefined) persist(core, ready.write);
     for (const { index } of ready.committed) {
       applied.push(index);
       core.applied(index);
@@ -64,78 +82,62 @@ function leader(start: Partial<RaftStart> = {}, limits: Partial<RaftLimits> = {}
   return core;
 }
 
-suite("Raft with one voter", () => {
-  test("constructor() refuses more than one voter, with both values", () => {
-    assert.throws(
-      () => raft({ voters: [1n, 2n] }),
-      (error) =>
-        error instanceof CodedError &&
-        error.code === "EVOTERS" &&
-        /member 1 with voters \[1, 2\]: this build serves one voter/.test(error.message),
-    );
-    assert.throws(() => raft({ voters: [2n] }), { code: "EVOTERS" });
-  });
+/** Appends of leader 2, in `term`, behind what has these terms. */
+function append(term: number, terms: readonly number[], count: number, commit = 0): Message {
+  const prev = { index: terms.length, term: terms.at(-1) ?? 0 };
+  const news = entriesOf([...terms, ...Array.from({ length: count }, () => term)]);
+  return {
+    kind: "append",
+    from: 2n,
+    to: 1n,
+    term,
+    prev,
+    entries: news.slice(terms.length),
+    commit,
+  };
+}
 
+const indexes = (list: readonly { readonly index: number }[]) => list.map(({ index }) => index);
+
+suite("Raft: one voter", () => {
   test("ready() has nothing to do before the first tick", () => {
     const core = raft();
     assert.equal(core.ready(), undefined);
     assert.equal(core.status.role, "follower");
-    assert.equal(core.propose(Buffer.from("x")), "notLeader");
-    assert.equal(core.readIndex(1), false);
+    assert.equal(core.propose(Buffer.from("x")), "noLeader");
+    assert.equal(core.readIndex(1n), "noLeader");
   });
 
   test("tick() makes a sole voter campaign at once; its vote counts only when it is on disk", () => {
     const core = raft();
     core.tick();
     const election = takeWrite(core);
-    assert.deepEqual(election.hardState, { term: 1, vote: 1n, commit: 0 });
+    assert.deepEqual(election.write.hardState, { term: 1, vote: 1n, commit: 0 });
+    assert.equal(election.write.mustSync, true);
     assert.deepEqual(election.softState, { role: "candidate", leader: 0n, term: 1 });
     assert.equal(core.ready(), undefined);
-    assert.equal(core.propose(Buffer.from("x")), "notLeader");
+    assert.equal(core.propose(Buffer.from("x")), "noLeader");
 
-    core.persisted(election.write);
+    persist(core, election.write);
     const opening = takeWrite(core);
     assert.deepEqual(opening.softState, { role: "leader", leader: 1n, term: 1 });
     assert.deepEqual(
-      opening.entries.map(({ index, term, data }) => [index, term, data.byteLength]),
+      opening.write.entries.map(({ index, term, data }) => [index, term, data.byteLength]),
       [[1, 1, 0]],
     );
     assert.deepEqual(opening.committed, []);
-    core.persisted(opening.write);
-    assert.deepEqual(
-      take(core).committed.map(({ index }) => index),
-      [1],
-    );
+    persist(core, opening.write);
+    assert.deepEqual(indexes(take(core).committed), [1]);
   });
 
-  test("tick() campaigns again after an election timeout of n to 2n ticks when the disk does not answer", () => {
+  test("tick() does not stand again while the own vote is on its way to a slow disk", () => {
     const core = raft();
     core.tick();
-    const first = takeWrite(core);
-    let ticks = 0;
-    while (core.status.term === 1) {
-      core.tick();
-      ticks += 1;
-    }
-    assert.ok(ticks >= LIMITS.electionTicks && ticks < 2 * LIMITS.electionTicks, `${ticks} ticks`);
-    const second = takeWrite(core);
-    assert.deepEqual(second.hardState, { term: 2, vote: 1n, commit: 0 });
-    core.persisted(first.write);
-    assert.equal(core.status.role, "candidate", "a vote of an earlier term does not count");
-    core.persisted(second.write);
-    assert.equal(core.status.role, "leader");
-  });
-
-  test("tick() draws the same timeouts from the same seed", () => {
-    const terms = () => {
-      const core = raft();
-      return Array.from({ length: 100 }, () => {
-        core.tick();
-        core.ready();
-        return core.status.term;
-      });
-    };
-    assert.deepEqual(terms(), terms());
+    const election = takeWrite(core);
+    for (let i = 0; i < 100; i += 1) core.tick();
+    assert.equal(core.ready(), undefined);
+    persist(core, election.write);
+    assert.deepEqual([core.status.role, core.status.term], ["leader", 1]);
   });
 
   test("ready() may be taken again while a write is outstanding; nothing is committed before its own write", () => {
@@ -145,14 +147,15 @@ suite("Raft with one voter", () => {
     core.propose(Buffer.from("b"));
     const second = takeWrite(core);
     assert.deepEqual(
-      [first.entries, second.entries].map((list) => list.map(({ index }) => index)),
+      [first, second].map(({ write }) => indexes(write.entries)),
       [[2], [3]],
     );
     assert.equal(core.status.commit, 1);
-    core.persisted(first.write);
+    persist(core, first.write);
     assert.equal(core.status.commit, 2);
-    core.persisted(second.write);
+    persist(core, second.write);
     assert.equal(core.status.commit, 3);
+    assert.deepEqual(settle(core), [2, 3]);
   });
 
   test("persisted() trips over a write that is not the oldest outstanding one", () => {
@@ -164,116 +167,159 @@ suite("Raft with one voter", () => {
     assert.throws(() => core.persisted(second.write), /oldest outstanding/);
   });
 
-  test("ready() writes a hard state with entries when the commit moved, and never for a commit alone", () => {
+  test("ready() asks for no sync when only the commit moved", () => {
     const core = leader();
     core.propose(Buffer.from("a"));
-    const write = takeWrite(core);
-    assert.deepEqual(write.hardState, { term: 1, vote: 1n, commit: 1 });
-    core.persisted(write.write);
-    const commit = take(core);
-    assert.deepEqual([commit.write, commit.hardState, commit.committed.length], [undefined, undefined, 1]);
-  });
-
-  test("a new term commits entries of earlier ones only by way of its own (Raft §5.4.2)", () => {
-    const core = raft({
-      hardState: { term: 4, vote: 1n, commit: 1 },
-      entries: [entry(1, 3), entry(2, 3), entry(3, 4)],
-    });
-    core.tick();
-    const election = takeWrite(core);
+    const { write } = takeWrite(core);
+    assert.deepEqual([write.hardState, write.mustSync], [undefined, true]);
+    persist(core, write);
+    const commit = takeWrite(core);
     assert.deepEqual(
-      election.committed.map(({ index }) => index),
-      [1],
+      [commit.write.hardState, commit.write.entries, commit.write.mustSync],
+      [{ term: 1, vote: 1n, commit: 2 }, [], false],
     );
-    core.applied(1);
-    core.persisted(election.write);
-    assert.equal(core.status.commit, 1);
-    const opening = takeWrite(core);
-    assert.deepEqual(
-      opening.entries.map(({ index, term }) => [index, term]),
-      [[4, 5]],
-    );
-    core.persisted(opening.write);
-    assert.equal(core.status.commit, 4);
-    assert.deepEqual(settle(core), [2, 3, 4]);
+    assert.deepEqual(indexes(commit.committed), [2]);
   });
 
   test("ready() after a restart does not hand out what the backend has applied", () => {
     const core = raft({
-      hardState: { term: 2, vote: 1n, commit: 3 },
-      entries: [entry(6, 2), entry(7, 2)],
+      hardState: { term: 2, vote: 1n, commit: 7 },
+      entries: entriesOf([1, 1, 1, 1, 2, 2, 2]).slice(5),
       compacted: { index: 5, term: 2 },
-      applied: 5,
+      applied: 6,
     });
-    assert.equal(core.ready(), undefined);
+    assert.deepEqual(indexes(take(core).committed), [7]);
+    core.applied(7);
     core.tick();
-    assert.deepEqual(settle(core), [6, 7, 8]);
+    assert.deepEqual(settle(core), [8]);
   });
 
-  test("ready() bounds what it hands out for applying, and waits for applied()", () => {
-    const core = leader();
+  test("ready() bounds the bytes it hands out for applying, and waits for applied()", () => {
+    const core = leader({}, { applyingBytes: 3 });
     for (let i = 0; i < 7; i += 1) core.propose(Buffer.from("x"));
-    core.persisted(takeWrite(core).write);
-    assert.deepEqual(
-      take(core).committed.map(({ index }) => index),
-      [2, 3, 4],
-    );
+    persist(core, takeWrite(core).write);
+    assert.deepEqual(indexes(take(core).committed), [2, 3, 4]);
     assert.equal(core.ready(), undefined);
     core.applied(3);
-    assert.equal(core.ready(), undefined);
-    core.applied(4);
-    assert.deepEqual(
-      take(core).committed.map(({ index }) => index),
-      [5, 6, 7],
-    );
-  });
-
-  test("ready() bounds the bytes of one write", () => {
-    const core = leader({}, { writeBytes: 10 });
-    for (let i = 0; i < 3; i += 1) core.propose(Buffer.alloc(6));
-    const sizes = [takeWrite(core), takeWrite(core), takeWrite(core)].map(({ entries }) => entries.length);
-    assert.deepEqual(sizes, [1, 1, 1]);
-  });
-
-  test("propose() refuses above the uncommitted bytes until some are committed; a large one passes alone", () => {
-    const core = leader();
-    assert.equal(core.propose(Buffer.alloc(500)), "accepted");
-    assert.equal(core.propose(Buffer.alloc(1)), "tooManyUncommitted");
-    settle(core);
-    assert.equal(core.propose(Buffer.alloc(60)), "accepted");
-    assert.equal(core.propose(Buffer.alloc(40)), "accepted");
-    assert.equal(core.propose(Buffer.alloc(1)), "tooManyUncommitted");
-    settle(core);
-    assert.equal(core.propose(Buffer.alloc(100)), "accepted");
-  });
-
-  test("readIndex() waits for an entry of the term, and then answers with the commit index", () => {
-    const core = raft({ hardState: { term: 1, vote: 1n, commit: 0 }, entries: [entry(1, 1)] });
-    core.tick();
-    core.persisted(takeWrite(core).write);
-    assert.equal(core.readIndex(5), true);
-    const opening = takeWrite(core);
-    assert.deepEqual(opening.readStates, []);
-    core.persisted(opening.write);
-    assert.deepEqual(take(core).readStates, [{ index: 2, context: 5 }]);
-    assert.equal(core.readIndex(6), true);
-    assert.deepEqual(take(core).readStates, [{ index: 2, context: 6 }]);
-  });
-
-  test("readIndex() refuses above the limit of waiting reads", () => {
-    const core = raft();
-    core.tick();
-    core.persisted(takeWrite(core).write);
-    assert.deepEqual([core.readIndex(1), core.readIndex(2), core.readIndex(3)], [true, true, false]);
+    assert.deepEqual(indexes(take(core).committed), [5, 6]);
+    core.applied(6);
+    assert.deepEqual(indexes(take(core).committed), [7, 8]);
   });
 
   test("compact() forgets what is applied, and the log goes on", () => {
     const core = leader();
     core.propose(Buffer.from("a"));
     settle(core);
-    core.compact(2);
+    assert.equal(core.compact(2, { entries: 0, bytes: 0 }), 2);
     core.propose(Buffer.from("b"));
     assert.deepEqual(settle(core), [3]);
     assert.deepEqual([core.status.lastIndex, core.status.applied], [3, 3]);
+  });
+
+  test("constructor() trips over a last entry whose term is above the own one", () => {
+    const hardState = { term: 2, vote: 0n, commit: 0 };
+    assert.throws(() => raft({ entries: entriesOf([1, 3]), hardState }), /last entry's term 3 ≤ own 2/);
+  });
+});
+
+suite("Raft: writes", () => {
+  test("ready() gives a vote and an acknowledgement only behind the write that holds them", () => {
+    const core = follower([1]);
+    core.step({
+      kind: "vote",
+      from: 3n,
+      to: 1n,
+      term: 2,
+      last: { term: 1, index: 1 },
+      isTransfer: false,
+    });
+    const vote = takeWrite(core);
+    assert.deepEqual([vote.messages, vote.write.hardState], [[], { term: 2, vote: 3n, commit: 0 }]);
+    assert.deepEqual(
+      vote.write.responses.map(({ kind, to }) => [kind, to]),
+      [["voteResponse", 3n]],
+    );
+    core.step(append(3, [1], 2));
+    const entries = takeWrite(core);
+    assert.deepEqual([entries.messages, indexes(entries.write.entries)], [[], [2, 3]]);
+    assert.deepEqual(entries.write.responses, [
+      { kind: "appendResponse", from: 1n, to: 2n, term: 3, reject: false, index: 3 },
+    ]);
+  });
+
+  test("ready() writes a commit with the entries that it covers, never ahead of them", () => {
+    const core = follower([1]);
+    core.step(append(1, [1], 2, 3));
+    const { write, committed } = takeWrite(core);
+    assert.deepEqual([write.hardState?.commit, indexes(write.entries)], [3, [2, 3]]);
+    assert.deepEqual(indexes(committed), [1], "what is not on this disk is not applied");
+    core.persisted(write);
+    assert.deepEqual(indexes(take(core).committed), [2, 3]);
+  });
+
+  test("ready() asks for a write without anything in it when only an answer has to wait for an earlier one", () => {
+    const core = follower([1]);
+    core.step(append(1, [1], 1));
+    const first = takeWrite(core);
+    core.step(append(1, [1], 1));
+    const second = takeWrite(core);
+    assert.deepEqual(
+      [second.write.hardState, second.write.entries, second.write.mustSync, second.write.responses.length],
+      [undefined, [], false, 1],
+    );
+    core.persisted(first.write);
+    core.persisted(second.write);
+    assert.equal(core.ready(), undefined);
+  });
+
+  test("persisted() of entries that were replaced, and came back, does not call them stable (ABA)", () => {
+    const core = follower([1]);
+    core.step(append(2, [1], 1));
+    const first = takeWrite(core);
+    // Another leader replaces entry 2, and a third one brings the first version back.
+    core.step({ ...append(3, [1], 1), from: 3n });
+    const second = takeWrite(core);
+    core.step({ ...append(2, [1], 1), term: 4, commit: 2 } as Message);
+    const third = takeWrite(core);
+    assert.deepEqual(
+      [first, second, third].map(({ write }) => write.entries.map(({ term }) => term)),
+      [[2], [3], [2]],
+    );
+    assert.deepEqual(indexes(third.committed), [1]);
+    core.persisted(first.write);
+    assert.equal(core.ready(), undefined, "entry 2 is on disk, and its replacement on the way");
+    core.persisted(second.write);
+    assert.equal(core.ready(), undefined);
+    core.persisted(third.write);
+    assert.deepEqual(indexes(take(core).committed), [2]);
+  });
+
+  test("persisted() of a write from before a new term leaves its entries to that term's first write", () => {
+    const core = follower([1]);
+    core.step(append(2, [1], 2));
+    const entries = takeWrite(core);
+    core.step({ kind: "heartbeat", from: 3n, to: 1n, term: 3, commit: 3, readPosition: 0 });
+    const term = takeWrite(core);
+    assert.deepEqual(
+      [term.write.hardState, term.write.upTo],
+      [
+        { term: 3, vote: 0n, commit: 3 },
+        { term: 2, index: 3 },
+      ],
+    );
+    assert.deepEqual(indexes(term.committed), [1]);
+    core.persisted(entries.write);
+    assert.equal(core.ready(), undefined);
+    core.persisted(term.write);
+    assert.deepEqual(indexes(take(core).committed), [2, 3]);
+  });
+
+  test("softState is told when it changed, and only then", () => {
+    const core = follower([1]);
+    const heartbeat = { kind: "heartbeat", from: 2n, to: 1n, term: 1, commit: 0, readPosition: 0 } as const;
+    core.step(heartbeat);
+    assert.deepEqual(take(core).softState, { role: "follower", leader: 2n, term: 1 });
+    core.step(heartbeat);
+    assert.equal(take(core).softState, undefined);
   });
 });
