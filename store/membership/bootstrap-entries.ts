@@ -1,5 +1,5 @@
 import { encodeConfChange } from "../raft/conf-change.ts";
-import type { Entry, HardState } from "../raft/types.ts";
+import type { Entry } from "../raft/types.ts";
 import { toConfChange } from "./member-codec.ts";
 import { byId, type Member } from "./types.ts";
 
@@ -9,7 +9,7 @@ const BOOTSTRAP_TERM = 1;
 
 /**
  * How every first member of a new cluster begins its log: an entry for each of them, ascending by id, so that all have
- * the same (etcd raft `Bootstrap`).
+ * the same (etcd raft `Bootstrap`). They are committed without a vote.
  */
 export function bootstrapEntries(members: readonly Member[]): Entry[] {
   return byId(members).map((member, position) => ({
@@ -19,9 +19,4 @@ export function bootstrapEntries(members: readonly Member[]): Entry[] {
     // A cluster does not begin with learners, and no limit is asked for.
     data: encodeConfChange(toConfChange({ kind: "add", member, learnersMax: 0 }, NO_REQUEST_ID)),
   }));
-}
-
-/** To be written with {@link bootstrapEntries}: they are committed without a vote, as all members have them. */
-export function bootstrapHardState(members: readonly Member[]): HardState {
-  return { term: BOOTSTRAP_TERM, vote: 0n, commit: members.length };
 }

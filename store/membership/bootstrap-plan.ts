@@ -1,6 +1,6 @@
 import { CodedError } from "../../base/errors.ts";
-import type { Entry, HardState } from "../raft/types.ts";
-import { bootstrapEntries, bootstrapHardState } from "./bootstrap-entries.ts";
+import type { Entry } from "../raft/types.ts";
+import { bootstrapEntries } from "./bootstrap-entries.ts";
 import { checkAdvertised, checkDuplicateUrls, checkLocalName, type FirstMembers } from "./first-members.ts";
 import { clusterId, memberId } from "./member-id.ts";
 import { describeCluster, type FetchMembers, fetchCluster, type RemoteCluster } from "./remote-cluster.ts";
@@ -30,12 +30,8 @@ export interface BootstrapPorts {
 export type BootstrapPlan =
   /** It goes on with the ids, the members and the log that it has. */
   | { readonly kind: "restart" }
-  /** Its log begins with `entries` and `hardState`, which name the members. */
-  | ({
-      readonly kind: "new";
-      readonly entries: readonly Entry[];
-      readonly hardState: HardState;
-    } & BootstrapIdentity)
+  /** Its log begins with `entries`, committed, which name the members. */
+  | ({ readonly kind: "new"; readonly entries: readonly Entry[] } & BootstrapIdentity)
   /** It has nothing, and waits for the leader to send it log or snapshot. `members`: whom it may hear from until then. */
   | ({ readonly kind: "join" } & BootstrapIdentity);
 
@@ -72,7 +68,6 @@ async function newCluster(config: BootstrapConfig, ports: BootstrapPorts): Promi
     memberId: own,
     members,
     entries: bootstrapEntries(members),
-    hardState: bootstrapHardState(members),
   };
 }
 

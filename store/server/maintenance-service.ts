@@ -52,7 +52,10 @@ export function maintenanceService(options: MaintenanceServiceOptions): ServiceT
         },
       },
     ],
-    ["/etcdserverpb.Maintenance/MoveLeader", { kind: "unary", call: (bytes) => moveLeader(options, bytes) }],
+    [
+      "/etcdserverpb.Maintenance/MoveLeader",
+      { kind: "unary", call: (bytes, context) => moveLeader(options, bytes, context) },
+    ],
     ["/etcdserverpb.Maintenance/Hash", unsupported("Hash", "HashKV is comparable between members")],
     ["/etcdserverpb.Maintenance/Downgrade", unsupported("Downgrade", "there is no older storage version")],
   ]);
@@ -73,7 +76,7 @@ function status({ replica, headers }: MaintenanceServiceOptions): Buffer {
     raftAppliedIndex: replica.state.appliedIndex,
     errors,
     dbSizeInUse: inUseBytes,
-    isLearner: false,
+    isLearner: replica.state.members.find(({ id }) => id === replica.memberId)?.isLearner ?? false,
     storageVersion: ETCD_MINOR_VERSION,
     dbSizeQuota: quotaBytes,
     downgradeInfo: { enabled: false, targetVersion: "" },
@@ -121,12 +124,18 @@ async function defragment({ replica }: MaintenanceServiceOptions): Promise<Buffe
   return Buffer.alloc(0);
 }
 
-/** To itself there is nothing to move, and there is nobody else. */
-async function moveLeader({ replica }: MaintenanceServiceOptions, bytes: Uint8Array): Promise<Buffer> {
+/** Only the leader is asked to go; its answer has no header (etcd v3rpc/maintenance.go). */
+async function moveLeader(
+  { replica }: MaintenanceServiceOptions,
+  bytes: Uint8Array,
+  context: CallContext,
+): Promise<Buffer> {
   const { targetID } = decodeRequest(MoveLeaderRequest, bytes);
-  if (replica.status.role !== "leader") throw new StoreError("NotLeader");
-  if (targetID === replica.memberId) return Buffer.alloc(0);
-  throw new CallError(GRPC_CODE.failedPrecondition, "etcdserver: bad leader transferee");
+  if (replica.status.leader !== replica.memberId) throw new StoreError("NotLeader");
+  const target = replica.state.members.find(({ id }) => id === targetID);
+  if (target === undefined || target.isLearner) throw new StoreError("BadLeaderTransferee");
+  if (targetID !== replica.memberId) await replica.transferLeader(targetID, context);
+  return Buffer.alloc(0);
 }
 
 function unsupported(name: string, why: string): Handler {

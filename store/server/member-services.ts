@@ -2,17 +2,20 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { StateMachine } from "../apply/types.ts";
+import type { MemberAttributes } from "../membership/types.ts";
 import { RangeRequest } from "../proto/gen/rpc.ts";
 import { authService } from "./auth-service.ts";
-import { clusterService } from "./cluster-service.ts";
+import { clusterService, type PromoteAtLeader } from "./cluster-service.ts";
 import { healthService, ServingState } from "./health-service.ts";
 import { kvService } from "./kv-service.ts";
 import { runLeaseExpiry } from "./lease-expiry.ts";
 import { leaseService } from "./lease-service.ts";
 import { maintenanceService } from "./maintenance-service.ts";
-import type { MemberInfo } from "./member.ts";
+import { type IsConnected, MemberChanges } from "./member-changes.ts";
 import type { OpenedMember } from "./open-member.ts";
 import { Proposals } from "./proposals.ts";
+import { publishAttributes } from "./publish-attributes.ts";
+import { refuseLearner } from "./refuse-learner.ts";
 import { requireLeader } from "./require-leader.ts";
 import { ResponseHeaders } from "./response-header.ts";
 import type { ServiceTable } from "./service.ts";
@@ -30,7 +33,13 @@ const FIRST_KEY = Buffer.from([0]);
 
 export interface MemberServicesOptions {
   readonly member: Omit<OpenedMember, "close" | typeof Symbol.asyncDispose>;
-  readonly info: Pick<MemberInfo, "name" | "peerUrls" | "clientUrls">;
+  /** What this member tells the cluster of itself. */
+  readonly attributes: MemberAttributes;
+  /** etcd `--strict-reconfig-check` and `--max-learners`. */
+  readonly isStrict: boolean;
+  readonly learnersMax: number;
+  readonly isConnected: IsConnected;
+  readonly promoteAtLeader: PromoteAtLeader;
   /** For the copies that snapshots are sent from; on the data's disk. */
   readonly scratchFolder: string;
   readonly requestBytesMax: number;
@@ -49,11 +58,14 @@ export class MemberServices implements AsyncDisposable {
   readonly table: ServiceTable;
   readonly serving = new ServingState();
   readonly proposals: Proposals;
+  /** For the learners that other members ask to promote here. */
+  readonly changes: MemberChanges;
   readonly #catchUp: StepPump;
   readonly #state: StateMachine;
   readonly #turns: Turns;
   readonly #stopping = new AbortController();
   readonly #expiry: Promise<void>;
+  readonly #publishing: Promise<void>;
 
   constructor(options: MemberServicesOptions) {
     const { member, clock, requestBytesMax } = options;
@@ -70,7 +82,7 @@ export class MemberServices implements AsyncDisposable {
     });
     this.#catchUp = new StepPump({ turns, onError: options.onFatal, step: () => watchHub.catchUpStep() });
     const common = { ...options, replica, lessor, headers, turns, proposals: this.proposals };
-    const members = (): MemberInfo[] => [{ ...options.info, id: replica.memberId }];
+    this.changes = new MemberChanges(common);
     const services: ServiceTable = new Map([
       ...kvService(common),
       ...watchService({
@@ -81,13 +93,15 @@ export class MemberServices implements AsyncDisposable {
         streamBufferBytesMax: STREAM_BUFFER_BYTES_MAX,
       }),
       ...leaseService(common),
-      ...clusterService({ ...common, members }),
+      ...clusterService({ ...common, changes: this.changes }),
       ...maintenanceService({ ...common, snapshots: { backend, state, folder: options.scratchFolder } }),
       ...authService(common),
       ...healthService(this.serving),
     ]);
-    this.table = requireLeader(services, replica);
-    this.#expiry = runLeaseExpiry({ ...common, signal: this.#stopping.signal });
+    this.table = refuseLearner(requireLeader(services, replica), replica);
+    const { signal } = this.#stopping;
+    this.#expiry = runLeaseExpiry({ ...common, signal });
+    this.#publishing = publishAttributes({ ...common, signal }).catch(options.onFatal);
   }
 
   /** Keys there are now, counted a slice a turn: about 0.2 s of CPU time per million. */
@@ -100,7 +114,7 @@ export class MemberServices implements AsyncDisposable {
   /** Stops the work in the background; proposals under way are not waited for. Idempotent. */
   async close(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#expiry, this.#catchUp.close()]);
+    await Promise.all([this.#expiry, this.#publishing, this.#catchUp.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ const FIELDS = {
   leaseGrant: 8,
   leaseRevoke: 9,
   alarm: 10,
+  clusterMemberAttrSet: 1301,
 } as const;
 
 export type RaftRequestKind = keyof typeof FIELDS;
