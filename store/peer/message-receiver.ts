@@ -1,0 +1,72 @@
+import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
+import type { FrameChannel } from "./frame-channel.ts";
+import { decodeMessage } from "./message-codec.ts";
+import type { PeerContext } from "./peer-context.ts";
+import type { PeerCounters } from "./peer-counters.ts";
+import { hexId, PeerError } from "./peer-error.ts";
+import { SilenceWatch } from "./silence-watch.ts";
+
+const PONG = encodeFrame(FRAME_TYPE.pong);
+/** A peer that pings and does not read the answers gets no more of them. */
+const UNREAD_BYTES_MAX = 64 * 1024;
+
+/**
+ * Gives what a peer sends on its connection to the member, until the connection is gone: the peer's own messages to this
+ * member, and nothing else. Resolves with the reason.
+ */
+export async function receiveMessages(
+  channel: FrameChannel,
+  from: bigint,
+  options: { readonly context: PeerContext; readonly counters: PeerCounters },
+): Promise<Error> {
+  const { context, counters } = options;
+  const { pingIntervalMs, silentLooksMax } = context.limits;
+  const watch = new SilenceWatch(() => channel.readings, {
+    intervalMs: pingIntervalMs,
+    silentLooksMax,
+    onSilent: () => {
+      const reason = `Connection with ${channel.remote} was silent for ${pingIntervalMs * silentLooksMax} ms`;
+      channel.destroy(new PeerError("EPEERTIMEOUT", reason));
+    },
+  });
+  counters.activeConnections += 1;
+  try {
+    channel.consume((frame) => receive(frame, channel, from, options));
+    return await channel.closed;
+  } finally {
+    watch.stop();
+    counters.activeConnections -= 1;
+    counters.disconnects += 1;
+  }
+}
+
+function receive(
+  frame: Frame,
+  channel: FrameChannel,
+  from: bigint,
+  { context, counters }: { readonly context: PeerContext; readonly counters: PeerCounters },
+): void {
+  switch (frame.type) {
+    case FRAME_TYPE.ping:
+      if (channel.waitingBytes < UNREAD_BYTES_MAX) channel.write(PONG);
+      return;
+    case FRAME_TYPE.message: {
+      const message = decodeMessage(frame.body);
+      if (message.from !== from || message.to !== context.id || message.kind === "snapshot") {
+        throw new PeerError(
+          "EPEERMESSAGE",
+          `Cannot take message "${message.kind}" from ${hexId(message.from)} to ${hexId(message.to)}: ` +
+            `expected messages from ${hexId(from)} to ${hexId(context.id)}, and snapshots on their own connection`,
+        );
+      }
+      counters.receivedMessages += 1;
+      context.handler.receive(message);
+      return;
+    }
+    default:
+      throw new PeerError(
+        "EPEERFRAME",
+        `Cannot use frame of type ${frame.type}: expected a message or a ping`,
+      );
+  }
+}

@@ -1,0 +1,197 @@
+import { backoffMs } from "../../base/backoff.ts";
+import { errorMessage } from "../../base/errors.ts";
+import type { Message } from "../raft/message.ts";
+import { PeerRefusal, type Refusal } from "./handshake.ts";
+import { LogLimit } from "./log-limit.ts";
+import { MessageLink } from "./message-link.ts";
+import { dialPeer, type PeerContext } from "./peer-context.ts";
+import type { PeerCounters } from "./peer-counters.ts";
+import { hexId, PeerError } from "./peer-error.ts";
+
+/** How a round of the loop ended. */
+interface Attempt {
+  readonly url: string;
+  /** The connection stood for a while. */
+  readonly isSteady: boolean;
+  readonly error: unknown;
+}
+
+/** The way to one peer, for messages: a connection that this member dials, and dials again whenever it is lost. */
+export class PeerConnection {
+  readonly #id: bigint;
+  readonly #context: PeerContext;
+  readonly #counters: PeerCounters;
+  readonly #stopping = new AbortController();
+  readonly #troubleLog: LogLimit;
+  readonly #successLog: LogLimit;
+  #urls: readonly string[];
+  #urlTurn = 0;
+  #link: MessageLink | undefined;
+  /** The member knows that the peer is unreachable. */
+  #isTold = false;
+  #resting = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(
+    peer: { readonly id: bigint; readonly peerUrls: readonly string[] },
+    context: PeerContext,
+    counters: PeerCounters,
+  ) {
+    this.#id = peer.id;
+    this.#urls = peer.peerUrls;
+    this.#context = context;
+    this.#counters = counters;
+    const { clock, limits } = context;
+    this.#troubleLog = new LogLimit({ clock, intervalMs: limits.troubleLogMs });
+    this.#successLog = new LogLimit({ clock, intervalMs: limits.troubleLogMs });
+  }
+
+  /** Begins to dial. Idempotent. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls;
+  }
+
+  get isActive(): boolean {
+    return this.#link?.isActive ?? false;
+  }
+
+  /** Bytes that wait to be sent. */
+  get waitingBytes(): number {
+    return this.#link?.outbox.bytes ?? 0;
+  }
+
+  /** Takes a message, or drops it. Never waits. */
+  send(message: Message): void {
+    const outcome = this.#link?.isActive ? this.#link.outbox.offer(message) : undefined;
+    if (outcome === "taken") return;
+    this.#counters.droppedMessages += 1;
+    if (outcome === "tooLarge") this.#report("a message is larger than a peer takes", message.kind, "error");
+    this.#tell();
+  }
+
+  /** The peer's addresses from now on; when they are others than before, it is dialled anew. */
+  setUrls(urls: readonly string[]): void {
+    if (urls.length === this.#urls.length && urls.every((url, index) => url === this.#urls[index])) return;
+    this.#urls = urls;
+    this.#urlTurn = 0;
+    this.#link?.channel.destroy(new PeerError("EPEERCLOSED", "The peer's URLs have changed"));
+    this.wake();
+  }
+
+  /** The peer has shown that it lives: the next attempt is made now. */
+  wake(): void {
+    this.#resting.abort();
+  }
+
+  /** Sends what is buffered, for as long as the limit lets it, and closes. Idempotent. */
+  async close(): Promise<void> {
+    const link = this.#link;
+    link?.outbox.flush();
+    this.#stopping.abort();
+    this.wake();
+    link?.channel.end();
+    const timer = setTimeout(
+      () => link?.channel.destroy(new PeerError("EPEERCLOSED", "Connection was closed here")),
+      this.#context.limits.closeMs,
+    );
+    await this.#running;
+    clearTimeout(timer);
+  }
+
+  async #run(): Promise<void> {
+    const { limits, random } = this.#context;
+    const { signal } = this.#stopping;
+    for (let failures = 0; !signal.aborted; ) {
+      const { url, isSteady, error } = await this.#attempt(signal);
+      if (signal.aborted) return;
+      this.#judge(url, error);
+      this.#tell();
+      failures = isSteady ? 0 : failures + 1;
+      await this.#rest(backoffMs(failures, limits.backoff, random));
+    }
+  }
+
+  /** One connection, from its dialling to its end. */
+  async #attempt(signal: AbortSignal): Promise<Attempt> {
+    const { clock, limits } = this.#context;
+    const url = this.#urls[this.#urlTurn % this.#urls.length] ?? "";
+    try {
+      const peer = { id: this.#id, url, kind: "messages" } as const;
+      const channel = await dialPeer(this.#context, peer, { meter: this.#counters, signal });
+      const startedMs = clock.monotonicMs();
+      const error = await this.#serve(channel, url);
+      return { url, isSteady: clock.monotonicMs() - startedMs >= limits.steadyMs, error };
+    } catch (error) {
+      this.#urlTurn += 1;
+      return { url, isSteady: false, error };
+    }
+  }
+
+  async #serve(channel: MessageLink["channel"], url: string): Promise<Error> {
+    const onRoom = () => {
+      this.#isTold = false;
+    };
+    const link = new MessageLink(channel, { context: this.#context, counters: this.#counters, onRoom });
+    this.#link = link;
+    this.#isTold = false;
+    if (this.#successLog.admit() !== undefined) {
+      this.#context.logger.info({ peer: hexId(this.#id), url }, "established connection with peer");
+    }
+    // What changed while it was dialled.
+    if (!this.#urls.includes(url))
+      channel.destroy(new PeerError("EPEERCLOSED", "The peer's URLs have changed"));
+    if (this.#stopping.signal.aborted) channel.end();
+    const reason = await link.ended;
+    this.#link = undefined;
+    return reason;
+  }
+
+  #judge(url: string, error: unknown): void {
+    if (error instanceof PeerRefusal) {
+      if (error.reason === "removed") this.#context.onRemoved();
+      this.#report(REFUSED[error.reason], errorMessage(error), "warn", url);
+    } else {
+      this.#report("cannot reach peer, trying again", errorMessage(error), "warn", url);
+    }
+  }
+
+  #report(what: string, reason: string, level: "warn" | "error", url?: string): void {
+    const suppressed = this.#troubleLog.admit(what + reason);
+    if (suppressed === undefined) return;
+    this.#context.logger[level]({ peer: hexId(this.#id), url, reason, suppressed }, what);
+  }
+
+  /** In a later turn: the member that sends is in the middle of its work. */
+  #tell(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const { later, handler } = this.#context;
+    later(() => {
+      if (!this.#stopping.signal.aborted) handler.unreachable(this.#id);
+    });
+  }
+
+  async #rest(ms: number): Promise<void> {
+    const resting = new AbortController();
+    this.#resting = resting;
+    try {
+      await this.#context.clock.sleep(ms, resting);
+    } catch (error) {
+      if (!resting.signal.aborted) throw error;
+    }
+  }
+}
+
+const REFUSED: Readonly<Record<Refusal, string>> = {
+  cluster: "request sent was ignored by remote peer due to cluster ID mismatch",
+  version: "request sent was ignored by remote peer due to server version incompatibility",
+  removed: "request sent was ignored by remote peer because this member was removed",
+  unknown: "remote peer failed to find this member",
+  target: "another member listens at the peer's URL",
+  busy: "remote peer is busy",
+  malformed: "remote peer did not understand this member",
+};

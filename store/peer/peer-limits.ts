@@ -1,0 +1,61 @@
+import type { BackoffLimits } from "../../base/backoff.ts";
+
+/** The bounds of what members give each other and wait for. */
+export interface PeerLimits {
+  /** From the first try to connect to a URL until the handshake is answered. */
+  readonly dialMs: number;
+  /** For a connection that came in: until it has said who it is. */
+  readonly helloMs: number;
+  /** Connections that came in and have not said who they are; more are closed at once. */
+  readonly strangersMax: number;
+  /** Between two attempts to reach a peer, and after a refusal. */
+  readonly backoff: BackoffLimits;
+  /** A connection that stood this long was a good one: the back-off begins anew behind it. */
+  readonly steadyMs: number;
+  /** Between two pings, and between two looks at whether the other side said anything. */
+  readonly pingIntervalMs: number;
+  /** Looks in a row that found nothing, after which a connection counts as dead (etcd: 5 s). */
+  readonly silentLooksMax: number;
+  /** Longest message, in bytes; to be more than the largest request and one append of the core. */
+  readonly messageBytesMax: number;
+  /** Bytes, and messages, that wait to be sent to one peer; what comes then is dropped. A single message may be larger. */
+  readonly outgoingBytesMax: number;
+  readonly outgoingMessagesMax: number;
+  /** Bytes taken in from one connection before the rest of the process gets a turn. */
+  readonly receiveBytesPerTurn: number;
+  /** Members that are not in the table yet and may be answered: those of which a member that lags has not heard. */
+  readonly remotesMax: number;
+  /** A piece of a snapshot in one frame. */
+  readonly snapshotChunkBytes: number;
+  /** A snapshot of which nothing moves for so long has failed. */
+  readonly snapshotStallMs: number;
+  /** From a snapshot's last byte until the receiver has taken it. */
+  readonly snapshotTakeMs: number;
+  /** Between two lines of the log about strangers on the port. */
+  readonly strangerLogMs: number;
+  /** Between two lines of the log about one peer that refuses, or cannot be reached, for one reason. */
+  readonly troubleLogMs: number;
+  /** How long what is buffered may take to leave when the transport closes. */
+  readonly closeMs: number;
+}
+
+export const PEER_LIMITS: PeerLimits = {
+  dialMs: 2_000,
+  helloMs: 3_000,
+  strangersMax: 64,
+  backoff: { baseMs: 50, maxMs: 1_000 },
+  steadyMs: 1_000,
+  pingIntervalMs: 1_000,
+  silentLooksMax: 5,
+  messageBytesMax: 64 * 1024 * 1024,
+  outgoingBytesMax: 16 * 1024 * 1024,
+  outgoingMessagesMax: 4_096,
+  receiveBytesPerTurn: 1024 * 1024,
+  remotesMax: 16,
+  snapshotChunkBytes: 256 * 1024,
+  snapshotStallMs: 30_000,
+  snapshotTakeMs: 600_000,
+  strangerLogMs: 10_000,
+  troubleLogMs: 60_000,
+  closeMs: 500,
+};
