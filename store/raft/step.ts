@@ -8,8 +8,24 @@ import { handleReadIndex } from "./reads.ts";
 
 /** A message comes in: its term says whether it is taken at all, its kind and this member's role by which rule. */
 export function step(node: Node, message: Message): void {
+  // A removed member's answer is none, whatever its term: it could depose the leader with it. Its requests are read: this
+  // member's configuration may be the one that is behind.
+  if (isResponse(message) && !node.tracker.progress.has(message.from)) return;
   if (message.term < node.term) answerPast(node, message);
   else if (message.term === node.term || adopts(node, message)) take(node, message);
+}
+
+function isResponse({ kind }: Message): boolean {
+  switch (kind) {
+    case "appendResponse":
+    case "voteResponse":
+    case "preVoteResponse":
+    case "heartbeatResponse":
+    case "readIndexResponse":
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** A message of a term that is over. */

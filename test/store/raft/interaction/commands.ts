@@ -45,7 +45,7 @@ function compact(environment: Environment, directive: Directive): void {
   const member = memberOf(environment, args);
   const index = Number(args.plain[1]);
   member.log.compact(index);
-  member.core.compact(index);
+  member.core.compact(index, { entries: 0, bytes: 0 });
   printLog(environment, member);
 }
 

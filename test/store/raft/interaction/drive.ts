@@ -5,7 +5,7 @@ import { describeMessage, describeReady, NO_WORK } from "./describe.ts";
 import type { Environment } from "./environment.ts";
 import { setLogLevel } from "./log-level.ts";
 import type { Member, Round } from "./member.ts";
-import type { Work } from "./parcel.ts";
+import { isLocal, type Work } from "./parcel.ts";
 
 /** Rounds of a cluster that does not come to rest. */
 const ROUNDS_MAX = 1_000;
@@ -133,8 +133,10 @@ function deliver(
 ): number {
   const { output } = environment;
   const parcels = environment.take(
-    ({ shown, isLocal }) =>
-      shown.to === to && !(isLost && isLocal) && (type === undefined || shown.type === type),
+    (parcel) =>
+      parcel.shown.to === to &&
+      !(isLost && isLocal(parcel)) &&
+      (type === undefined || parcel.shown.type === type),
   );
   for (const parcel of parcels) {
     output.line(`${isLost ? "dropped: " : ""}${describeMessage(parcel.shown)}`);

@@ -13,8 +13,6 @@ import {
 /** Something on its way: how the scripts print it, and what it does where it arrives. */
 export interface Parcel {
   readonly shown: ReferenceMessage;
-  /** From a member to itself, or from its disk or state machine: never lost. */
-  readonly isLocal: boolean;
   /** Returns the refusal that the reference prints, if there is one. */
   readonly arrive: (member: Member) => string | undefined;
 }
@@ -22,7 +20,6 @@ export interface Parcel {
 export function parcelOf(message: Message): Parcel {
   return {
     shown: toReference(message),
-    isLocal: message.from === message.to,
     arrive: (member) => {
       // The reference says so where it turns the message away, our core turns it away without a word.
       const isStranger = isResponse(message) && !member.knows(message.from);
@@ -30,6 +27,11 @@ export function parcelOf(message: Message): Parcel {
       return isStranger ? "raft: cannot step as peer not found" : undefined;
     },
   };
+}
+
+/** From a member to itself, or from its disk or state machine: never lost. */
+export function isLocal({ shown: { from, to } }: Parcel): boolean {
+  return from === to || from === APPEND_THREAD || from === APPLY_THREAD;
 }
 
 /** Work for a member's disk or state machine, and what leaves when it is done. */
@@ -77,7 +79,6 @@ export function withResponses({ shown, responses }: Work<unknown>): ReferenceMes
 function local(shown: ReferenceMessage, arrive: (member: Member) => void): Parcel {
   return {
     shown,
-    isLocal: true,
     arrive: (member) => {
       arrive(member);
       return undefined;
