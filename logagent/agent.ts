@@ -95,6 +95,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
     tasks: () => supervisor.tasks.map((task) => task.status),
     topic: (name) => sink.topic(name),
     checkpointFailure: () => checkpoints.failure,
+    hasLostCheckpoints: checkpoints.lostEverything,
+    inFlightBytes: () => sink.inFlightBytes,
     hasIdentityConflict: () => writer.hasConflict,
   };
   const metrics: AgentMetrics = createMetrics(view);

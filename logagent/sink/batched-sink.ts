@@ -7,7 +7,7 @@ import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
 import { partitionFor } from "./partition-for.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { Delivery, Sink, TopicStatus } from "./port.ts";
-import { TopicLane } from "./topic-lane.ts";
+import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
 /**
@@ -20,7 +20,7 @@ export class BatchedSink implements Sink {
   readonly #deps: SinkDeps;
   readonly #bytes: FairBytes;
   readonly #troubleLog: TroubleLog;
-  readonly #lanes = new Map<string, TopicLane>();
+  readonly #topics = new Map<string, TopicQueues>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #inFlightBytes = 0;
@@ -51,9 +51,9 @@ export class BatchedSink implements Sink {
       if (spans.to > spans.from) file.acked(spans.from, spans.to, 0);
       return;
     }
-    const lane = this.#lane(delivery.topic);
+    const topic = this.#queuesOf(delivery.topic);
     const chargedBytes = spans.to - spans.from + spans.count * this.#destination.lineOverheadBytes(delivery);
-    const queue = await this.#admit(lane, { delivery, chargedBytes, signal });
+    const queue = await this.#admit(topic, { delivery, chargedBytes, signal });
     this.#closing.signal.throwIfAborted();
     queue.append(delivery);
     this.#inFlightBytes += spans.to - spans.from;
@@ -62,14 +62,14 @@ export class BatchedSink implements Sink {
   async flush(options: { readonly signal: AbortSignal }): Promise<void> {
     const signal = AbortSignal.any([options.signal, this.#closing.signal]);
     signal.throwIfAborted();
-    const drained = [...this.#lanes.values()].flatMap((lane) =>
-      [...lane.queues].map((queue) => queue.drain()),
+    const drained = [...this.#topics.values()].flatMap((topic) =>
+      [...topic.queues].map((queue) => queue.drain()),
     );
     await untilAborted(Promise.all(drained), { signal });
   }
 
   topic(name: string): TopicStatus {
-    return this.#lanes.get(name)?.status ?? { kind: "unknown" };
+    return this.#topics.get(name)?.status ?? { kind: "unknown" };
   }
 
   close(): Promise<void> {
@@ -85,14 +85,14 @@ export class BatchedSink implements Sink {
     const reason = new CodedError("ESINKCLOSED", "Cannot deliver: the sink is closed");
     this.#closing.abort(reason);
     this.#bytes.fail(reason);
-    for (const lane of this.#lanes.values()) lane.fail(reason);
+    for (const topic of this.#topics.values()) topic.fail(reason);
     await this.#destination.close();
   }
 
-  #lane(name: string): TopicLane {
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      lane = new TopicLane({
+  #queuesOf(name: string): TopicQueues {
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      topic = new TopicQueues({
         name,
         account: this.#bytes.newAccount(),
         destination: this.#destination,
@@ -102,30 +102,30 @@ export class BatchedSink implements Sink {
         onSettled: (settled, batch) => this.#settled(settled, batch),
         onFree: () => this.#bytes.wake(),
       });
-      this.#lanes.set(name, lane);
+      this.#topics.set(name, topic);
     }
-    lane.refreshIfOld();
-    return lane;
+    topic.refreshIfOld();
+    return topic;
   }
 
   /** Waits until the topic is there and has room; then its queue must be given the lines at once. */
   async #admit(
-    lane: TopicLane,
+    topic: TopicQueues,
     request: { readonly delivery: Delivery; readonly chargedBytes: number; readonly signal: AbortSignal },
   ): Promise<PartitionQueue> {
     const { delivery, chargedBytes, signal } = request;
-    const info = lane.info ?? (await lane.ready({ signal }));
-    const queue = lane.queue(partitionFor(delivery.file, info.partitions));
-    const isPaused = () => lane.info === undefined || queue.isStuck;
-    if (!this.#bytes.tryTake(lane.account, chargedBytes, isPaused)) {
-      await this.#bytes.take(lane.account, chargedBytes, { signal, isPaused });
+    const info = topic.info ?? (await topic.ready({ signal }));
+    const queue = topic.queue(partitionFor(delivery.file, info.partitions));
+    const isPaused = () => topic.info === undefined || queue.isStuck;
+    if (!this.#bytes.tryTake(topic.account, chargedBytes, isPaused)) {
+      await this.#bytes.take(topic.account, chargedBytes, { signal, isPaused });
     }
     return queue;
   }
 
-  #settled(lane: TopicLane, batch: Batch): void {
+  #settled(topic: TopicQueues, batch: Batch): void {
     this.#inFlightBytes -= batch.ledger.bytes;
     invariant(this.#inFlightBytes >= 0, "no more bytes are settled than were accepted");
-    this.#bytes.give(lane.account, batch.ledger.chargedBytes);
+    this.#bytes.give(topic.account, batch.ledger.chargedBytes);
   }
 }

@@ -1,5 +1,5 @@
 import { CodedError } from "../../base/errors.ts";
-import type { Ledger } from "./ledger.ts";
+import type { BatchLedger } from "./batch-ledger.ts";
 import type { Delivery, TopicWarning } from "./port.ts";
 
 /**
@@ -38,7 +38,7 @@ export interface TopicInfo {
 
 /** Encoded lines of one partition, of any number of files. Whoever holds it owns its memory until `release()`. */
 export interface Batch {
-  readonly ledger: Ledger;
+  readonly ledger: BatchLedger;
   /**
    * Encodes lines of the delivery from line `first` on, as many as fit (at least one when the batch is empty), enters them
    * in the ledger, and returns the index behind the last one. `first` itself means that the batch is full.

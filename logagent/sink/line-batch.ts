@@ -1,5 +1,5 @@
+import { BatchLedger } from "./batch-ledger.ts";
 import type { Batch } from "./destination.ts";
-import { Ledger } from "./ledger.ts";
 import type { Delivery } from "./port.ts";
 
 const NEWLINE = 10;
@@ -10,18 +10,18 @@ const COPY_CALL_MIN_BYTES = 64;
 /** Lines one after another, each with a newline behind it: what the file and stdout sinks write. */
 export class LineBatch implements Batch {
   readonly #bytesMax: number;
-  readonly #ledger: Ledger;
+  readonly #ledger: BatchLedger;
   #buffer: Buffer;
   #length: number;
 
-  constructor(bytesMax: number, filled?: { readonly ledger: Ledger; readonly bytes: Buffer }) {
+  constructor(bytesMax: number, filled?: { readonly ledger: BatchLedger; readonly bytes: Buffer }) {
     this.#bytesMax = bytesMax;
-    this.#ledger = filled?.ledger ?? new Ledger();
+    this.#ledger = filled?.ledger ?? new BatchLedger();
     this.#buffer = filled?.bytes ?? Buffer.allocUnsafeSlow(Math.min(CAPACITY_MIN, bytesMax));
     this.#length = filled?.bytes.length ?? 0;
   }
 
-  get ledger(): Ledger {
+  get ledger(): BatchLedger {
     return this.#ledger;
   }
 

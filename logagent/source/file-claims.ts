@@ -31,11 +31,6 @@ export class FileClaims {
     if (!this.#order.has(path)) this.setOrder([...this.#order.keys(), path]);
   }
 
-  /** Takes an entry out; its files belong to the next one that matches. */
-  remove(path: string): void {
-    this.setOrder([...this.#order.keys()].filter((other) => other !== path));
-  }
-
   /** The `path` of the entry that a file at `path` belongs to. */
   ownerOf(path: string): string | undefined {
     if (this.#owners.has(path)) return this.#owners.get(path);

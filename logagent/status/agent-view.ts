@@ -19,6 +19,10 @@ export interface AgentView {
   topic(name: string): TopicStatus;
   /** What the last write of the checkpoints failed with; undefined when it did not. */
   checkpointFailure(): string | undefined;
+  /** The checkpoints on disk were damaged when the agent started, and every file is read again. */
+  readonly hasLostCheckpoints: boolean;
+  /** Bytes of lines that the sink has accepted and that are not acknowledged. */
+  inFlightBytes(): number;
   /** Another agent lives under the same identity. */
   hasIdentityConflict(): boolean;
 }

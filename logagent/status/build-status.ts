@@ -103,6 +103,7 @@ export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly
   if (applied?.origin === "disk") flags.push("config-from-disk");
   if (storeIsOlder) flags.push("store-older-than-config");
   if (view.checkpointFailure() !== undefined) flags.push("checkpoints-not-written");
+  if (view.hasLostCheckpoints) flags.push("checkpoints-lost");
   const topics = [...new Set(tasks.map((task) => task.topic))].flatMap((name) =>
     topicFlags(name, view.topic(name)),
   );

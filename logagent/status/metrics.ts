@@ -16,15 +16,20 @@ export interface AgentMetrics {
 export function createMetrics(view: AgentView): AgentMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  addConfigGauge(registry, {
+  addGauge(registry, {
     name: "logagent_config_revision_applied",
     help: "Revision of the collect config that runs; 0: none",
     of: () => view.config().applied?.revision ?? 0,
   });
-  addConfigGauge(registry, {
+  addGauge(registry, {
     name: "logagent_config_revision_failed",
     help: "Newest revision of the collect config, when it was refused; 0: it was not",
     of: () => view.config().failed?.revision ?? 0,
+  });
+  addGauge(registry, {
+    name: "logagent_in_flight_bytes",
+    help: "Bytes of lines that are read and not acknowledged; reading waits at memory.maxInFlightBytes",
+    of: () => view.inFlightBytes(),
   });
   const sinkErrors = new Counter({
     name: "logagent_sink_errors_total",
@@ -39,7 +44,7 @@ export function createMetrics(view: AgentView): AgentMetrics {
   };
 }
 
-function addConfigGauge(
+function addGauge(
   registry: Registry,
   figure: { readonly name: string; readonly help: string; readonly of: () => number },
 ): void {

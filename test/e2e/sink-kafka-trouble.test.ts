@@ -9,11 +9,11 @@ import { openSink } from "../../logagent/sink/open-sink.ts";
 import type { SinkDeps, SinkOptions } from "../../logagent/sink/options.ts";
 import type { Sink } from "../../logagent/sink/port.ts";
 import { RecordedFile, testDeps } from "../logagent/sink/recorded-file.ts";
-import { TcpProxy } from "../logagent/sink/tcp-proxy.ts";
 import { consumeAll } from "../support/consume.ts";
 import { type KafkaServer, startKafka, uniqueTopic, withAdmin } from "../support/kafka.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
 import { recordedLog } from "../support/recorded-log.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const within = (ms: number) => AbortSignal.timeout(ms);
 const user = { mechanism: "plain", username: "agent", password: "secret" } as const;
@@ -52,7 +52,7 @@ async function startBroker() {
       "listener.name.secure.ssl.keystore.location": keystore,
     },
   });
-  const proxy = await TcpProxy.open({ port: proxyPort as number, targetPort: backPort as number });
+  const proxy = await TcpProxy.start(`http://127.0.0.1:${backPort}`, { port: proxyPort as number });
   return { kafka, proxy, behind: [`127.0.0.1:${proxyPort}`], secure: [`127.0.0.1:${securePort}`], cert };
 }
 

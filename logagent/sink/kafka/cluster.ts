@@ -5,7 +5,7 @@ import type { SinkDeps, SinkOptions } from "../options.ts";
 import { Broker } from "./broker.ts";
 import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
 import { connectionError, protocolError } from "./kafka-errors.ts";
-import { UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
+import { LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
 
 const CREATE_TIMEOUT_MS = 10_000;
 const RESOURCE_TOPIC = 2;
@@ -228,7 +228,6 @@ export class Cluster {
   }
 }
 
-const LEADER_NOT_AVAILABLE = 5;
 const TOPIC_ALREADY_EXISTS = 36;
 
 /** The library throws an answer that holds an error code; here the codes are looked at one by one. */

@@ -1,6 +1,6 @@
 import { invariant } from "../../../base/invariant.ts";
+import { BatchLedger } from "../batch-ledger.ts";
 import type { Batch } from "../destination.ts";
-import { Ledger } from "../ledger.ts";
 import type { Delivery, ShippedFile } from "../port.ts";
 import { type Compression, type ProducerStamp, sealBatchHeader } from "./batch-header.ts";
 import { compress, decompress } from "./compress.ts";
@@ -23,7 +23,7 @@ interface PreparedRecords {
 
 /** A record batch on its way: gathered, compressed, and sealed each time it is sent. */
 export class KafkaBatch implements Batch {
-  readonly ledger: Ledger;
+  readonly ledger: BatchLedger;
   readonly #compression: Compression;
   readonly #templates: HeaderTemplates;
   readonly #encoder: RecordBatchEncoder | undefined;
@@ -31,13 +31,13 @@ export class KafkaBatch implements Batch {
 
   constructor(
     shared: { readonly compression: Compression; readonly templates: HeaderTemplates },
-    content: RecordBatchEncoder | { readonly ledger: Ledger; readonly prepared: PreparedRecords },
+    content: RecordBatchEncoder | { readonly ledger: BatchLedger; readonly prepared: PreparedRecords },
   ) {
     this.#compression = shared.compression;
     this.#templates = shared.templates;
     if (content instanceof RecordBatchEncoder) {
       this.#encoder = content;
-      this.ledger = new Ledger();
+      this.ledger = new BatchLedger();
     } else {
       this.#prepared = content.prepared;
       this.ledger = content.ledger;
@@ -105,7 +105,7 @@ export class KafkaBatch implements Batch {
     return this.#prepared;
   }
 
-  async #part(ledger: Ledger, raw: PreparedRecords): Promise<KafkaBatch> {
+  async #part(ledger: BatchLedger, raw: PreparedRecords): Promise<KafkaBatch> {
     const shared = { compression: this.#compression, templates: this.#templates };
     if (this.#compression === "none") return new KafkaBatch(shared, { ledger, prepared: raw });
     const bytes = await compress(raw.bytes, this.#compression);

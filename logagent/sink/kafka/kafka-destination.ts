@@ -16,6 +16,7 @@ import { RecordBuffers } from "./record-buffers.ts";
 import {
   BATCH_BYTES_MAX,
   type KafkaOptions,
+  LEADER_NOT_AVAILABLE,
   missingTopic,
   UNKNOWN_TOPIC,
   warningsOf,
@@ -100,5 +101,3 @@ export class KafkaDestination implements Destination {
     return config;
   }
 }
-
-const LEADER_NOT_AVAILABLE = 5;

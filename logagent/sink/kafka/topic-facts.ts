@@ -14,6 +14,9 @@ export const BATCH_BYTES_MAX = 1024 * 1024;
 /** Kafka's error code for a topic or partition it does not have. */
 export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 
+/** Kafka's error code for a partition that has no leader yet, or is electing one. */
+export const LEADER_NOT_AVAILABLE = 5;
+
 /** The code of {@link missingTopic}; also what Kafka calls it. */
 export const UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
 

@@ -1,6 +1,6 @@
 import type { Message } from "kafkajs";
+import { BatchLedger } from "../batch-ledger.ts";
 import type { Batch } from "../destination.ts";
-import { Ledger } from "../ledger.ts";
 import type { Delivery } from "../port.ts";
 
 /** What an object, its headers and its buffer take for each line. */
@@ -11,13 +11,13 @@ const RECORD_OVERHEAD_BYTES = 40;
 /** Lines as kafkajs wants them: an object each. */
 export class MessageBatch implements Batch {
   readonly #bytesMax: number;
-  readonly ledger: Ledger;
+  readonly ledger: BatchLedger;
   #messages: Message[];
   #bytes = 0;
 
-  constructor(bytesMax: number, filled?: { readonly ledger: Ledger; readonly messages: Message[] }) {
+  constructor(bytesMax: number, filled?: { readonly ledger: BatchLedger; readonly messages: Message[] }) {
     this.#bytesMax = bytesMax;
-    this.ledger = filled?.ledger ?? new Ledger();
+    this.ledger = filled?.ledger ?? new BatchLedger();
     this.#messages = filled?.messages ?? [];
   }
 

@@ -109,6 +109,7 @@ suite("buildStatus()", () => {
         tasks: () => [taskStatus()],
         topic: () => ({ kind: "ready", warnings: ["one replica", "min.insync.replicas 1"] }),
         checkpointFailure: () => "disk full",
+        hasLostCheckpoints: true,
         hasIdentityConflict: () => true,
       }),
     );
@@ -117,6 +118,7 @@ suite("buildStatus()", () => {
       "config-from-disk",
       "store-older-than-config",
       "checkpoints-not-written",
+      "checkpoints-lost",
       "topic-one-replica:t",
       "topic-min-insync-1:t",
     ]);

@@ -57,7 +57,7 @@ suite("startStatusServer()", () => {
       failed,
       storeIsOlder: false,
     });
-    return withServer(agentView({ tasks, config }), async (get) => {
+    return withServer(agentView({ tasks, config, inFlightBytes: () => 6 }), async (get) => {
       const response = await get("/metrics");
       assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
       const text = await response.text();
@@ -73,6 +73,7 @@ suite("startStatusServer()", () => {
         `logagent_open_files${labels} 4`,
         `logagent_held_deleted_bytes${labels} 5`,
         "logagent_config_revision_applied 11",
+        "logagent_in_flight_bytes 6",
         "logagent_config_revision_failed 12",
         'logagent_sink_errors_total{topic="web",code="ECONNREFUSED"} 1',
       ]) {

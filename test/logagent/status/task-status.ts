@@ -41,6 +41,8 @@ export function agentView(fields: Partial<AgentView> = {}): AgentView {
     tasks: () => [],
     topic: () => ({ kind: "ready", warnings: [] }),
     checkpointFailure: () => undefined,
+    hasLostCheckpoints: false,
+    inFlightBytes: () => 0,
     hasIdentityConflict: () => false,
     ...fields,
   };

@@ -3,8 +3,8 @@ import { after, before, suite, test } from "node:test";
 import { StoreClient, type StoreClientOptions } from "../../../store/client/client.ts";
 import { ClientError } from "../../../store/client/client-error.ts";
 import { freePort } from "../../support/process.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 import { type RunningStore, STORES } from "./stores.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 
 const signal = AbortSignal.timeout(240_000);
 const LIMITS = {

@@ -3,8 +3,8 @@ import { after, before, suite, test } from "node:test";
 import { StoreClient } from "../../../store/client/client.ts";
 import { LeaseKeeper, type LeaseState } from "../../../store/client/lease-keeper.ts";
 import { eventually } from "../../support/process.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 import { type RunningStore, STORES } from "./stores.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 
 const signal = AbortSignal.timeout(240_000);
 const LIMITS = { backoffBaseMs: 10, backoffMaxMs: 100, dialTimeoutMs: 500, tryTimeoutMs: 1_000 };

@@ -4,8 +4,8 @@ import { StoreClient } from "../../../store/client/client.ts";
 import type { ConnectionState, WatchItem, WatchOptions } from "../../../store/client/types.ts";
 import { startEtcd } from "../../support/etcd.ts";
 import { freePort } from "../../support/process.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 import { type RunningStore, STORES } from "./stores.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 
 const signal = AbortSignal.timeout(240_000);
 const LIMITS = { backoffBaseMs: 10, backoffMaxMs: 100, dialTimeoutMs: 500, tryTimeoutMs: 2_000 };

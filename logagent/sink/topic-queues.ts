@@ -16,15 +16,15 @@ interface Trouble {
   readonly sinceMs: number;
 }
 
-/** One topic: whether it can be written to, and the queues of its partitions. Trouble of one topic stays within its lane. */
-export class TopicLane implements QueueHost {
+/** One topic: whether it can be written to, and the queues of its partitions. Trouble of one topic stays within it. */
+export class TopicQueues implements QueueHost {
   readonly name: string;
   readonly account: ByteAccount;
   readonly #destination: Destination;
   readonly #deps: SinkDeps;
   readonly #signal: AbortSignal;
   readonly #troubleLog: TroubleLog;
-  readonly #onSettled: (lane: TopicLane, batch: Batch) => void;
+  readonly #onSettled: (topic: TopicQueues, batch: Batch) => void;
   /** Told when something that was stuck may go on. */
   readonly #onFree: () => void;
   readonly #queues = new Map<number, PartitionQueue>();
@@ -42,7 +42,7 @@ export class TopicLane implements QueueHost {
     readonly deps: SinkDeps;
     readonly signal: AbortSignal;
     readonly troubleLog: TroubleLog;
-    readonly onSettled: (lane: TopicLane, batch: Batch) => void;
+    readonly onSettled: (topic: TopicQueues, batch: Batch) => void;
     readonly onFree: () => void;
   }) {
     this.name = options.name;

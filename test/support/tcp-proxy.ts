@@ -1,23 +1,27 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** A wire between client and store that a test can cut, or let hang without a word. */
+/** A wire between a client and a server that a test can cut, let hang without a word, or make swallow answers. */
 export class TcpProxy implements AsyncDisposable {
+  /** Answers are swallowed: connections stay open and mute. */
+  isMute = false;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #target: string;
   #hanging = false;
   #refusing = false;
   #accepted = 0;
+  #closedByClient = 0;
 
   private constructor(target: string) {
     this.#target = target;
     this.#server = createServer((client) => this.#join(client));
   }
 
-  static async start(target: string): Promise<TcpProxy> {
+  /** On a port of its own choice, unless one is named. `target` is a URL with host and port. */
+  static async start(target: string, options: { readonly port?: number } = {}): Promise<TcpProxy> {
     const proxy = new TcpProxy(target);
-    proxy.#server.listen(0, "127.0.0.1");
+    proxy.#server.listen(options.port ?? 0, "127.0.0.1");
     await once(proxy.#server, "listening");
     return proxy;
   }
@@ -29,6 +33,11 @@ export class TcpProxy implements AsyncDisposable {
   /** Connections that clients made so far. */
   get accepted(): number {
     return this.#accepted;
+  }
+
+  /** Connections that clients have closed. */
+  get closedByClient(): number {
+    return this.#closedByClient;
   }
 
   /** Where new connections go. */
@@ -68,15 +77,24 @@ export class TcpProxy implements AsyncDisposable {
       return;
     }
     const { hostname, port } = new URL(this.#target);
-    const store = connect(Number(port), hostname);
-    this.#link(client, store);
-    this.#link(store, client);
+    const server = connect(Number(port), hostname);
+    client.on("close", () => {
+      this.#closedByClient += 1;
+    });
+    this.#link(client, (chunk) => server.write(chunk), server);
+    this.#link(
+      server,
+      (chunk) => {
+        if (!this.isMute) client.write(chunk);
+      },
+      client,
+    );
   }
 
-  #link(from: Socket, to: Socket): void {
+  #link(from: Socket, pass: (chunk: Buffer) => void, to: Socket): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
-    from.on("data", (chunk) => to.write(chunk));
+    from.on("data", pass);
     from.on("error", () => to.destroy());
     from.on("close", () => {
       this.#sockets.delete(from);

@@ -19,7 +19,7 @@ const POSITIONS_MIN = 64;
  * What a batch holds, line by line: which file's bytes [from, to) are settled when it is. It keeps four bytes a line, so that
  * a batch that turns out too large can be cut between any two lines.
  */
-export class Ledger {
+export class BatchLedger {
   readonly #runs: Run[] = [];
   /** Start of each line, relative to its run's base. */
   #positions = new Uint32Array(0);
@@ -72,10 +72,10 @@ export class Ledger {
   }
 
   /** The same lines in two ledgers, the first with `lines` of them. */
-  splitAt(lines: number): readonly [Ledger, Ledger] {
+  splitAt(lines: number): readonly [BatchLedger, BatchLedger] {
     invariant(lines > 0 && lines < this.#lines, `cut at line ${lines} is inside a batch of ${this.#lines}`);
-    const left = new Ledger();
-    const right = new Ledger();
+    const left = new BatchLedger();
+    const right = new BatchLedger();
     let at = 0;
     for (const run of this.#runs) {
       const cut = lines - at;

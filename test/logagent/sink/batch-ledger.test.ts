@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Ledger } from "../../../logagent/sink/ledger.ts";
+import { BatchLedger } from "../../../logagent/sink/batch-ledger.ts";
 import { RecordedFile } from "./recorded-file.ts";
 
 function add(
-  ledger: Ledger,
+  ledger: BatchLedger,
   file: RecordedFile,
   lines: readonly string[],
   range?: readonly [number, number],
@@ -14,9 +14,9 @@ function add(
   ledger.add(file, spans, { first, end, lineOverheadBytes: 10 });
 }
 
-describe("Ledger", () => {
+describe("BatchLedger", () => {
   it("acked() reports a contiguous range of a file in one call", () => {
-    const ledger = new Ledger();
+    const ledger = new BatchLedger();
     const [a, b] = [new RecordedFile("a"), new RecordedFile("b")];
     add(ledger, a, ["1", "22"]);
     add(ledger, a, ["333"]);
@@ -32,7 +32,7 @@ describe("Ledger", () => {
   });
 
   it("add() of a part of a delivery ends where the next part starts", () => {
-    const [left, right] = [new Ledger(), new Ledger()];
+    const [left, right] = [new BatchLedger(), new BatchLedger()];
     const file = new RecordedFile("a");
     const { spans } = file.next("t", ["1", "22", "333"]);
     left.add(file, spans, { first: 0, end: 2, lineOverheadBytes: 0 });
@@ -47,7 +47,7 @@ describe("Ledger", () => {
 
   it("splitAt() cuts between any two lines", () => {
     for (let at = 1; at < 7; at++) {
-      const ledger = new Ledger();
+      const ledger = new BatchLedger();
       const [a, b] = [new RecordedFile("a"), new RecordedFile("b")];
       add(ledger, a, ["1", "22", "333"]);
       add(ledger, b, ["4444"]);
