@@ -32,7 +32,9 @@ const storeSchema = z.strictObject({
     .describe("Key of the collect config; %s is the identity."),
   statusKey: keyTemplate
     .default("/logagent/%s/status")
-    .describe("Key that holds this agent's status for as long as it lives; %s is the identity."),
+    .describe(
+      "Key that holds this agent's status for as long as it lives; a second agent of the identity uses one below it.",
+    ),
   tls: z.strictObject(tlsFiles).prefault({}).describe("For https endpoints."),
   username: z.string().default("").describe("Empty: no login."),
   password: z.string().default("").describe("Better set by its variable than in the file."),

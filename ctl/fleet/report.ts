@@ -145,7 +145,7 @@ function problemsOf(status: AgentStatus): string[] {
     ...status.flags,
     ...status.worst.flatMap((task) => task.problems.map((problem) => `${task.path}: ${problem}`)),
     ...status.worst
-      .filter((task) => task.state === "waiting for file")
+      .filter((task) => task.state === "waiting for file" && task.problems.length === 0)
       .map((task) => `${task.path}: waiting for file`),
   ];
 }
