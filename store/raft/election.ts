@@ -69,20 +69,33 @@ function hup(node: Node, kind: Campaign): void {
   stand(node, kind);
 }
 
-/** Becomes a candidate and asks for votes: of others by message, of itself by what is to reach its own disk. */
 function stand(node: Node, kind: Campaign): void {
-  if (kind === "preElection") becomePreCandidate(node);
-  else becomeCandidate(node);
-  const isPre = kind === "preElection";
-  // Asked for the term that would come: the own one is spent only once the answer is known (thesis §9.6).
-  const term = isPre ? node.term + 1 : node.term;
+  if (kind === "preElection") askForPreVotes(node);
+  else askForVotes(node, { isTransfer: kind === "transfer" });
+}
+
+/** For the term that would come: the own one is spent only once the answer is known (thesis §9.6). */
+function askForPreVotes(node: Node): void {
+  becomePreCandidate(node);
+  const term = node.term + 1;
+  const { last } = node.log;
   for (const to of node.tracker.voterIds()) {
-    if (to === node.id) {
-      node.respond({ kind: isPre ? "preVoteResponse" : "voteResponse", to, reject: false }, term);
-    } else {
-      const last = node.log.last;
-      node.send({ kind: isPre ? "preVote" : "vote", to, last, isTransfer: kind === "transfer" }, term);
-    }
+    if (to === node.id) node.respond({ kind: "preVoteResponse", to, reject: false }, term);
+    else node.send({ kind: "preVote", to, last, isTransfer: false }, term);
+  }
+}
+
+/**
+ * The requests, like the own vote, wait until term, vote and log are on disk. A member from which a crash took them could
+ * stand for the term again: with a shorter log, and votes that were given to the longer one; or to lead a second time a
+ * term in which it has sent out entries before.
+ */
+function askForVotes(node: Node, { isTransfer }: { readonly isTransfer: boolean }): void {
+  becomeCandidate(node);
+  const { last } = node.log;
+  for (const to of node.tracker.voterIds()) {
+    if (to === node.id) node.respond({ kind: "voteResponse", to, reject: false });
+    else node.respond({ kind: "vote", to, last, isTransfer });
   }
 }
 

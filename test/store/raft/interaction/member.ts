@@ -133,10 +133,13 @@ export class Member {
 
   #asyncRound(ready: Ready): Round {
     const { write, committed } = ready;
-    const parcels = ready.messages.map(parcelOf);
+    // The reference asks for votes at once; our requests wait for the disk. Shown and delivered is what it does.
+    const requests = write?.responses.filter(({ kind }) => kind === "vote") ?? [];
+    const parcels = [...ready.messages, ...requests].map(parcelOf);
     const shown = parcels.map((parcel) => parcel.shown);
     if (write !== undefined) {
-      const work = appendWork(this.id, write);
+      const all = appendWork(this.id, write);
+      const work = { ...all, responses: all.responses.filter(({ shown }) => shown.type !== "MsgVote") };
       this.appendWork.push(work);
       shown.push(withResponses(work));
     }
