@@ -1,6 +1,8 @@
 import { CodedError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import type { RunSteps } from "../../base/steps.ts";
 import { isFormerFormat, writeFormatVersion } from "../backend/format.ts";
+import { readLogId, writeLogId } from "../backend/log-id.ts";
 import type { Backend } from "../backend/port.ts";
 import { ReplicatedLessor } from "../lease/replicated-lessor.ts";
 import { MemberTable } from "../membership/member-table.ts";
@@ -56,10 +58,12 @@ const NO_REQUEST_ID = 0n;
 class MvccStateMachine implements StateMachine {
   readonly #backend: Backend;
   readonly #quotaBytes: number;
-  readonly #parts: StateParts;
-  readonly #applied: AppliedIndex;
-  readonly #configuration: MemberChangeApplier;
+  #parts: StateParts;
+  #applied: AppliedIndex;
+  #configuration: MemberChangeApplier;
   #flushedIndex: number;
+  /** Until the snapshot is the state; for ever, when that failed. */
+  #installing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   #nextFlush: Promise<void> | undefined;
 
@@ -109,6 +113,7 @@ class MvccStateMachine implements StateMachine {
   }
 
   apply(entry: Entry, configure: Configure): Applied {
+    if (this.#installing !== undefined) invariant(false, "nothing is applied while a snapshot is installed");
     if (entry.index <= this.appliedIndex) return this.#done(NO_REQUEST_ID);
     if (entry.index !== this.appliedIndex + 1) {
       invariant(false, `entry ${entry.index} follows ${this.appliedIndex}, the last one applied`);
@@ -125,7 +130,7 @@ class MvccStateMachine implements StateMachine {
   }
 
   *range(request: RangeRequest): Generator<undefined, EncodedRange> {
-    this.#refuseIfCorrupt();
+    this.#refuseReads();
     const { revision } = this;
     return { revision, ...(yield* this.#parts.store.range(request, revision)) };
   }
@@ -133,7 +138,7 @@ class MvccStateMachine implements StateMachine {
   *readTxn(
     request: TxnRequest,
   ): Generator<undefined, { readonly revision: number; readonly response: Buffer }> {
-    this.#refuseIfCorrupt();
+    this.#refuseReads();
     const { store, lessor } = this.#parts;
     const { revision } = this;
     const plan = planTxn(request, store);
@@ -143,13 +148,14 @@ class MvccStateMachine implements StateMachine {
   }
 
   *hashKv(revision: number): Generator<undefined, KvHash> {
+    this.#refuseWhileInstalling();
     const { compactRevision } = this;
     const { hash, revision: hashRevision } = yield* this.#parts.store.hash(revision);
     return { hash, compactRevision, hashRevision };
   }
 
   compactStep(): boolean {
-    return this.#parts.store.compactStep();
+    return this.#installing === undefined && this.#parts.store.compactStep();
   }
 
   hasRoom(request: RaftRequest): boolean {
@@ -163,12 +169,54 @@ class MvccStateMachine implements StateMachine {
   }
 
   flush(): Promise<void> {
+    if (this.#installing !== undefined) return this.#installing.then(() => this.flush());
     if (this.#flushing === undefined) return this.#flushNow();
     this.#nextFlush ??= this.#flushing.then(() => {
       this.#nextFlush = undefined;
       return this.#flushNow();
     });
     return this.#nextFlush;
+  }
+
+  install(path: string, run: RunSteps): Promise<void> {
+    invariant(this.#installing === undefined, "one snapshot is installed at a time");
+    // Before the first wait: whatever reads is told now, and not when the file is half gone.
+    this.#parts.store.endReads();
+    this.#installing = this.#install(path, run);
+    return this.#installing;
+  }
+
+  async #install(path: string, run: RunSteps): Promise<void> {
+    const before = this.appliedIndex;
+    const { store, hub, lessor } = this.#parts;
+    await run(hub.suspend());
+    await this.#settleFlushes();
+    const logId = readLogId(this.#backend);
+    await this.#backend.install(path);
+    if (logId !== undefined) writeLogId(this.#backend, logId);
+    await run(lessor.reload());
+    await run(store.reload());
+    this.#reloadSmallParts();
+    invariant(
+      this.appliedIndex > before,
+      `the snapshot, up to entry ${this.appliedIndex}, is ahead of what was applied, ${before}`,
+    );
+    hub.resume();
+    this.#installing = undefined;
+  }
+
+  /** What is read in no time. */
+  #reloadSmallParts(): void {
+    const backend = this.#backend;
+    this.#parts = { ...this.#parts, alarms: new AlarmStore(backend), members: new MemberTable(backend) };
+    this.#configuration = new MemberChangeApplier(backend, this.#parts.members);
+    this.#applied = new AppliedIndex(backend);
+    this.#flushedIndex = this.#applied.index;
+  }
+
+  /** Those that were asked for before; later ones wait for the snapshot. */
+  async #settleFlushes(): Promise<void> {
+    while (this.#flushing !== undefined) await (this.#nextFlush ?? this.#flushing);
   }
 
   /** A rejected flush stays in the way of the next ones: what the file holds is unknown. */
@@ -215,6 +263,15 @@ class MvccStateMachine implements StateMachine {
   #done(requestId: bigint, response: Uint8Array = EMPTY_BYTES): Applied {
     const outcome: ApplyOutcome = { kind: "done", revision: this.revision, response };
     return { requestId, outcome };
+  }
+
+  #refuseReads(): void {
+    this.#refuseWhileInstalling();
+    this.#refuseIfCorrupt();
+  }
+
+  #refuseWhileInstalling(): void {
+    if (this.#installing !== undefined) throw new StoreError("InstallingSnapshot");
   }
 
   #refuseIfCorrupt(): void {

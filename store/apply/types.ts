@@ -1,3 +1,4 @@
+import type { RunSteps } from "../../base/steps.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
 import type { Member } from "../membership/types.ts";
@@ -70,6 +71,13 @@ export interface StateMachine {
   compactStep(): boolean;
   /** Makes what is applied durable in the backend and advances `flushedIndex`. Calls made meanwhile share the next one. */
   flush(): Promise<void>;
+  /**
+   * Puts a received snapshot (a file that a backend's `copy` made) in the place of all state, durably; what is served from
+   * this state stays the same objects. It is ahead of what was applied. Reads that are under way, and those that are asked
+   * for meanwhile, throw StoreError InstallingSnapshot; nothing may be applied; watchers wait, and catch up afterwards from
+   * where they are. Long parts go through `run`. Afterwards there may be compaction to do. A rejection is final.
+   */
+  install(path: string, run: RunSteps): Promise<void>;
 }
 
 /** Makes a change of the configuration take effect, and gives the configuration from then on. */

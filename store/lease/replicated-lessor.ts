@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { runAtOnce } from "../../base/steps.ts";
 import type { Backend } from "../backend/port.ts";
 import type { LeaseBindings } from "../mvcc/types.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -13,6 +14,11 @@ export const EXPIRED_RETRY_MS = 3000;
 /** The heap is built anew when renewals have left it this many times as long as there are leases. */
 const STALE_DEADLINES_FACTOR = 8;
 const STALE_DEADLINES_MIN = 1024;
+
+/** Leases read between two yields: a few milliseconds. */
+const LEASES_A_STEP = 2000;
+/** Behind a key it makes the next possible one. */
+const ZERO = Buffer.from([0]);
 
 const NO_LEASE = 0n;
 
@@ -41,8 +47,8 @@ class LeaseState implements Lease {
 export class ReplicatedLessor implements Lessor, LeaseBindings {
   readonly #backend: Backend;
   readonly #minTtlSeconds: number;
-  readonly #leases = new Map<bigint, LeaseState>();
-  readonly #leaseOfKey = new Map<string, bigint>();
+  #leases = new Map<bigint, LeaseState>();
+  #leaseOfKey = new Map<string, bigint>();
   readonly #deadlines = new DeadlineHeap();
   /** Granted since the clock was last told: their deadlines begin with the next call that tells it. */
   readonly #undated = new Set<LeaseState>();
@@ -52,10 +58,29 @@ export class ReplicatedLessor implements Lessor, LeaseBindings {
   constructor(backend: Backend, options: { readonly minTtlSeconds: number }) {
     this.#backend = backend;
     this.#minTtlSeconds = options.minTtlSeconds;
-    for (const { value } of backend.range("lease", new Uint8Array(0), undefined, 0)) {
-      const { id, ttlSeconds, remainingSeconds } = decodeLease(value);
-      this.#leases.set(id, new LeaseState(id, Math.max(ttlSeconds, options.minTtlSeconds), remainingSeconds));
+    runAtOnce(this.reload());
+  }
+
+  /**
+   * Reads the leases anew from a backend whose content was replaced, in steps. This member does not lead then: there is no
+   * deadline, and keys are attached after it, as at the start.
+   */
+  *reload(): Generator<undefined, void> {
+    this.demote();
+    const leases = new Map<bigint, LeaseState>();
+    for (let cursor = new Uint8Array(0); ; ) {
+      const records = [...this.#backend.range("lease", cursor, undefined, LEASES_A_STEP)];
+      for (const { value } of records) {
+        const { id, ttlSeconds, remainingSeconds } = decodeLease(value);
+        leases.set(id, new LeaseState(id, Math.max(ttlSeconds, this.#minTtlSeconds), remainingSeconds));
+      }
+      const last = records.at(-1);
+      if (last === undefined || records.length < LEASES_A_STEP) break;
+      cursor = Buffer.concat([last.key, ZERO]);
+      yield;
     }
+    this.#leases = leases;
+    this.#leaseOfKey = new Map();
   }
 
   /** Adds a lease, its TTL raised to the lowest one; throws LeaseNotFound for id 0, LeaseExist, LeaseTTLTooLarge. */

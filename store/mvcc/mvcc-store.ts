@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { runAtOnce } from "../../base/steps.ts";
 import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -10,11 +11,14 @@ import type { KeyRange } from "./key-range.ts";
 import { ReadPins } from "./read-pins.ts";
 import { type RangeAnswer, readRange } from "./read-range.ts";
 import { readRecord } from "./read-record.ts";
-import { type Restored, restoreIndex } from "./restore-index.ts";
+import { restoreIndex } from "./restore-index.ts";
 import { decodeRevisionKey, encodeMainRevision } from "./revision.ts";
-import type { STOP, TreeIndex } from "./tree-index.ts";
+import { type STOP, TreeIndex } from "./tree-index.ts";
 import type { Change, LeaseBindings } from "./types.ts";
 import { WriteTxn } from "./write-txn.ts";
+
+/** Keys bound to leases between two yields: a few milliseconds. */
+const BINDINGS_A_STEP = 5000;
 
 /** What a comparison of a transaction looks at, for one key. */
 export interface KeyFacts {
@@ -32,22 +36,46 @@ export interface KeyFacts {
 export class MvccStore {
   readonly #backend: Backend;
   readonly #leases: LeaseBindings;
-  readonly #index: TreeIndex;
-  readonly #compaction: Compaction;
-  readonly #pins = new ReadPins();
-  #revision: number;
+  #index = new TreeIndex();
+  #compaction: Compaction;
+  #pins = new ReadPins();
+  #revision = 1;
 
   /** Rebuilds the index from the backend, and binds keys to leases, which must be there already. */
   constructor(backend: Backend, leases: LeaseBindings) {
-    const restored: Restored = restoreIndex(backend);
     this.#backend = backend;
     this.#leases = leases;
-    this.#index = restored.index;
-    this.#compaction = new Compaction({ index: restored.index, backend });
-    this.#revision = restored.revision;
+    this.#compaction = new Compaction({ index: this.#index, backend });
+    runAtOnce(this.reload());
+  }
+
+  /**
+   * Ends the reads that are under way: their next step throws InstallingSnapshot. For when the backend's content is about to be
+   * replaced; reads and writes begin again after {@link reload}.
+   */
+  endReads(): void {
+    this.#pins = new ReadPins();
+    this.#index = new TreeIndex();
+  }
+
+  /**
+   * Builds the index anew from the backend and binds keys to leases, which must be there already; in steps. Until the last
+   * one the revision is the old one.
+   */
+  *reload(): Generator<undefined, void> {
+    const { index, revision, leases } = yield* restoreIndex(this.#backend);
+    let bound = 0;
+    for (const [key, lease] of leases) {
+      this.#leases.attach(lease, key);
+      bound += 1;
+      if (bound % BINDINGS_A_STEP === 0) yield;
+    }
+    const compaction = new Compaction({ index, backend: this.#backend });
     // The newest record outlives every compaction, also as a deletion: it tells the revision.
-    invariant(this.#compaction.revision <= this.#revision, "no compaction is ahead of the records");
-    for (const [key, lease] of restored.leases) leases.attach(lease, key);
+    invariant(compaction.revision <= revision, "no compaction is ahead of the records");
+    this.#index = index;
+    this.#compaction = compaction;
+    this.#revision = revision;
   }
 
   /** Of the last write transaction; 1 in an empty store. */
@@ -71,13 +99,23 @@ export class MvccStore {
     return yield* this.keeping(revision, readRange(request, revision, parts));
   }
 
-  /** Runs reads in steps, all of them with the state at `revision` kept: a compaction decided meanwhile waits. */
+  /**
+   * Runs reads in steps, all of them with the state at `revision` kept: a compaction decided meanwhile waits. Throws
+   * InstallingSnapshot when the state is replaced in between.
+   */
   *keeping<T>(revision: number, reads: Generator<undefined, T>): Generator<undefined, T> {
-    this.#pins.add(revision);
+    const pins = this.#pins;
+    pins.add(revision);
     try {
-      return yield* reads;
+      for (;;) {
+        const step = reads.next();
+        if (step.done === true) return step.value;
+        yield;
+        if (pins !== this.#pins) throw new StoreError("InstallingSnapshot");
+      }
     } finally {
-      this.#pins.remove(revision);
+      reads.return(undefined as never);
+      pins.remove(revision);
     }
   }
 

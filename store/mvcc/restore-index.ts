@@ -1,8 +1,8 @@
 import { latin1FromBytes } from "../backend/latin1.ts";
-import type { Backend } from "../backend/port.ts";
+import type { Backend, BackendPair } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
 import { KeyIndex } from "./key-index.ts";
-import { decodeRevisionKey, encodeMainRevision } from "./revision.ts";
+import { decodeRevisionKey, encodeMainRevision, keyBehind } from "./revision.ts";
 import { TreeIndex } from "./tree-index.ts";
 
 /** What the records of a backend tell when they are read once from the first to the last. */
@@ -14,27 +14,56 @@ export interface Restored {
   readonly leases: ReadonlyMap<string, bigint>;
 }
 
-/** Rebuilds the index (etcd mvcc, restore). */
-export function restoreIndex(backend: Backend): Restored {
-  const index = new TreeIndex();
-  const leases = new Map<string, bigint>();
-  let revision = 1;
-  for (const pair of backend.range("key", encodeMainRevision(1), undefined, 0)) {
-    const { main, sub, tombstone } = decodeRevisionKey(pair.key);
-    const { key, createRevision, version, lease } = KeyValue.decode(pair.value);
-    const text = latin1FromBytes(key);
-    const known = index.get(text);
-    if (tombstone) {
-      if (known === undefined) index.add(KeyIndex.restoredTombstone(text, { main, sub }));
-      else known.tombstone(main, sub);
-    } else if (known === undefined) {
-      index.add(KeyIndex.restored(text, { main, sub, createRevision, version }));
-    } else {
-      known.put(main, sub);
-    }
-    if (lease === 0n) leases.delete(text);
-    else leases.set(text, lease);
-    revision = main;
+/** Records, and their bytes, that are read between two yields: a few milliseconds. */
+const RECORDS_A_STEP = 1000;
+const BYTES_A_STEP = 1024 * 1024;
+
+/** Rebuilds the index (etcd mvcc, restore), in steps; the backend is not written to meanwhile. */
+export function* restoreIndex(backend: Backend): Generator<undefined, Restored> {
+  const restored = { index: new TreeIndex(), revision: 1, leases: new Map<string, bigint>() };
+  let cursor: Buffer | undefined = encodeMainRevision(1);
+  for (;;) {
+    cursor = readStep(backend, cursor, restored);
+    if (cursor === undefined) return restored;
+    yield;
   }
-  return { index, revision, leases };
+}
+
+/** Takes in some records from `cursor` on; returns where to go on, undefined at the end. */
+function readStep(
+  backend: Backend,
+  cursor: Buffer,
+  restored: { readonly index: TreeIndex; revision: number; readonly leases: Map<string, bigint> },
+): Buffer | undefined {
+  let records = 0;
+  let bytes = 0;
+  for (const pair of backend.range("key", cursor, undefined, 0)) {
+    restored.revision = takeRecord(pair, restored);
+    records += 1;
+    bytes += pair.value.byteLength;
+    if (records >= RECORDS_A_STEP || bytes >= BYTES_A_STEP) return keyBehind(pair.key);
+  }
+  return undefined;
+}
+
+/** Returns the record's main revision. */
+function takeRecord(
+  pair: BackendPair,
+  { index, leases }: { readonly index: TreeIndex; readonly leases: Map<string, bigint> },
+): number {
+  const { main, sub, tombstone } = decodeRevisionKey(pair.key);
+  const { key, createRevision, version, lease } = KeyValue.decode(pair.value);
+  const text = latin1FromBytes(key);
+  const known = index.get(text);
+  if (tombstone) {
+    if (known === undefined) index.add(KeyIndex.restoredTombstone(text, { main, sub }));
+    else known.tombstone(main, sub);
+  } else if (known === undefined) {
+    index.add(KeyIndex.restored(text, { main, sub, createRevision, version }));
+  } else {
+    known.put(main, sub);
+  }
+  if (lease === 0n) leases.delete(text);
+  else leases.set(text, lease);
+  return main;
 }

@@ -46,6 +46,12 @@ export const STORE_ERRORS = {
   LeaderChanged: [GRPC_CODE.unavailable, "etcdserver: leader changed"],
   Stopped: [GRPC_CODE.unavailable, "etcdserver: server stopped"],
   Timeout: [GRPC_CODE.unavailable, "etcdserver: request timed out"],
+  TimeoutLeaderFail: [
+    GRPC_CODE.unavailable,
+    "etcdserver: request timed out, possibly due to previous leader failure",
+  ],
+  // etcd lets reads wait for its lock meanwhile, however long; a client tries an unavailable member again.
+  InstallingSnapshot: [GRPC_CODE.unavailable, "logstore: installing a snapshot"],
   Corrupt: [GRPC_CODE.dataLoss, "etcdserver: corrupt cluster"],
   MemberExist: [GRPC_CODE.failedPrecondition, "etcdserver: member ID already exist"],
   PeerURLExist: [GRPC_CODE.failedPrecondition, "etcdserver: Peer URLs already exists"],

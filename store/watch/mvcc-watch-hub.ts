@@ -9,6 +9,8 @@ import type { EventBatch, History, Watcher, WatchHub, WatchOutlet, WatchOutput, 
 const STEP_LIMITS = { changesMax: 500, bytesMax: 1024 * 1024 };
 /** Watchers that one step moves forward: what it costs is at most this times the changes read. */
 const STEP_WATCHERS_MAX = 250;
+/** Watchers moved from one group to another between two yields: a few milliseconds. */
+const WATCHERS_A_STEP = 2000;
 
 /** One watcher. `nextRevision` is the first whose events it has not been given; exact unless it is synced. */
 class HubWatcher {
@@ -41,6 +43,9 @@ export class MvccWatchHub implements WatchHub {
   readonly #slow = new Set<HubWatcher>();
   /** The newest revision that it was told of: a gap would lose events of every synced watcher, without a word. */
   #notifiedRevision: number;
+  /** Its history is being replaced: nobody is synced, nobody catches up. */
+  #isSuspended = false;
+  #onBehind: () => void = () => undefined;
 
   constructor(history: History) {
     this.#history = history;
@@ -88,17 +93,57 @@ export class MvccWatchHub implements WatchHub {
     }
   }
 
+  onBehind(listener: () => void): void {
+    this.#onBehind = listener;
+  }
+
+  /** For when history is about to be replaced: nothing is read from it from now on; the steps make every watcher wait. */
+  suspend(): Generator<undefined, void> {
+    this.#isSuspended = true;
+    return this.#unsyncAll();
+  }
+
+  /** History has been replaced by one that goes on from it: watchers catch up from where they are. */
+  resume(): void {
+    const { revision } = this.#history;
+    invariant(
+      revision >= this.#notifiedRevision,
+      `the new history, up to revision ${revision}, has what watchers were told of, up to ${this.#notifiedRevision}`,
+    );
+    this.#notifiedRevision = revision;
+    this.#isSuspended = false;
+    if (this.#unsynced.size > 0) this.#onBehind();
+  }
+
   catchUpStep(): boolean {
     const [first] = this.#unsynced;
-    if (first === undefined) return false;
-    if (first.nextRevision < this.#history.compactRevision) this.#tellCompacted(first);
+    if (first === undefined || this.#isSuspended) return false;
+    if (first.nextRevision > this.#history.revision) {
+      this.#unsynced.delete(first);
+      this.#synced.add(first);
+    } else if (first.nextRevision < this.#history.compactRevision) this.#tellCompacted(first);
     else this.#readHistory(first);
     return this.#unsynced.size > 0;
   }
 
+  *#unsyncAll(): Generator<undefined, void> {
+    let moved = 0;
+    for (const watcher of [...this.#synced]) {
+      // Cancelled between two steps.
+      if (watcher.isOver) continue;
+      this.#synced.delete(watcher);
+      // What it has been told of is not written down while it is synced.
+      watcher.nextRevision = Math.max(watcher.nextRevision, this.#notifiedRevision + 1);
+      this.#unsynced.add(watcher);
+      moved += 1;
+      if (moved % WATCHERS_A_STEP === 0) yield;
+    }
+  }
+
   /** Into the group that its next revision asks for; one that is compacted is told so by the next step. */
   #place(watcher: HubWatcher): void {
-    if (watcher.nextRevision > this.#history.revision) this.#synced.add(watcher);
+    const isSynced = watcher.nextRevision > this.#history.revision && !this.#isSuspended;
+    if (isSynced) this.#synced.add(watcher);
     else this.#unsynced.add(watcher);
   }
 

@@ -50,6 +50,11 @@ export interface WatchHub {
   watch(spec: WatchSpec, outlet: WatchOutlet): Watcher;
   /** Moves unsynced watchers forward from history by a bounded amount; true while there is more to do. */
   catchUpStep(): boolean;
+  /**
+   * Told when there is work for `catchUpStep` that no call of a watcher made: history was replaced by a snapshot. One
+   * listener, which does the work later.
+   */
+  onBehind(listener: () => void): void;
   readonly counts: { readonly synced: number; readonly unsynced: number; readonly slow: number };
 }
 
