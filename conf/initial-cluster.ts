@@ -1,4 +1,4 @@
-import { parsePeerUrls } from "./peer-urls.ts";
+import { parseOwnPeerUrls } from "./peer-urls.ts";
 import { UsageError } from "./store-command-line.ts";
 
 /** The members of `--initial-cluster`: name → peer URLs, sorted. */
@@ -18,7 +18,7 @@ export function parseInitialCluster(text: string): InitialCluster {
   }
   const cluster = new Map<string, readonly string[]>();
   for (const [name, texts] of textsByName) {
-    const parsed = parsePeerUrls(texts);
+    const parsed = parseOwnPeerUrls(texts);
     if ("problem" in parsed) throw new UsageError(`error setting up initial cluster: ${parsed.problem}`);
     cluster.set(name, parsed.urls);
   }

@@ -16,15 +16,23 @@ export function parsePeerUrls(
 
 function urlProblem(url: string): string | undefined {
   const [, scheme, rest = ""] = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(.*)$/s.exec(url) ?? [];
-  if (scheme === "unix" || scheme === "unixs")
-    return `sockets on the file system are not in this release: ${url}`;
+  if (scheme === "unix" || scheme === "unixs") return undefined;
   if (scheme !== "http" && scheme !== "https") {
     return `URL scheme must be http, https, unix, or unixs: ${url}`;
   }
   const [, hostPort = "", path = ""] = /^\/\/([^/?#]*)(.*)$/s.exec(rest) ?? [];
   if (!HOST_PORT.test(hostPort)) return `URL address does not have the form "host:port": ${url}`;
-  if (path !== "") return `URL must not contain a path: ${url}`;
-  return scheme === "https" ? `TLS is not in this release: ${url}` : undefined;
+  return path === "" ? undefined : `URL must not contain a path: ${url}`;
 }
 
 const HOST_PORT = /^(?:\[[0-9a-fA-F:.]+(?:%[^\]]*)?\]|[^:[\]@\s]*):\d{1,5}$/;
+
+/** What {@link parsePeerUrls} does, for URLs that this release talks to members by. */
+export function parseOwnPeerUrls(texts: readonly string[]): ReturnType<typeof parsePeerUrls> {
+  const parsed = parsePeerUrls(texts);
+  if ("problem" in parsed) return parsed;
+  const refused = parsed.urls.find((url) => !url.startsWith("http:"));
+  if (refused === undefined) return parsed;
+  const what = refused.startsWith("https:") ? "TLS is" : "sockets on the file system are";
+  return { problem: `${what} not in this release: ${refused}` };
+}

@@ -1,7 +1,7 @@
 import type { LogLevel } from "../base/log.ts";
 import { parseGoDuration } from "./go-values.ts";
 import { type InitialCluster, parseInitialCluster } from "./initial-cluster.ts";
-import { parsePeerUrls } from "./peer-urls.ts";
+import { parseOwnPeerUrls } from "./peer-urls.ts";
 import { type GivenValues, UsageError } from "./store-command-line.ts";
 import {
   DEFAULT_SNAPSHOT_COUNT,
@@ -157,7 +157,7 @@ function initialCluster(flags: StoreFlags): InitialCluster {
 
 function advertisedPeerUrls(flags: StoreFlags): readonly string[] {
   const given = flags["initial-advertise-peer-urls"];
-  const parsed = parsePeerUrls(given);
+  const parsed = parseOwnPeerUrls(given);
   if ("urls" in parsed) return parsed.urls;
   throw new UsageError(
     `--initial-advertise-peer-urls "${given.join(",")}" cannot be used: ${parsed.problem}`,

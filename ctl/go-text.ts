@@ -66,6 +66,15 @@ export function parseInt64(text: string, radix: 10 | 16): bigint {
   return value;
 }
 
+/** A 64-bit id in hexadecimal as Go's ParseUint reads it. Throws UsageError in Go's words. */
+export function parseUint64(text: string): bigint {
+  const shown = JSON.stringify(text);
+  if (!/^[0-9a-f]+$/i.test(text)) throw new UsageError(`strconv.ParseUint: parsing ${shown}: invalid syntax`);
+  const value = BigInt(`0x${text}`);
+  if (BigInt.asUintN(64, value) === value) return value;
+  throw new UsageError(`strconv.ParseUint: parsing ${shown}: value out of range`);
+}
+
 /** A revision, a limit, a TTL: {@link parseInt64} that fits a number. */
 export function parseCount(text: string): number {
   const value = parseInt64(text, 10);

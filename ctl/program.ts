@@ -8,6 +8,7 @@ import { addEndpoint } from "./commands/endpoint.ts";
 import { addGet } from "./commands/get.ts";
 import { addLease } from "./commands/lease.ts";
 import { addMember } from "./commands/member.ts";
+import { addMoveLeader } from "./commands/move-leader.ts";
 import { addPut } from "./commands/put.ts";
 import { addTxn } from "./commands/txn.ts";
 import { addVersion, versionText } from "./commands/version.ts";
@@ -25,6 +26,7 @@ const VERBS = [
   addCompaction,
   addLease,
   addMember,
+  addMoveLeader,
   addEndpoint,
   addAlarm,
   addAgents,

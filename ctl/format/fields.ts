@@ -7,11 +7,14 @@ import { writeResponse } from "./txn-responses.ts";
 type KeyFormat = Pick<Format, "get" | "put" | "del" | "txn" | "watch">;
 type LeaseFormat = Pick<Format, "grant" | "revoke" | "keepAlive" | "timeToLive" | "leases">;
 
+/** Changes of the members have no form in etcdctl's either. */
+type FieldsFormat = Omit<Format, "memberAdd" | "memberChanged" | "moveLeader">;
+
 /** `fields`: a `"Name" : value` on each line. */
-export function fieldsFormat(options: FormatOptions): Format {
+export function fieldsFormat(options: FormatOptions): FieldsFormat {
   const writer = fieldsWriter(options);
   const { field, text, head, gap, memberId } = writer;
-  const format: Format = {
+  const format: FieldsFormat = {
     ...keyFields(writer, () => format),
     ...leaseFields(writer),
     memberList: (result) => {
@@ -62,7 +65,7 @@ export function fieldsFormat(options: FormatOptions): Format {
 }
 
 /** `format`: the one that the answers of a transaction are written with. */
-function keyFields({ field, head, keyValue }: FieldsWriter, format: () => Format): KeyFormat {
+function keyFields({ field, head, keyValue }: FieldsWriter, format: () => KeyFormat): KeyFormat {
   return {
     get: (result) => {
       head(result.header);

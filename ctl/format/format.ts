@@ -7,6 +7,7 @@ import type {
   LeaseRevokeResult,
   LeasesResult,
   LeaseTimeToLiveResult,
+  MemberAddResult,
   MemberListResult,
   PutResult,
   RangeResult,
@@ -42,6 +43,9 @@ export interface EndpointHash {
   readonly hash: HashKvResult;
 }
 
+/** What was done to a member, in etcdctl's words. */
+export type MemberChanged = "removed from" | "updated in" | "promoted in";
+
 /** One way to write results, byte for byte as etcdctl does where it has the verb. */
 export interface Format {
   get(result: RangeResult, options: { readonly valueOnly: boolean }): void;
@@ -55,6 +59,10 @@ export interface Format {
   timeToLive(result: LeaseTimeToLiveResult, options: { readonly keys: boolean }): void;
   leases(result: LeasesResult): void;
   memberList(result: MemberListResult): void;
+  /** `name`: what the new member is to be called. */
+  memberAdd(result: MemberAddResult, options: { readonly name: string; readonly peerUrls: string }): void;
+  memberChanged(change: MemberChanged, id: bigint, result: MemberListResult): void;
+  moveLeader(leaders: { readonly from: bigint; readonly to: bigint }): void;
   alarms(result: AlarmsResult): void;
   endpointHealth(list: readonly EndpointHealth[]): void;
   endpointStatus(list: readonly EndpointStatus[]): void;

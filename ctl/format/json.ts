@@ -2,6 +2,7 @@ import type {
   Alarm,
   DeleteResult,
   MemberInfo,
+  MemberListResult,
   OperationResult,
   PutResult,
   RangeResult,
@@ -46,11 +47,14 @@ export function jsonFormat(options: FormatOptions): Format {
         keys: result.keys.length === 0 ? null : result.keys,
       }),
     leases: (result) => write({ ...headerJson(result.header), leases: result.ids.map((id) => ({ id })) }),
-    memberList: (result) =>
-      write({
-        header: options.hex ? hexHeaderJson(result.header) : headerJson(result.header),
-        members: result.members.map((member) => memberJson(member, options.hex)),
-      }),
+    memberList: (result) => write(membersJson(result, options)),
+    memberAdd: (result) => {
+      const { header, members } = membersJson(result, options);
+      write({ header, member: memberJson(result.member, options.hex), members });
+    },
+    memberChanged: (_, __, result) => write(membersJson(result, options)),
+    // The answer has not even a header.
+    moveLeader: () => write({}),
     alarms: (result) =>
       write(omitEmpty({ header: headerJson(result.header), alarms: result.alarms.map(alarmJson) })),
     endpointHealth: (list) =>
@@ -168,6 +172,13 @@ function eventJson(event: WatchEvent): Json {
     kv: keyValueJson(event.kv),
     prev_kv: event.prevKv && keyValueJson(event.prevKv),
   });
+}
+
+function membersJson({ header, members }: MemberListResult, { hex }: FormatOptions) {
+  return {
+    header: hex ? hexHeaderJson(header) : headerJson(header),
+    members: members.map((member) => memberJson(member, hex)),
+  };
 }
 
 function memberJson(member: MemberInfo, hex: boolean): Json {

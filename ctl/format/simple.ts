@@ -1,5 +1,5 @@
 import type { KeyValue } from "../../store/client/types.ts";
-import { formatDuration } from "../go-text.ts";
+import { formatDuration, goQuote } from "../go-text.ts";
 import { agentRows } from "./agent-rows.ts";
 import { type Format, type FormatOptions, leaseHex } from "./format.ts";
 import { hashRows, memberRows, type Rows, statusRows } from "./rows.ts";
@@ -60,6 +60,7 @@ export function simpleFormat(options: FormatOptions & { readonly err: (text: str
       for (const id of result.ids) out(`${leaseHex(id)}\n`);
     },
     memberList: (result) => rows(memberRows(result)),
+    ...memberChanges(options),
     alarms: (result) => {
       for (const alarm of result.alarms) out(`memberID:${alarm.memberId} alarm:${alarm.type}\n`);
     },
@@ -75,6 +76,27 @@ export function simpleFormat(options: FormatOptions & { readonly err: (text: str
     agents: (list) => out(drawTable(agentRows(list, options))),
   };
   return format;
+}
+
+function memberChanges({ out }: FormatOptions): Pick<Format, "memberAdd" | "memberChanged" | "moveLeader"> {
+  const padded = (id: bigint) => id.toString(16).padStart(16);
+  return {
+    memberAdd: ({ header, member, members }, { name, peerUrls }) => {
+      const role = member.isLearner ? " as learner " : " ";
+      out(`Member ${padded(member.id)} added${role}to cluster ${padded(header.clusterId)}\n`);
+      const cluster = members.flatMap(({ id, name: known, peerUrls: urls }) =>
+        urls.map((url) => `${id === member.id ? name : known}=${url}`),
+      );
+      out(`\nETCD_NAME=${goQuote(Buffer.from(name))}\n`);
+      out(`ETCD_INITIAL_CLUSTER=${goQuote(Buffer.from(cluster.join(",")))}\n`);
+      out(`ETCD_INITIAL_ADVERTISE_PEER_URLS=${goQuote(Buffer.from(peerUrls))}\n`);
+      out('ETCD_INITIAL_CLUSTER_STATE="existing"\n');
+    },
+    memberChanged: (change, id, { header }) =>
+      out(`Member ${padded(id)} ${change} cluster ${padded(header.clusterId)}\n`),
+    moveLeader: ({ from, to }) =>
+      out(`Leadership transferred from ${from.toString(16)} to ${to.toString(16)}\n`),
+  };
 }
 
 function writeLine({ out, hex }: FormatOptions, bytes: Buffer): void {

@@ -2,7 +2,10 @@ import type { OperationResult } from "../../store/client/results.ts";
 import type { Format } from "./format.ts";
 
 /** Writes the answer to one operation of a transaction as the verb's own answer is written. */
-export function writeResponse(format: Format, result: OperationResult): void {
+export function writeResponse(
+  format: Pick<Format, "get" | "put" | "del" | "txn">,
+  result: OperationResult,
+): void {
   switch (result.kind) {
     case "range":
       format.get(result, { valueOnly: false });

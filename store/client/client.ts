@@ -7,6 +7,7 @@ import { type ClientLimits, clientLimitsSchema } from "../../conf/client-config.
 import { AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
 import { AuthToken, type Credentials } from "./auth-token.ts";
 import { type CallContext, type CallPlan, callUnary } from "./call.ts";
+import { ClusterCalls } from "./cluster-calls.ts";
 import type { Connection, TlsOptions } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import {
@@ -72,9 +73,12 @@ export interface StoreClientOptions {
  * when that fails. Calls throw {@link ClientError}, or the signal's reason.
  */
 export class StoreClient implements Disposable {
+  /** Who belongs to the cluster, and who leads. */
+  readonly cluster: ClusterCalls;
   readonly #context: CallContext;
 
   private constructor(context: CallContext) {
+    this.cluster = new ClusterCalls(context);
     this.#context = context;
   }
 

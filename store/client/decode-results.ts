@@ -4,6 +4,7 @@ import {
   AlarmType,
   type DeleteRangeResponse,
   type LeaseTimeToLiveResponse,
+  type Member,
   type MemberListResponse,
   type PutResponse,
   type RangeResponse,
@@ -17,6 +18,7 @@ import type {
   AlarmsResult,
   DeleteResult,
   LeaseTimeToLiveResult,
+  MemberInfo,
   MemberListResult,
   OperationResult,
   PutResult,
@@ -71,14 +73,11 @@ export function timeToLiveResult(message: LeaseTimeToLiveResponse): LeaseTimeToL
 }
 
 export function memberListResult(message: MemberListResponse): MemberListResult {
-  const members = message.members.map((member) => ({
-    id: member.ID,
-    name: member.name,
-    peerUrls: member.peerURLs,
-    clientUrls: member.clientURLs,
-    isLearner: member.isLearner,
-  }));
-  return { header: headerOf(message), members };
+  return { header: headerOf(message), members: message.members.map(memberOf) };
+}
+
+export function memberOf({ ID, name, peerURLs, clientURLs, isLearner }: Member): MemberInfo {
+  return { id: ID, name, peerUrls: peerURLs, clientUrls: clientURLs, isLearner };
 }
 
 export function statusResult(message: StatusResponse): StatusResult {

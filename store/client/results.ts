@@ -92,6 +92,10 @@ export interface MemberListResult {
   readonly members: readonly MemberInfo[];
 }
 
+export interface MemberAddResult extends MemberListResult {
+  readonly member: MemberInfo;
+}
+
 /** rpc.proto StatusResponse; sizes in bytes. */
 export interface StatusResult {
   readonly header: Header;

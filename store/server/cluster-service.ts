@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { parsePeerUrls } from "../../conf/peer-urls.ts";
+import { parseOwnPeerUrls } from "../../conf/peer-urls.ts";
 import { toMessage } from "../membership/member-codec.ts";
 import { memberId } from "../membership/member-id.ts";
 import { unstarted } from "../membership/types.ts";
@@ -92,7 +92,7 @@ const list: Method = async ({ replica }, bytes, context) => {
 };
 
 function checkedUrls(texts: readonly string[]): readonly string[] {
-  const parsed = parsePeerUrls(texts);
+  const parsed = parseOwnPeerUrls(texts);
   if ("problem" in parsed) throw new StoreError("MemberBadURLs");
   return parsed.urls;
 }
