@@ -1,5 +1,6 @@
 import { invariant } from "../../../../base/invariant.ts";
 import { decodeConfChange } from "../../../../store/raft/conf-change.ts";
+import type { Message } from "../../../../store/raft/message.ts";
 import { Raft } from "../../../../store/raft/raft.ts";
 import type {
   Entry,
@@ -133,13 +134,11 @@ export class Member {
 
   #asyncRound(ready: Ready): Round {
     const { write, committed } = ready;
-    // The reference asks for votes at once; our requests wait for the disk. Shown and delivered is what it does.
-    const requests = write?.responses.filter(({ kind }) => kind === "vote") ?? [];
-    const parcels = [...ready.messages, ...requests].map(parcelOf);
+    const { messages, responses } = leaving(ready);
+    const parcels = messages.map(parcelOf);
     const shown = parcels.map((parcel) => parcel.shown);
     if (write !== undefined) {
-      const all = appendWork(this.id, write);
-      const work = { ...all, responses: all.responses.filter(({ shown }) => shown.type !== "MsgVote") };
+      const work = appendWork(this.id, write, responses);
       this.appendWork.push(work);
       shown.push(withResponses(work));
     }
@@ -172,8 +171,9 @@ export class Member {
       );
       committed = [...committed, ...(rest?.committed ?? [])];
     }
-    const responses = write?.responses.filter((response) => response.to !== this.id) ?? [];
-    const parcels = [...ready.messages, ...responses].map(parcelOf);
+    const { messages, responses } = leaving(ready);
+    const others = responses.filter((response) => response.to !== this.id);
+    const parcels = [...messages, ...others].map(parcelOf);
     const shown = parcels.map((parcel) => parcel.shown);
     return { ready: this.#toReference({ ...ready, committed }, shown), write, committed, parcels };
   }
@@ -214,6 +214,19 @@ export class Member {
     this.#softState = { role, leader };
     return isSame ? undefined : { role, leader };
   }
+}
+
+/**
+ * What leaves at once and what leaves after the write. The reference asks for votes at once, our core when its term and
+ * log are on disk: what is shown and delivered here is what the reference does.
+ */
+function leaving({ messages, write }: Ready): Record<"messages" | "responses", readonly Message[]> {
+  const responses = write?.responses ?? [];
+  const isRequest = ({ kind }: Message) => kind === "vote";
+  return {
+    messages: [...messages, ...responses.filter(isRequest)],
+    responses: responses.filter((response) => !isRequest(response)),
+  };
 }
 
 function raftStart(id: bigint, { term, index, confState }: SnapshotMeta): RaftStart {

@@ -41,10 +41,10 @@ export interface Work<Job> {
   readonly responses: readonly Parcel[];
 }
 
-/** A write as the message in which the reference sends it to the disk. */
-export function appendWork(id: bigint, write: Write): Work<Write> {
+/** A write as the message in which the reference sends it to the disk, and the messages that wait for it. */
+export function appendWork(id: bigint, write: Write, waiting: readonly Message[]): Work<Write> {
   const { hardState, entries, snapshot, upTo } = write;
-  const responses = write.responses.map(parcelOf);
+  const responses = waiting.map(parcelOf);
   if (isReported(write)) {
     const report = referenceMessage(
       { type: "MsgStorageAppendResp", from: APPEND_THREAD, to: id },
