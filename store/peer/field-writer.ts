@@ -19,10 +19,10 @@ export class FieldWriter {
   /** All that was written, in memory that is the caller's; the writer starts again. */
   take(): Buffer {
     const written = this.#scratch.subarray(0, this.#at);
+    const result = written.length <= COPIED_BYTES_MAX ? Buffer.from(written) : written;
+    if (this.#scratch.length > COPIED_BYTES_MAX) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
     this.#at = 0;
-    if (written.length <= COPIED_BYTES_MAX) return Buffer.from(written);
-    this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-    return written;
+    return result;
   }
 
   /** Forgets everything behind the first `length` bytes. */

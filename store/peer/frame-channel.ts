@@ -79,7 +79,7 @@ export class FrameChannel {
     return this.#socket.writableLength;
   }
 
-  /** The next frame. One call at a time. Rejects with the channel's failure. */
+  /** The next frame. One call at a time. Rejects with the channel's failure, or EPEERFRAME, behind which nothing comes. */
   read(): Promise<Frame> {
     invariant(this.#reader === undefined && this.#sink === undefined, "one reader at a time has a channel");
     const reader = Promise.withResolvers<Frame>();
@@ -149,7 +149,7 @@ export class FrameChannel {
       }
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.#fail(error);
+      this.#misread(error);
     }
     this.#steer();
   }
@@ -162,6 +162,16 @@ export class FrameChannel {
     const reader = this.#reader;
     this.#reader = undefined;
     reader?.resolve(frame);
+  }
+
+  /** Who reads may have something to say to that before it closes; a sink has not. */
+  #misread(error: PeerError): void {
+    if (this.#reader === undefined) {
+      this.#fail(error);
+      return;
+    }
+    this.#reader.reject(error);
+    this.#reader = undefined;
   }
 
   #steer(): void {

@@ -2,17 +2,17 @@ import { backoffMs } from "../../base/backoff.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Message } from "../raft/message.ts";
 import { PeerRefusal, type Refusal } from "./handshake.ts";
-import { LogLimit } from "./log-limit.ts";
+import { LogLimits } from "./log-limits.ts";
 import { MessageLink } from "./message-link.ts";
 import { dialPeer, type PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
 import { hexId, PeerError } from "./peer-error.ts";
 
-/** How a round of the loop ended. */
+/** How an attempt to talk with the peer ended. */
 interface Attempt {
   readonly url: string;
-  /** The connection stood for a while. */
-  readonly isSteady: boolean;
+  /** How long the connection stood; undefined: there was none. */
+  readonly stoodMs: number | undefined;
   readonly error: unknown;
 }
 
@@ -22,8 +22,7 @@ export class PeerConnection {
   readonly #context: PeerContext;
   readonly #counters: PeerCounters;
   readonly #stopping = new AbortController();
-  readonly #troubleLog: LogLimit;
-  readonly #successLog: LogLimit;
+  readonly #logLimits: LogLimits;
   #urls: readonly string[];
   #urlTurn = 0;
   #link: MessageLink | undefined;
@@ -42,8 +41,7 @@ export class PeerConnection {
     this.#context = context;
     this.#counters = counters;
     const { clock, limits } = context;
-    this.#troubleLog = new LogLimit({ clock, intervalMs: limits.troubleLogMs });
-    this.#successLog = new LogLimit({ clock, intervalMs: limits.troubleLogMs });
+    this.#logLimits = new LogLimits({ clock, intervalMs: limits.troubleLogMs });
   }
 
   /** Begins to dial. Idempotent. */
@@ -69,7 +67,8 @@ export class PeerConnection {
     const outcome = this.#link?.isActive ? this.#link.outbox.offer(message) : undefined;
     if (outcome === "taken") return;
     this.#counters.droppedMessages += 1;
-    if (outcome === "tooLarge") this.#report("a message is larger than a peer takes", message.kind, "error");
+    if (outcome === "tooLarge")
+      this.#log("error", "a message is larger than a peer takes", { kind: message.kind });
     this.#tell();
   }
 
@@ -106,9 +105,11 @@ export class PeerConnection {
     const { limits, random } = this.#context;
     const { signal } = this.#stopping;
     for (let failures = 0; !signal.aborted; ) {
-      const { url, isSteady, error } = await this.#attempt(signal);
+      const attempt = await this.#attempt(signal);
       if (signal.aborted) return;
-      this.#judge(url, error);
+      const isSteady = attempt.stoodMs !== undefined && attempt.stoodMs >= limits.steadyMs;
+      if (isSteady) this.#logLimits.reset();
+      this.#judge(attempt);
       this.#tell();
       failures = isSteady ? 0 : failures + 1;
       await this.#rest(backoffMs(failures, limits.backoff, random));
@@ -117,17 +118,17 @@ export class PeerConnection {
 
   /** One connection, from its dialling to its end. */
   async #attempt(signal: AbortSignal): Promise<Attempt> {
-    const { clock, limits } = this.#context;
+    const { clock } = this.#context;
     const url = this.#urls[this.#urlTurn % this.#urls.length] ?? "";
     try {
       const peer = { id: this.#id, url, kind: "messages" } as const;
       const channel = await dialPeer(this.#context, peer, { meter: this.#counters, signal });
       const startedMs = clock.monotonicMs();
       const error = await this.#serve(channel, url);
-      return { url, isSteady: clock.monotonicMs() - startedMs >= limits.steadyMs, error };
+      return { url, stoodMs: clock.monotonicMs() - startedMs, error };
     } catch (error) {
       this.#urlTurn += 1;
-      return { url, isSteady: false, error };
+      return { url, stoodMs: undefined, error };
     }
   }
 
@@ -138,9 +139,7 @@ export class PeerConnection {
     const link = new MessageLink(channel, { context: this.#context, counters: this.#counters, onRoom });
     this.#link = link;
     this.#isTold = false;
-    if (this.#successLog.admit() !== undefined) {
-      this.#context.logger.info({ peer: hexId(this.#id), url }, "established connection with peer");
-    }
+    this.#log("info", "established connection with peer", { url });
     // What changed while it was dialled.
     if (!this.#urls.includes(url))
       channel.destroy(new PeerError("EPEERCLOSED", "The peer's URLs have changed"));
@@ -150,19 +149,24 @@ export class PeerConnection {
     return reason;
   }
 
-  #judge(url: string, error: unknown): void {
+  #judge({ url, stoodMs, error }: Attempt): void {
+    const fields = { url, reason: errorMessage(error) };
     if (error instanceof PeerRefusal) {
+      this.#log("warn", REFUSED[error.reason], fields);
       if (error.reason === "removed") this.#context.onRemoved();
-      this.#report(REFUSED[error.reason], errorMessage(error), "warn", url);
     } else {
-      this.#report("cannot reach peer, trying again", errorMessage(error), "warn", url);
+      this.#log(
+        "warn",
+        stoodMs === undefined ? "cannot reach peer, trying again" : "lost connection with peer",
+        fields,
+      );
     }
   }
 
-  #report(what: string, reason: string, level: "warn" | "error", url?: string): void {
-    const suppressed = this.#troubleLog.admit(what + reason);
+  #log(level: "info" | "warn" | "error", message: string, fields: object): void {
+    const suppressed = this.#logLimits.admit(message);
     if (suppressed === undefined) return;
-    this.#context.logger[level]({ peer: hexId(this.#id), url, reason, suppressed }, what);
+    this.#context.logger[level]({ peer: hexId(this.#id), ...fields, suppressed }, message);
   }
 
   /** In a later turn: the member that sends is in the middle of its work. */

@@ -31,9 +31,9 @@ export interface PeerLimits {
   readonly snapshotStallMs: number;
   /** From a snapshot's last byte until the receiver has taken it. */
   readonly snapshotTakeMs: number;
-  /** Between two lines of the log about strangers on the port. */
+  /** Between two equal lines of the log about strangers on the port. */
   readonly strangerLogMs: number;
-  /** Between two lines of the log about one peer that refuses, or cannot be reached, for one reason. */
+  /** Between two equal lines of the log about one peer that refuses, or cannot be reached. */
   readonly troubleLogMs: number;
   /** How long what is buffered may take to leave when the transport closes. */
   readonly closeMs: number;
@@ -56,6 +56,6 @@ export const PEER_LIMITS: PeerLimits = {
   snapshotStallMs: 30_000,
   snapshotTakeMs: 600_000,
   strangerLogMs: 10_000,
-  troubleLogMs: 60_000,
+  troubleLogMs: 30_000,
   closeMs: 500,
 };

@@ -2,7 +2,7 @@ import type { Server, Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
 import { FrameChannel } from "./frame-channel.ts";
 import { decodeHello, encodeAnswer, type Hello, type Refusal } from "./handshake.ts";
-import { LogLimit } from "./log-limit.ts";
+import { LogLimits } from "./log-limits.ts";
 import type { PeerContext } from "./peer-context.ts";
 import { hexId, PeerError } from "./peer-error.ts";
 import { listen, type PeerAddress } from "./peer-socket.ts";
@@ -23,14 +23,14 @@ export class PeerListener {
   readonly #servers: Server[] = [];
   /** Connections that have not said who they are. */
   readonly #strangers = new Set<FrameChannel>();
-  readonly #strangerLog: LogLimit;
-  readonly #refusalLogs = new Map<Refusal, LogLimit>();
+  readonly #logLimits: LogLimits;
   #isClosed = false;
 
   constructor(context: PeerContext, gate: PeerGate) {
     this.#context = context;
     this.#gate = gate;
-    this.#strangerLog = this.#newLogLimit();
+    const { clock, limits } = context;
+    this.#logLimits = new LogLimits({ clock, intervalMs: limits.strangerLogMs });
   }
 
   /** Listens and resolves with the port. Rejects with Node's error (EADDRINUSE, EACCES, …). */
@@ -119,12 +119,7 @@ export class PeerListener {
   }
 
   #logRefusal(channel: FrameChannel, hello: Hello, refusal: Refusal): void {
-    let limit = this.#refusalLogs.get(refusal);
-    if (limit === undefined) {
-      limit = this.#newLogLimit();
-      this.#refusalLogs.set(refusal, limit);
-    }
-    const suppressed = limit.admit();
+    const suppressed = this.#logLimits.admit(REFUSING[refusal]);
     if (suppressed === undefined) return;
     this.#context.logger.warn(
       {
@@ -141,13 +136,8 @@ export class PeerListener {
   }
 
   #logStranger(what: string, fields: object): void {
-    const suppressed = this.#strangerLog.admit(what);
+    const suppressed = this.#logLimits.admit(what);
     if (suppressed !== undefined) this.#context.logger.warn({ ...fields, suppressed }, what);
-  }
-
-  #newLogLimit(): LogLimit {
-    const { clock, limits } = this.#context;
-    return new LogLimit({ clock, intervalMs: limits.strangerLogMs });
   }
 }
 
