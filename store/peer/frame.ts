@@ -15,6 +15,8 @@ export const FRAME_TYPE = {
   snapshotEnd: 8,
   snapshotTaken: 9,
   snapshotRefused: 10,
+  call: 11,
+  callAnswer: 12,
 } as const;
 export type FrameType = (typeof FRAME_TYPE)[keyof typeof FRAME_TYPE];
 

@@ -10,9 +10,12 @@ export const HANDSHAKE_BYTES_MAX = 16 * 1024;
 const PEER_URLS_MAX = 32;
 const MAGIC = Buffer.from("logspeer", "latin1");
 
-/** What a connection carries. */
-export type ConnectionKind = "messages" | "snapshot";
-const KINDS: readonly ConnectionKind[] = ["messages", "snapshot"];
+/**
+ * What a connection carries. "call": one question, that anybody may ask who speaks this protocol: a member that joins
+ * does so before it knows the cluster's id, or its own; the ids of its hello are 0.
+ */
+export type ConnectionKind = "messages" | "snapshot" | "call";
+const KINDS: readonly ConnectionKind[] = ["messages", "snapshot", "call"];
 
 /** What a dialler says first. */
 export interface Hello {

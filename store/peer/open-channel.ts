@@ -47,6 +47,7 @@ async function greet(channel: FrameChannel, hello: Hello, signal: AbortSignal): 
     channel.write(encodeHello(hello));
     const answer = decodeAnswer(await channel.read());
     if (answer.refusal !== undefined) throw new PeerRefusal(answer.refusal, answer, hello);
+    if (hello.kind === "call") return;
     if (answer.clusterId !== hello.clusterId) throw new PeerRefusal("cluster", answer, hello);
     if (answer.memberId !== hello.to) throw new PeerRefusal("target", answer, hello);
   } catch (error) {

@@ -53,7 +53,7 @@ export class PeerState {
   }
 
   /** Takes what comes on a connection until it is gone. */
-  async serve(kind: ConnectionKind, channel: FrameChannel): Promise<void> {
+  async serve(kind: Exclude<ConnectionKind, "call">, channel: FrameChannel): Promise<void> {
     const { counters } = this;
     channel.open({ payloadBytesMax: this.#context.limits.messageBytesMax, meter: counters });
     // The peer would not dial while its last connection stands.

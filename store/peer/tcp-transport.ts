@@ -3,6 +3,7 @@ import { type Later, systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Message, SnapshotMessage } from "../raft/message.ts";
+import { type CallHandler, CallServer } from "./call-server.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import type { Hello, Refusal } from "./handshake.ts";
 import type { PeerContext } from "./peer-context.ts";
@@ -24,6 +25,8 @@ export interface TcpTransportOptions {
   readonly isRemoved: (id: bigint) => boolean;
   /** Another member says that this one was removed from the cluster for good. Called once at most. */
   readonly onRemoved: () => void;
+  /** Answers what others ask beside the log; each call is refused when there is nobody to. */
+  readonly onCall?: CallHandler;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -40,6 +43,7 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
   readonly #context: PeerContext;
   readonly #isRemoved: (id: bigint) => boolean;
   readonly #listener: PeerListener;
+  readonly #calls: CallServer;
   readonly #peers = new Map<bigint, PeerState>();
   readonly #leaving = new Set<Promise<void>>();
   #hasToldRemoved = false;
@@ -57,6 +61,7 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
       },
     };
     this.#isRemoved = options.isRemoved;
+    this.#calls = new CallServer(this.#context, options.onCall ?? refuseCall);
     this.#listener = new PeerListener(this.#context, {
       judge: (hello) => this.#judge(hello),
       admit: (hello, channel) => this.#admit(hello, channel),
@@ -123,7 +128,7 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const [id, peer] of this.#peers) this.#drop(id, peer);
-    await Promise.all([this.#listener.close(), ...this.#leaving]);
+    await Promise.all([this.#listener.close(), this.#calls.close(), ...this.#leaving]);
   }
 
   #add(id: bigint, peerUrls: readonly string[], options: { readonly isRemote: boolean }): PeerState {
@@ -141,6 +146,7 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
   /** In etcd's order. */
   #judge(hello: Hello): Refusal | undefined {
     const { id, clusterId, limits } = this.#context;
+    if (hello.kind === "call") return undefined;
     if (hello.clusterId !== clusterId) return "cluster";
     if (this.#isRemoved(hello.from)) return "removed";
     if (hello.to !== id) return "target";
@@ -160,12 +166,19 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
       channel.destroy(new PeerError("EPEERCLOSED", "The member is closing"));
       return;
     }
-    const { from } = hello;
+    const { from, kind } = hello;
+    if (kind === "call") {
+      this.#calls.serve(channel);
+      return;
+    }
     const peer = this.#peers.get(from) ?? this.#add(from, hello.peerUrls, { isRemote: true });
-    const served = peer.serve(hello.kind, channel).finally(() => {
+    const served = peer.serve(kind, channel).finally(() => {
       this.#leaving.delete(served);
       if (peer.isRemote && !peer.isHeard && this.#peers.get(from) === peer) this.#drop(from, peer);
     });
     this.#leaving.add(served);
   }
 }
+
+const refuseCall: CallHandler = ({ method }) =>
+  Promise.reject(new PeerError("EPEERREFUSED", `Cannot answer call "${method}": this member answers none`));
