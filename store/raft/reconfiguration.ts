@@ -2,6 +2,7 @@ import { type ConfChange, decodeConfChange, entersJoint, leavesJoint } from "./c
 import { enterJoint, leaveJoint, simpleChange } from "./conf-changer.ts";
 import { advanceCommit, proposeAsLeader } from "./leader.ts";
 import { NONE, type Node } from "./node.ts";
+import { answerConfirmed } from "./reads.ts";
 import { broadcastAppend, broadcastNews } from "./replication.ts";
 import type { Configuration } from "./tracker.ts";
 import type { ConfState, ProposedEntry, ProposeOutcome } from "./types.ts";
@@ -50,6 +51,8 @@ export function switchToConfig(node: Node, { config, progress }: Configuration):
   // A smaller quorum may have committed more; a new member is not made to wait for the next heartbeat.
   if (advanceCommit(node)) broadcastAppend(node);
   else broadcastNews(node);
+  // Who is left may have confirmed reads already; where nobody else is left, no later answer would come to tell.
+  answerConfirmed(node);
   if (!node.tracker.voterIds().includes(node.transferee)) node.transferee = NONE;
   return confState;
 }
