@@ -1,5 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
-import type { Entry, EntryId, SnapshotMeta } from "./types.ts";
+import type { Entry, EntryId, KeptEntries, SnapshotMeta } from "./types.ts";
 
 /**
  * The entries that are not yet forgotten, and how far each has come. Indexes only grow, in this order, but for a tail
@@ -29,7 +29,7 @@ export class RaftLog {
   #isApplyingPaused = false;
   /** Replaces log and state; undefined once it is installed. */
   #snapshot: SnapshotMeta | undefined;
-  #isSnapshotTaken = false;
+  #isSnapshotTaken = true;
 
   /** `entries` are on disk, contiguous, the first directly after `compacted`; `commit` and `applied` within them. */
   constructor(start: {
@@ -47,10 +47,8 @@ export class RaftLog {
       next += 1;
       invariant(entry.index === next, `entry ${entry.index} at the start of the log has index ${next}`);
     }
-    this.#stable = next;
-    this.#writing = next;
-    this.#applied = start.applied;
-    this.#applying = start.applied;
+    this.#stable = this.#writing = next;
+    this.#applied = this.#applying = start.applied;
     this.#applyingBytesMax = start.applyingBytes;
     // Figure 2 counts the commit index as volatile: what the backend has applied was committed, whatever is on disk.
     this.#committed = Math.max(start.commit, start.applied);
@@ -222,14 +220,19 @@ export class RaftLog {
     return false;
   }
 
-  /** Forgets entries up to `index`, which has been applied; below what is forgotten already: nothing to do. */
-  compactTo(index: number): void {
-    if (index <= this.#compacted.index) return;
+  /** Forgets entries up to `index`, which has been applied, but for the newest that `keep` allows. Returns the last forgotten. */
+  compactTo(index: number, keep: KeptEntries): number {
     invariant(index <= this.#applied, `compacted ${index} is applied, up to ${this.#applied}`);
-    const term = this.term(index);
-    invariant(term !== undefined, `compacted ${index} is in the log`);
-    this.#entries.splice(0, index - this.#compacted.index);
-    this.#compacted = { term, index };
+    let [to, bytes] = [index, 0];
+    for (; to > this.#compacted.index && index - to < keep.entries; to -= 1) {
+      bytes += this.#entries[to - this.#compacted.index - 1]?.data.byteLength ?? 0;
+      if (bytes > keep.bytes) break;
+    }
+    const term = this.term(to);
+    if (to <= this.#compacted.index || term === undefined) return this.#compacted.index;
+    this.#entries.splice(0, to - this.#compacted.index);
+    this.#compacted = { term, index: to };
+    return to;
   }
 
   /** Starts over behind a snapshot, which holds every entry that was here and is committed. */
@@ -252,12 +255,9 @@ export class RaftLog {
     return this.#snapshot !== undefined;
   }
 
-  get hasUntakenSnapshot(): boolean {
-    return this.#snapshot !== undefined && !this.#isSnapshotTaken;
-  }
-
+  /** The snapshot that no write has taken yet; it counts as handed to the disk from now on. */
   takeSnapshot(): SnapshotMeta | undefined {
-    if (!this.hasUntakenSnapshot) return undefined;
+    if (this.#isSnapshotTaken) return undefined;
     this.#isSnapshotTaken = true;
     return this.#snapshot;
   }

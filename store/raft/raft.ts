@@ -13,6 +13,7 @@ import { step } from "./step.ts";
 import type {
   ConfState,
   HardState,
+  KeptEntries,
   ProposeOutcome,
   RaftCore,
   RaftOptions,
@@ -124,8 +125,8 @@ export class Raft implements RaftCore {
     leaveJointIfDue(this.#node);
   }
 
-  compact(index: number): void {
-    this.#node.log.compactTo(index);
+  compact(index: number, keep: KeptEntries): number {
+    return this.#node.log.compactTo(index, keep);
   }
 
   get status(): RaftStatus {

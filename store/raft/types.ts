@@ -160,8 +160,11 @@ export interface RaftCore {
   persisted(write: Write): void;
   /** Everything up to `index` has been applied. */
   applied(index: number): void;
-  /** The backend holds everything up to `index` durably: the log below may be forgotten. */
-  compact(index: number): void;
+  /**
+   * The backend holds everything up to `index` durably: the log up to there may be forgotten, but for the newest of it
+   * that `keep` allows. Returns the last index that is forgotten.
+   */
+  compact(index: number, keep: KeptEntries): number;
   readonly status: RaftStatus;
   readonly confState: ConfState;
   /** How far each member is, as the leader knows; empty at others. In ascending order of ids. */
@@ -173,6 +176,13 @@ export interface RaftCore {
  * {@link RaftLimits.uncommittedBytes} are waiting already. "removed": this member leads, and is no longer in the configuration.
  */
 export type ProposeOutcome = "accepted" | "noLeader" | "transferring" | "tooManyUncommitted" | "removed";
+
+/** How much of a log stays though it is applied and flushed, for followers that lag: a snapshot would cost more. */
+export interface KeptEntries {
+  readonly entries: number;
+  /** Of their data. */
+  readonly bytes: number;
+}
 
 /** The bounds of what the core holds and hands out. A single entry above a byte limit passes alone. */
 export interface RaftLimits {

@@ -74,10 +74,8 @@ export class Flusher {
 
   async #flush(): Promise<void> {
     await this.#state.flush();
-    const index = this.#state.flushedIndex - this.#limits.keptEntries;
-    if (index <= 0) return;
-    this.#core.compact(index);
-    await this.#wal.cut(index);
+    const { keptEntries: entries, keptBytes: bytes } = this.#limits;
+    await this.#wal.cut(this.#core.compact(this.#state.flushedIndex, { entries, bytes }));
   }
 }
 
@@ -88,6 +86,7 @@ export interface FlushLimits {
   readonly flushMs: number;
   /** Bytes of entries that may be applied and not flushed before proposals are refused. */
   readonly unflushedBytes: number;
-  /** Entries that stay in the log though they are flushed, for followers that lag; a sole voter needs none. */
+  /** Entries, and bytes of them, that stay in the log though they are flushed, for followers that lag (etcd SnapshotCatchUpEntries). */
   readonly keptEntries: number;
+  readonly keptBytes: number;
 }

@@ -1,25 +1,49 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
+import { type Later, systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import type { PeerHandler, PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
 import { Raft } from "../raft/raft.ts";
-import { Wal, type WalIdentity } from "../wal/wal.ts";
-import { type DrivenState, ReadyLoop } from "./ready-loop.ts";
+import type { Entry, RaftCore, RaftPolicy, RaftStart, SnapshotMeta } from "../raft/types.ts";
+import { type OpenedWal, Wal, type WalIdentity } from "../wal/wal.ts";
+import { ReadyLoop } from "./ready-loop.ts";
+import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "./replica-limits.ts";
+import type { SnapshotStore } from "./snapshots.ts";
+
+/**
+ * etcd's server, with the pre-vote that it has on by default. A leader that is removed goes on, until the others know of it
+ * and another one leads: would it step down at once, the last of them could wait for its vote for ever.
+ */
+const POLICY: RaftPolicy = {
+  preVote: true,
+  checkQuorum: true,
+  stepDownOnRemoval: false,
+  validateConfChanges: true,
+};
 
 export interface ReplicaOptions<State extends DrivenState> {
   readonly disk: Disk;
   /** Of the WAL; made when absent. One process at a time, which is the caller's to see to (base/folder-lock). */
   readonly folder: string;
   readonly clock: Clock;
+  readonly later?: Later;
   readonly random: Random;
   readonly logger: Logger;
   /** For a new log. An existing one keeps the ids it was made with (as etcd does), and the replica has those. */
   readonly clusterId: bigint;
   readonly memberId: bigint;
-  /** As the backend holds it; what the log has behind its applied index is applied before the promise resolves. */
+  /** What the log of a new cluster begins with, the same on each of its members; empty for one that joins a cluster. */
+  readonly firstEntries: readonly Entry[];
+  /** As the backend holds it; what the log has behind its applied index is applied again. */
   readonly state: State;
+  readonly snapshots: SnapshotStore;
+  /** Makes the way to the other members; what comes from them goes to `handler`. */
+  readonly connect: (handler: PeerHandler) => PeerTransport;
+  /** The table of members may have changed. */
+  readonly onMembers?: () => void;
   /** Called once when a write or a sync has failed: the process must end, everything is rejected with Stopped. */
   readonly onFatal: (error: unknown) => void;
   readonly limits?: Partial<ReplicaLimits>;
@@ -27,55 +51,93 @@ export interface ReplicaOptions<State extends DrivenState> {
   readonly logId?: bigint | undefined;
   /** Told the log's id before the first entry is applied, to be noted in the backend with it. */
   readonly onLogId?: (logId: bigint) => void;
+  readonly interpose?: Interpose;
 }
 
+/** What a simulation puts between the loop and what it drives, to watch it, or to break it. */
+export interface Interpose {
+  core(core: RaftCore, start: RaftStart): RaftCore;
+  wal(wal: LoopWal): LoopWal;
+}
+
+type LoopWal = ReadyLoopOptions<DrivenState>["wal"];
+
 /**
- * Opens the WAL, applies what it has, and starts a member of a cluster of one voter. Resolves when it serves: it leads,
- * and every entry of its log is applied. With a whole {@link StateMachine} the result is a {@link Replica}. The caller closes it before the state's backend. Throws WalError.
+ * Opens the WAL and starts a member. A sole voter is awaited until it serves: it leads, and every entry of its log is
+ * applied; a member among others is not, it may have to wait for them. With a whole {@link StateMachine} the result is a
+ * {@link Replica}. The caller closes it before the state's backend. Throws WalError.
  */
 export async function openReplica<State extends DrivenState>(
   options: ReplicaOptions<State>,
 ): Promise<ReadyLoop<State>> {
-  const { clock, random, logger, state } = options;
+  const { logger, state } = options;
   const limits = { ...DEFAULT_REPLICA_LIMITS, ...options.limits };
   const asked = { clusterId: options.clusterId, memberId: options.memberId };
   const after = { index: state.appliedIndex, term: state.appliedTerm };
-  const { wal, identity, logId, hardState, entries } = await Wal.open({
-    ...options,
-    identity: asked,
-    after,
-    segmentBytes: limits.segmentBytes,
-  });
-  options.onLogId?.(logId);
+  const opened = await Wal.open({ ...options, identity: asked, after, segmentBytes: limits.segmentBytes });
+  const { wal, identity } = opened;
+  options.onLogId?.(opened.logId);
   noteIdentity(logger, { asked, identity });
   try {
-    const core = new Raft(
-      {
-        id: identity.memberId,
-        voters: [identity.memberId],
-        hardState,
-        entries,
-        compacted: after,
-        applied: after.index,
-      },
-      { limits, random },
-    );
-    const loop = new ReadyLoop({
-      core,
-      wal,
-      state,
-      identity,
-      clock,
-      logger,
+    const start = await begin(options, opened);
+    const raftStart = { ...start, id: identity.memberId, confState: state.confState, applied: after.index };
+    const raft = new Raft(raftStart, {
       limits,
-      onFatal: options.onFatal,
+      policy: POLICY,
+      random: options.random,
+      snapshot: () => snapshotMeta(state),
     });
-    await serving(loop);
+    let loop: ReadyLoop<State> | undefined;
+    const transport = options.connect({
+      receive: (message) => loop?.receive(message),
+      receiveSnapshot: (message, body) =>
+        loop?.receiveSnapshot(message, body) ?? Promise.reject(new StoreError("Stopped")),
+      unreachable: (id) => loop?.unreachable(id),
+    });
+    loop = new ReadyLoop({
+      ...options,
+      core: options.interpose?.core(raft, raftStart) ?? raft,
+      wal: options.interpose?.wal(wal) ?? wal,
+      transport,
+      identity,
+      limits,
+      later: options.later ?? systemLater,
+      onMembers: options.onMembers ?? (() => undefined),
+    });
+    if (isSoleVoter(options, identity)) await serving(loop);
     return loop;
   } catch (error) {
     await wal.close();
     throw error;
   }
+}
+
+/** A new log begins with the entries of its cluster, as if a leader of the first term had committed them (etcd bootstrap). */
+async function begin<State extends DrivenState>(
+  { firstEntries, state, clusterId }: ReplicaOptions<State>,
+  { wal, identity, hardState, entries, compacted }: OpenedWal,
+): Promise<Pick<OpenedWal, "hardState" | "entries" | "compacted">> {
+  const isNew = hardState.term === 0 && entries.length === 0 && state.appliedIndex === 0;
+  // A folder that was made for another cluster joins that one, whatever this start asks for.
+  if (!isNew || firstEntries.length === 0 || identity.clusterId !== clusterId) {
+    return { hardState, entries, compacted };
+  }
+  const first = { hardState: { term: 1, vote: 0n, commit: firstEntries.length }, entries: firstEntries };
+  await wal.append(first);
+  return { ...first, compacted };
+}
+
+function snapshotMeta(state: DrivenState): SnapshotMeta | undefined {
+  const { appliedIndex: index, appliedTerm: term, confState } = state;
+  return index === 0 ? undefined : { index, term, confState };
+}
+
+function isSoleVoter<State extends DrivenState>(
+  { state, firstEntries }: ReplicaOptions<State>,
+  { memberId }: WalIdentity,
+): boolean {
+  const { voters } = state.confState;
+  return state.appliedIndex === 0 ? firstEntries.length === 1 : voters.length === 1 && voters[0] === memberId;
 }
 
 /** A read that waits for the leader's first own entry waits for everything before it, however long the log is. */

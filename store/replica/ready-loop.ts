@@ -1,37 +1,24 @@
 import type { Clock } from "../../base/clock.ts";
-import type { Logger } from "../../base/log.ts";
-import type { ApplyOutcome, StateMachine } from "../apply/types.ts";
+import type { ApplyOutcome } from "../apply/types.ts";
+import type { PeerHandler } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
-import type { EntryId, RaftCore, RaftStatus, Ready } from "../raft/types.ts";
-import type { Wal, WalIdentity } from "../wal/wal.ts";
+import type { ConfChange } from "../raft/conf-change.ts";
+import type { Message, SnapshotMessage } from "../raft/message.ts";
+import type { ProgressView } from "../raft/progress.ts";
+import type { RaftCore, RaftStatus, SoftState, Write } from "../raft/types.ts";
 import { ApplyQueue } from "./apply-queue.ts";
 import { CompactionSteps } from "./compaction-steps.ts";
 import { Flusher } from "./flusher.ts";
+import { Leadership } from "./leadership.ts";
 import { LoopDelay } from "./loop-delay.ts";
+import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
 import type { Replica } from "./replica.ts";
-import type { ReplicaLimits } from "./replica-limits.ts";
 import { createRequestIds } from "./request-id.ts";
-import { WaitingProposals } from "./waiting-proposals.ts";
-import { WaitingReads } from "./waiting-reads.ts";
+import { Rounds } from "./rounds.ts";
+import { SnapshotExchange } from "./snapshots.ts";
+import { Ticker } from "./ticker.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
 import { WalWriter } from "./wal-writer.ts";
-
-/** What the loop needs of a state machine. */
-export type DrivenState = Pick<
-  StateMachine,
-  "appliedIndex" | "appliedTerm" | "flushedIndex" | "apply" | "compactStep" | "flush"
->;
-
-export interface ReadyLoopOptions<State extends DrivenState> {
-  readonly core: RaftCore;
-  readonly wal: Pick<Wal, "append" | "cut" | "close">;
-  readonly state: State;
-  readonly identity: WalIdentity;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: ReplicaLimits;
-  /** Called once, when nothing can be promised any more (a failed write or sync): the process must end. */
-  readonly onFatal: (error: unknown) => void;
-}
 
 type Phase = "running" | "closing" | "closed" | "failed";
 
@@ -39,51 +26,63 @@ type Phase = "running" | "closing" | "closed" | "failed";
  * Drives the consensus core (etcd server/etcdserver/raft.go and server.go): proposals of an event-loop turn go into one
  * WAL write; while it is under way the next gathers; what is committed is applied in stretches, and then answered.
  */
-export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "state">, AsyncDisposable {
+export class ReadyLoop<State extends DrivenState>
+  implements Omit<Replica, "state">, PeerHandler, AsyncDisposable
+{
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly state: State;
   readonly nextRequestId: () => bigint;
   readonly loopDelay = new LoopDelay();
 
+  readonly #options: ReadyLoopOptions<State>;
   readonly #core: RaftCore;
-  readonly #wal: ReadyLoopOptions<State>["wal"];
   readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #limits: ReplicaLimits;
-  readonly #onFatal: (error: unknown) => void;
   readonly #writer: WalWriter;
+  readonly #rounds: Rounds;
+  readonly #ticker: Ticker;
   readonly #flusher: Flusher;
-  readonly #proposals = new WaitingProposals();
-  readonly #reads = new WaitingReads();
+  readonly #snapshots: SnapshotExchange;
+  readonly #leadership: Leadership;
+  readonly #calls: WaitingCalls;
   readonly #toApply: ApplyQueue;
   readonly #compaction: CompactionSteps;
-
   #phase: Phase = "running";
   #failure: unknown;
   #turnIsDue = false;
-  readonly #stopTicking = new AbortController();
-  readonly #ticking: Promise<void>;
+  #membersChanged = false;
   readonly #drained = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
 
   constructor(options: ReadyLoopOptions<State>) {
     const { core, wal, state, limits, clock, identity } = options;
+    this.#options = options;
     this.clusterId = identity.clusterId;
     this.memberId = identity.memberId;
     this.state = state;
     this.nextRequestId = createRequestIds(identity.memberId, clock);
     this.#core = core;
-    this.#wal = wal;
     this.#clock = clock;
-    this.#logger = options.logger;
-    this.#limits = limits;
-    this.#onFatal = options.onFatal;
+    this.#leadership = new Leadership({ core, clock, limits });
+    this.#calls = new WaitingCalls({
+      core,
+      clock,
+      limits,
+      leadership: this.#leadership,
+      nextContext: this.nextRequestId,
+      isReachable: (leader) => leader === this.memberId || options.transport.isActive(leader),
+      isFlushBehind: () => this.#flusher.isBehind,
+      onCall: () => this.#schedule(),
+    });
     this.#toApply = new ApplyQueue({
       state,
       clock,
       applyMs: limits.applyMs,
-      onApplied: ({ requestId, outcome }) => this.#proposals.settle(requestId, outcome),
+      configure: (change) => {
+        this.#membersChanged = true;
+        return core.applyConfChange(change);
+      },
+      onApplied: (applied) => this.#calls.settle(applied),
     });
     this.#compaction = new CompactionSteps(() => state.compactStep());
     const onError = (error: unknown) => this.#fail(error);
@@ -91,14 +90,50 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     this.#writer = new WalWriter({
       wal,
       batchBytes: limits.writeBytes,
+      mayInstall: () => this.#toApply.isEmpty,
+      install: async (snapshot, hardState) => {
+        await this.#flusher.settled();
+        await this.#snapshots.install(snapshot, hardState);
+        options.onMembers();
+      },
       onPersisted: (writes) => this.#turn(writes),
       onError,
     });
-    this.#ticking = this.#tick().catch(onError);
+    this.#snapshots = new SnapshotExchange({
+      store: options.snapshots,
+      wal,
+      transport: options.transport,
+      logger: options.logger,
+      onSent: (to, outcome) => {
+        core.reportSnapshot(to, outcome);
+        this.#schedule();
+      },
+    });
+    this.#rounds = new Rounds({
+      core,
+      writer: this.#writer,
+      transport: options.transport,
+      onSnapshotToSend: (message) => this.#snapshots.send(message),
+      onCommitted: (entries) => this.#toApply.add(entries),
+      onReadState: (state) => this.#calls.readAnswered(state),
+      onSoftState: (state) => this.#noteSoftState(state),
+    });
+    const { tickMs } = limits;
+    this.#ticker = new Ticker({
+      ...options,
+      tickMs,
+      loopDelay: this.loopDelay,
+      onTick: (nowMs) => this.#tick(nowMs),
+      onError,
+    });
   }
 
   get status(): RaftStatus {
     return this.#core.status;
+  }
+
+  progress(): ReadonlyMap<bigint, ProgressView> {
+    return this.#core.progress();
   }
 
   /** Why the replica has failed; undefined while it has not. */
@@ -109,27 +144,21 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
   propose(
     requestId: bigint,
     data: Uint8Array,
-    { signal }: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal },
   ): Promise<ApplyOutcome> {
-    if (this.#phase !== "running") return Promise.reject(new StoreError("Stopped"));
-    if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#isOverloaded()) return Promise.reject(new StoreError("TooManyRequests"));
-    const outcome = this.#core.propose(data);
-    if (outcome !== "accepted") {
-      return Promise.reject(new StoreError(outcome === "notLeader" ? "NoLeader" : "TooManyRequests"));
-    }
-    this.#schedule();
-    return this.#proposals.add(requestId, { deadlineMs: this.#deadlineMs(), signal });
+    return this.#calls.propose(requestId, data, options);
   }
 
-  readIndex({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    if (this.#phase !== "running") return Promise.reject(new StoreError("Stopped"));
-    if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#reads.size >= this.#limits.waitingReads) {
-      return Promise.reject(new StoreError("TooManyRequests"));
-    }
-    this.#schedule();
-    return this.#reads.add({ deadlineMs: this.#deadlineMs(), signal });
+  proposeConfChange(
+    requestId: bigint,
+    change: ConfChange,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ApplyOutcome> {
+    return this.#calls.proposeConfChange(requestId, change, options);
+  }
+
+  readIndex(options: { readonly signal: AbortSignal }): Promise<void> {
+    return this.#calls.readIndex(options);
   }
 
   compacted(options: { readonly signal: AbortSignal }): Promise<void> {
@@ -137,9 +166,31 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     return this.#compaction.done(options);
   }
 
+  transferLeader(to: bigint, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.#core.transferLeader(to);
+    this.#schedule();
+    return this.#leadership.reached(to, { signal });
+  }
+
+  receive(message: Message): void {
+    if (this.#phase === "failed" || this.#phase === "closed") return;
+    this.#core.step(message);
+    this.#schedule();
+  }
+
+  async receiveSnapshot(message: SnapshotMessage, body: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#snapshots.receive(message.snapshot, body);
+    this.receive(message);
+  }
+
+  unreachable(id: bigint): void {
+    this.#core.reportUnreachable(id);
+    this.#schedule();
+  }
+
   /**
-   * Accepts nothing more (Stopped), lets what was accepted finish, flushes the state and closes the WAL; the state's
-   * backend stays its owner's. Idempotent.
+   * Accepts nothing more (Stopped), hands leadership over, lets what was accepted finish, flushes the state and closes the
+   * WAL; the state's backend stays its owner's. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -150,64 +201,31 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     return this.close();
   }
 
-  #isOverloaded(): boolean {
-    const { commit, applied } = this.#core.status;
-    return (
-      commit - applied > this.#limits.unappliedEntries ||
-      this.#proposals.size >= this.#limits.waitingProposals ||
-      this.#flusher.isBehind
-    );
-  }
-
-  #deadlineMs(): number {
-    return this.#clock.monotonicMs() + this.#limits.requestTimeoutMs;
-  }
-
   /** A turn after the event loop has taken in what is there, so that one write carries all of it. */
   #schedule(): void {
     if (this.#turnIsDue) return;
     this.#turnIsDue = true;
-    setImmediate(() => {
+    this.#options.later(() => {
       this.#turnIsDue = false;
       this.#turn();
     });
   }
 
-  #turn(writes: readonly EntryId[] = []): void {
+  #turn(persisted: readonly Write[] = []): void {
     if (this.#phase === "failed" || this.#phase === "closed") return;
     try {
-      for (const write of writes) this.#core.persisted(write);
-      this.#takeReady();
+      this.#calls.give();
+      this.#rounds.run(persisted);
+      this.#calls.appliedTo(this.#core.status.applied);
       // The disk works while this thread applies.
-      this.#writer.start();
       this.#apply();
       this.#compact();
       this.#flusher.flushIfDue(this.#clock.monotonicMs());
-      if (this.#phase === "closing" && this.#isIdle()) this.#drained.resolve();
+      const isIdle = this.#writer.isIdle && this.#calls.isEmpty && this.#toApply.isEmpty;
+      if (this.#phase === "closing" && isIdle) this.#drained.resolve();
     } catch (error) {
       this.#fail(error);
     }
-  }
-
-  #takeReady(): void {
-    this.#reads.ask((context) => this.#core.readIndex(context));
-    for (let ready = this.#core.ready(); ready !== undefined; ready = this.#core.ready()) {
-      if (ready.write !== undefined) this.#writer.add(ready, ready.write);
-      if (ready.committed.length > 0) this.#toApply.add(ready.committed);
-      for (const read of ready.readStates) this.#reads.answered(read);
-      this.#noteSoftState(ready);
-    }
-    this.#reads.appliedTo(this.#core.status.applied);
-  }
-
-  #noteSoftState({ softState }: Ready): void {
-    if (softState === undefined) return;
-    if (softState.role !== "leader") this.#reads.askAgain();
-    this.#logger.info(
-      { role: softState.role, term: softState.term, leader: softState.leader.toString(16) },
-      "raft role changed",
-    );
-    this.#schedule();
   }
 
   /** Applies for {@link ReplicaLimits.applyMs} at most; the rest waits for the next turn. */
@@ -216,10 +234,17 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     const startMs = this.#clock.monotonicMs();
     const bytes = this.#toApply.applySome();
     this.#core.applied(this.state.appliedIndex);
-    this.#reads.appliedTo(this.state.appliedIndex);
+    this.#calls.appliedTo(this.state.appliedIndex);
     this.#flusher.changed(bytes, startMs);
     this.#compaction.applied();
     this.#schedule();
+    if (this.#membersChanged) this.#noteMembers();
+  }
+
+  #noteMembers(): void {
+    this.#membersChanged = false;
+    this.#leadership.membersChanged();
+    this.#options.onMembers();
   }
 
   #compact(): void {
@@ -228,60 +253,49 @@ export class ReadyLoop<State extends DrivenState> implements Omit<Replica, "stat
     if (this.#compaction.step()) this.#schedule();
   }
 
-  async #tick(): Promise<void> {
-    const { signal } = this.#stopTicking;
-    while (!signal.aborted) {
-      this.#core.tick();
-      this.#schedule();
-      const dueMs = this.#clock.monotonicMs() + this.#limits.tickMs;
-      try {
-        await this.#clock.sleep(this.#limits.tickMs, { signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-      const nowMs = this.#clock.monotonicMs();
-      this.loopDelay.observe(nowMs - dueMs);
-      this.#proposals.expire(nowMs);
-      this.#reads.expire(nowMs);
-    }
+  #tick(nowMs: number): void {
+    this.#core.tick();
+    this.#leadership.tick();
+    this.#calls.tick(nowMs);
+    this.#schedule();
   }
 
-  #isIdle(): boolean {
-    return (
-      this.#writer.isIdle && this.#proposals.size === 0 && this.#reads.size === 0 && this.#toApply.isEmpty
-    );
+  #noteSoftState(softState: SoftState): void {
+    const { role, term, leader } = softState;
+    this.#calls.leadershipChanged(softState);
+    this.#options.logger.info({ role, term, leader: leader.toString(16) }, "raft role changed");
+    this.#schedule();
   }
 
   #fail(error: unknown): void {
     if (this.#phase === "failed" || this.#phase === "closed") return;
     this.#phase = "failed";
     this.#failure = error;
-    const stopped = new StoreError("Stopped");
-    this.#proposals.rejectAll(stopped);
-    this.#reads.rejectAll(stopped);
-    this.#compaction.rejectAll(stopped);
-    this.#stopTicking.abort();
+    this.#calls.abort();
+    this.#compaction.rejectAll(new StoreError("Stopped"));
+    void this.#ticker.stop();
     this.#drained.resolve();
-    this.#onFatal(error);
+    this.#options.onFatal(error);
   }
 
   async #close(): Promise<void> {
     if (this.#phase === "running") {
       this.#phase = "closing";
+      this.#calls.stop();
       this.#schedule();
     }
     this.#compaction.rejectAll(new StoreError("Stopped"));
     await this.#drained.promise;
-    this.#stopTicking.abort();
-    await this.#ticking;
+    if (this.#phase === "closing") await this.#leadership.handOver();
+    await this.#ticker.stop();
+    await this.#snapshots.close();
     try {
       if (this.#phase === "closing") await this.#flusher.flushAll();
     } finally {
       this.#phase = this.#phase === "failed" ? "failed" : "closed";
       await this.#writer.stop();
       await this.#flusher.settled();
-      await this.#wal.close();
+      await this.#options.wal.close();
     }
   }
 }

@@ -1,4 +1,6 @@
 import type { ApplyOutcome, StateMachine } from "../apply/types.ts";
+import type { ConfChange } from "../raft/conf-change.ts";
+import type { ProgressView } from "../raft/progress.ts";
 import type { RaftStatus } from "../raft/types.ts";
 
 /**
@@ -20,6 +22,19 @@ export interface Replica {
     data: Uint8Array,
     options: { readonly signal: AbortSignal },
   ): Promise<ApplyOutcome>;
+  /** Like propose, for a change of the configuration whose context names the request (membership.proto). */
+  proposeConfChange(
+    requestId: bigint,
+    change: ConfChange,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ApplyOutcome>;
+  /**
+   * Hands leadership to a voter and resolves when this member sees it lead. Rejects with StoreError TimeoutLeaderTransfer
+   * after an election timeout.
+   */
+  transferLeader(to: bigint, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** How far each member is, as the leader knows; empty at others. */
+  progress(): ReadonlyMap<bigint, ProgressView>;
   /** Resolves when the applied state may serve a linearizable read that arrived before the call. */
   readIndex(options: { readonly signal: AbortSignal }): Promise<void>;
   /** Resolves when the records that a compaction applied so far has to drop are gone. Rejects with StoreError Stopped. */

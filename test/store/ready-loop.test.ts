@@ -39,7 +39,7 @@ suite("openReplica()", () => {
   test("keeps the ids that the data folder was made with, and says so", async () => {
     const bed = new ReplicaBed();
     await (await bed.open()).close();
-    await using again = await bed.open({ memberId: 0xbbn, image: { index: 1, term: 1, values: [] } });
+    await using again = await bed.open({ memberId: 0xbbn, image: { index: 1, term: 1, values: [], confState: EMPTY_LIST.confState } });
     assert.equal(again.memberId, 0xa1n);
     assert.ok(bed.logged.some(({ askedMember, member }) => askedMember === "bb" && member === "a1"));
   });

@@ -7,6 +7,7 @@ import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
 import { EMPTY_LIST, type ListImage, ListState, proposal } from "../support/list-state.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { firstEntries, NO_PEERS, NO_SNAPSHOTS } from "../support/no-peers.ts";
 
 export const FOLDER = "/data/wal";
 
@@ -42,6 +43,9 @@ export class ReplicaBed {
       logger: this.#logger,
       clusterId: 0xc1n,
       memberId: options.memberId ?? 0xa1n,
+      firstEntries: firstEntries([options.memberId ?? 0xa1n]),
+      snapshots: NO_SNAPSHOTS,
+      connect: () => NO_PEERS,
       state: options.state ?? new ListState(options.image ?? EMPTY_LIST),
       onFatal: (error) => this.fatal.push(error),
       limits: { segmentBytes: 8 * 1024, ...options.limits },

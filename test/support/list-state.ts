@@ -1,24 +1,35 @@
-import type { Applied } from "../../store/apply/types.ts";
-import type { Entry } from "../../store/raft/types.ts";
-import type { DrivenState } from "../../store/replica/ready-loop.ts";
+import type { Applied, Configure } from "../../store/apply/types.ts";
+import { decodeConfChange } from "../../store/raft/conf-change.ts";
+import type { ConfState, Entry } from "../../store/raft/types.ts";
+import type { DrivenState } from "../../store/replica/ready-loop-options.ts";
 
 /** What a {@link ListState} has made durable: a test keeps it over a crash. */
 export interface ListImage {
   readonly index: number;
   readonly term: number;
   readonly values: readonly string[];
+  readonly confState: ConfState;
 }
 
-export const EMPTY_LIST: ListImage = { index: 0, term: 0, values: [] };
+const NOBODY: ConfState = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+};
+
+export const EMPTY_LIST: ListImage = { index: 0, term: 0, values: [], confState: NOBODY };
 
 /**
  * A state machine small enough to reason about: it keeps the values it was given, in order. An entry is a request id
- * (8 bytes) and a value; `flush()` takes a turn of the event loop and makes durable what was applied when it began.
+ * (8 bytes) and a value, or changes the configuration; `flush()` takes a turn of the event loop and makes durable what was applied when it began.
  */
 export class ListState implements DrivenState {
   readonly #values: string[];
   #index: number;
   #term: number;
+  #confState: ConfState;
   #image: ListImage;
   /** Steps that compaction has left to do. */
   compactSteps = 0;
@@ -29,6 +40,7 @@ export class ListState implements DrivenState {
     this.#values = [...image.values];
     this.#index = image.index;
     this.#term = image.term;
+    this.#confState = image.confState;
     this.#image = image;
   }
 
@@ -44,6 +56,10 @@ export class ListState implements DrivenState {
     return this.#image.index;
   }
 
+  get confState(): ConfState {
+    return this.#confState;
+  }
+
   get values(): readonly string[] {
     return this.#values;
   }
@@ -53,13 +69,14 @@ export class ListState implements DrivenState {
     return this.#image;
   }
 
-  apply(entry: Entry): Applied {
+  apply(entry: Entry, configure: Configure): Applied {
     if (entry.index !== this.#index + 1) throw new Error(`applied ${entry.index} after ${this.#index}`);
     this.onApply(entry);
     this.#index = entry.index;
     this.#term = entry.term;
     const revision = this.#values.length;
-    if (entry.data.byteLength === 0) {
+    if (entry.kind === "confChange") this.#confState = configure(decodeConfChange(entry.data));
+    if (entry.kind === "confChange" || entry.data.byteLength === 0) {
       return { requestId: 0n, outcome: { kind: "done", revision, response: entry.data } };
     }
     const data = Buffer.from(entry.data);
@@ -76,7 +93,12 @@ export class ListState implements DrivenState {
   }
 
   async flush(): Promise<void> {
-    const image = { index: this.#index, term: this.#term, values: [...this.#values] };
+    const image = {
+      index: this.#index,
+      term: this.#term,
+      values: [...this.#values],
+      confState: this.#confState,
+    };
     await new Promise((resolve) => setImmediate(resolve));
     if (this.flushError !== undefined) throw this.flushError;
     this.#image = image;
