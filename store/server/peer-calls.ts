@@ -1,0 +1,53 @@
+import { CodedError } from "../../base/errors.ts";
+import { fromMessage, toMessage } from "../membership/member-codec.ts";
+import type { FetchMembers } from "../membership/remote-cluster.ts";
+import type { CallHandler } from "../peer/call-server.ts";
+import { callPeer } from "../peer/peer-call.ts";
+import { StoreError } from "../proto/errors.ts";
+import { MemberListResponse, MemberPromoteRequest } from "../proto/gen/rpc.ts";
+import type { Replica } from "../replica/replica.ts";
+import { decodeRequest } from "./decode-request.ts";
+import type { MemberChanges } from "./member-changes.ts";
+
+/** The questions that members ask each other beside the log (as etcd's peer port has `/members` and `/members/promote/`). */
+export const MEMBERS_CALL = "members";
+export const PROMOTE_CALL = "promote";
+
+export interface CallsServed {
+  readonly replica: Pick<Replica, "clusterId" | "memberId" | "status"> & {
+    readonly state: Pick<Replica["state"], "members">;
+  };
+  readonly changes: Pick<MemberChanges, "promote">;
+}
+
+/** Answers the calls of other members; a transport is there before what it asks is. */
+export class PeerCalls {
+  #served: CallsServed | undefined;
+
+  serve(served: CallsServed): void {
+    this.#served = served;
+  }
+
+  readonly answer: CallHandler = async ({ method, body }, options) => {
+    if (this.#served === undefined) throw new StoreError("Stopped");
+    const { replica, changes } = this.#served;
+    switch (method) {
+      case MEMBERS_CALL: {
+        const { clusterId, memberId, status } = replica;
+        const header = { clusterId, memberId, revision: 0, raftTerm: status.term };
+        return MemberListResponse.encode({ header, members: replica.state.members.map(toMessage) }).finish();
+      }
+      case PROMOTE_CALL:
+        return changes.promote(decodeRequest(MemberPromoteRequest, body).ID, options);
+      default:
+        throw new CodedError("EPEERCALL", `Cannot answer call "${method}": this version does not know it`);
+    }
+  };
+}
+
+/** Asks the member at a peer URL for the members of its cluster. */
+export const fetchMembers: FetchMembers = async (peerUrl, options) => {
+  const answer = await callPeer(peerUrl, { method: MEMBERS_CALL, body: Buffer.alloc(0) }, options);
+  const { header, members } = MemberListResponse.decode(answer);
+  return { clusterId: header?.clusterId ?? 0n, members: members.map(fromMessage) };
+};
