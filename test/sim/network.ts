@@ -76,6 +76,23 @@ export class Network {
     return true;
   }
 
+  /** Sends a part of a stream: it arrives behind the one before, or the connection breaks. */
+  carryInOrder(
+    from: bigint,
+    to: bigint,
+    receiver: SimProcess,
+    deliver: () => void,
+    onBroken: (reason: string) => void,
+  ): void {
+    const link = this.#link(from, to);
+    const { nowMs } = this.#timeline;
+    link.lastArrivalMs = Math.max(link.lastArrivalMs, nowMs + this.#chance.longTail(link.weather.delayMs));
+    receiver.after(link.lastArrivalMs - nowMs, () => {
+      if (link.cuts === 0) deliver();
+      else onBroken("the link is cut");
+    });
+  }
+
   #carry(link: Link, receiver: SimProcess, deliver: () => void): void {
     const { nowMs } = this.#timeline;
     const { weather } = link;

@@ -28,6 +28,11 @@ export class SimProcess implements Owner {
     return this.#fate === "dead";
   }
 
+  /** Virtual time, which no process itself can tell. */
+  get nowMs(): number {
+    return this.#timeline.nowMs;
+  }
+
   after(delayMs: number, run: () => void): Timer {
     return this.#timeline.after(delayMs, this, run);
   }

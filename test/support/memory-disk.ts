@@ -37,6 +37,8 @@ export class MemoryDisk implements Disk {
   readonly #faults: { readonly operation: DiskOperation; nth: number; readonly code: string }[] = [];
   /** Operations so far, by kind. */
   readonly counts = new Map<DiskOperation, number>();
+  /** Awaited by each operation: a turn of the event loop, as a thread pool takes; a simulation puts its own time here. */
+  turn: (operation: DiskOperation) => Promise<void> = () => new Promise((resolve) => setImmediate(resolve));
 
   /** The n-th operation of this kind from now (1: the next) fails with `code`, once. */
   failNth(operation: DiskOperation, nth: number, code: string): void {
@@ -177,14 +179,14 @@ export class MemoryDisk implements Disk {
       throw nodeError("EBADF", "bad file descriptor: the power was cut since");
   }
 
-  /** Takes a turn of the event loop, as a thread pool does, and lets the n-th operation fail. */
+  /** Takes its time, and lets the n-th operation fail. */
   async #begin(operation: DiskOperation): Promise<void> {
     const generation = this.#generation;
     this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1);
     this.#operationsLeft -= 1;
     const isOff = this.#operationsLeft < 0;
     const fault = this.#takeFault(operation);
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.turn(operation);
     this.#requireAlive(generation);
     if (isOff) throw nodeError("EIO", `the power is off, ${operation}`);
     if (fault !== undefined) throw nodeError(fault, `injected, ${operation}`);

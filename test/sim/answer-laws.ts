@@ -1,0 +1,67 @@
+import type { KeyValue } from "../../store/proto/gen/kv.ts";
+import { type Chronicle, type Span } from "./chronicle.ts";
+import type { SimProcess } from "./sim-process.ts";
+import { Violation } from "./violation.ts";
+
+/** A range's answer is what the history says of its revision. */
+export function assertRange(
+  chronicle: Chronicle,
+  span: Span,
+  answer: { readonly revision: number; readonly kvs: readonly KeyValue[]; readonly what: string },
+): void {
+  const { revision, kvs, what } = answer;
+  if (revision > chronicle.revision) {
+    throw new Violation("linearizable", `${what} saw revision ${revision}, which nobody has applied`);
+  }
+  const expected = chronicle.range(span, revision);
+  const isSame =
+    expected.length === kvs.length &&
+    kvs.every((kv, i) => {
+      const state = expected[i];
+      return (
+        state?.key === kv.key.toString("latin1") &&
+        state.value === kv.value.toString("latin1") &&
+        state.revision === kv.modRevision &&
+        state.createRevision === kv.createRevision &&
+        state.version === kv.version &&
+        state.lease === kv.lease
+      );
+    });
+  if (isSame) return;
+  const found = kvs.map(({ key, modRevision }) => `${key}@${modRevision}`).join(" ");
+  const told = expected.map((state) => `${state.key}@${state.revision}`).join(" ");
+  throw new Violation("linearizable", `${what} at revision ${revision} saw [${found}], expected [${told}]`);
+}
+
+/** A compare-and-swap has compared with what was there just before it. */
+export function assertTxn(
+  chronicle: Chronicle,
+  answer: {
+    readonly key: string;
+    readonly expected: number;
+    readonly succeeded: boolean;
+    readonly revision: number;
+    readonly what: string;
+  },
+): void {
+  const { key, expected, succeeded, revision, what } = answer;
+  const before = chronicle.at(key, succeeded ? revision - 1 : revision)?.revision ?? 0;
+  if ((before === expected) === succeeded) return;
+  throw new Violation(
+    "linearizable",
+    `${what} ${succeeded ? "succeeded" : "did not succeed"} at ${revision}, where ${key} was of revision ${before}`,
+  );
+}
+
+const lastSeen = new WeakMap<SimProcess, WeakMap<object, number>>();
+
+/** One client that reads one life of one member without a quorum never sees it go back. */
+export function assertSerializable(client: object, process: SimProcess, revision: number): void {
+  const ofProcess = lastSeen.get(process) ?? new WeakMap<object, number>();
+  lastSeen.set(process, ofProcess);
+  const before = ofProcess.get(client) ?? 0;
+  if (revision < before) {
+    throw new Violation("monotone", `${process.name} went back from revision ${before} to ${revision}`);
+  }
+  ofProcess.set(client, revision);
+}

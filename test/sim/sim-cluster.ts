@@ -1,0 +1,180 @@
+import { errorMessage } from "../../base/errors.ts";
+import { type Member, unstarted } from "../../store/membership/types.ts";
+import { StoreError } from "../../store/proto/errors.ts";
+import type { Endpoint } from "./caller.ts";
+import type { Chance } from "./chance.ts";
+import type { MessageLog } from "./message-log.ts";
+import { SimMachine } from "./sim-machine.ts";
+import { type MemberTuning, SimMember } from "./sim-member.ts";
+import { SimProcess } from "./sim-process.ts";
+import type { PeerNetwork } from "./sim-transport.ts";
+import type { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
+import type { Watchers } from "./watchers.ts";
+
+/** Until whoever runs a member starts it again. */
+const RESTART_MS = 1500;
+
+export interface SimClusterOptions {
+  readonly timeline: Timeline;
+  readonly chance: Chance;
+  readonly log: MessageLog;
+  readonly peers: PeerNetwork;
+  readonly watchers: Watchers;
+  readonly tuning: MemberTuning;
+  readonly members: number;
+  /** What no operator would understand: the run is over. */
+  readonly onViolation: (violation: unknown) => void;
+}
+
+/** The machines of a cluster, their members' lives, and an operator who starts again what ended by itself. */
+export class SimCluster {
+  /** Of clients and operator, who never die. */
+  readonly outside: SimProcess;
+  readonly machines = new Map<bigint, SimMachine>();
+  readonly #options: SimClusterOptions;
+  readonly #firstMembers: readonly Member[];
+  readonly #endpoints = new Map<bigint, Endpoint | undefined>();
+  #processes = 0;
+
+  constructor(options: SimClusterOptions) {
+    this.#options = options;
+    this.outside = this.#process("outside");
+    const ids = Array.from({ length: options.members }, (_, i) => BigInt(0xa1 + i));
+    this.#firstMembers = ids.map((id) => unstarted(id, [urlOf(id)]));
+    for (const id of ids) {
+      this.#addMachine(id);
+      this.start(id, this.#firstMembers);
+    }
+  }
+
+  /** Machines that are in use, up or down. */
+  ids(): readonly bigint[] {
+    return [...this.machines.values()].filter(({ isRetired }) => !isRetired).map(({ id }) => id);
+  }
+
+  /** The newest leader there is. */
+  leader(): bigint | undefined {
+    const leaders = this.living().filter(({ replica }) => replica.status.role === "leader");
+    return leaders.sort((a, b) => b.replica.status.term - a.replica.status.term)[0]?.replica.memberId;
+  }
+
+  /** Members that are open; paused ones among them. */
+  living(): readonly SimMember[] {
+    return [...this.machines.values()].flatMap(({ member }) => member ?? []);
+  }
+
+  endpoints(): readonly (Endpoint | undefined)[] {
+    return this.ids().map((id) => this.#endpoints.get(id));
+  }
+
+  processOf(id: bigint): SimProcess | undefined {
+    return this.machines.get(id)?.process;
+  }
+
+  start(id: bigint, knownMembers: readonly Member[] = this.#firstMembers): void {
+    const machine = this.machines.get(id);
+    if (machine === undefined || machine.process !== undefined || machine.isRetired || machine.keptDown > 0) return;
+    const { chance, peers, watchers, tuning, log } = this.#options;
+    const process = this.#process(machine.name);
+    machine.process = process;
+    const isFirst = this.#firstMembers.some((member) => member.id === id);
+    log.note(`${machine.name} starts`);
+    const failuresBefore = machine.disk.failures;
+    const onFatal = (error: unknown) => this.#ended(machine, process, error, machine.disk.failures > failuresBefore);
+    process.after(0, () => {
+      SimMember.open({
+        machine,
+        process,
+        chance: chance.fork(),
+        peers,
+        watchers,
+        tuning,
+        firstMembers: isFirst ? this.#firstMembers : [],
+        knownMembers,
+        promoteAtLeader: (member, options) => this.#promoteAtLeader(member, options),
+        onFatal,
+        onRemoved: () => this.#removed(machine, process),
+      }).then((member) => {
+        machine.member = member;
+        this.#endpoints.set(id, { name: machine.name, process, table: member.services.table });
+      }, onFatal);
+    });
+  }
+
+  /** SIGKILL, or the power goes and takes with it what was not synced. */
+  crash(id: bigint, kind: "kill" | "power"): void {
+    const machine = this.machines.get(id);
+    if (machine?.process === undefined) return;
+    machine.process.kill();
+    machine.process = undefined;
+    machine.member = undefined;
+    this.#endpoints.set(id, undefined);
+    if (kind === "power") machine.disk.powerCut();
+  }
+
+  /** SIGTERM; SIGKILL for one that is not open yet, or takes too long. */
+  stop(id: bigint): void {
+    const machine = this.machines.get(id);
+    const process = machine?.process;
+    if (process === undefined) return;
+    const kill = () => {
+      if (machine?.process === process) this.crash(id, "kill");
+    };
+    const member = machine?.member;
+    if (member === undefined) return kill();
+    process.after(0, () => {
+      member.close().then(
+        () => this.outside.after(0, kill),
+        () => this.outside.after(0, kill),
+      );
+    });
+    this.outside.after(10_000, kill);
+  }
+
+  #addMachine(id: bigint): SimMachine {
+    const { timeline, chance } = this.#options;
+    const machine = new SimMachine({ id, timeline, chance: chance.fork() });
+    this.machines.set(id, machine);
+    return machine;
+  }
+
+  #process(name: string): SimProcess {
+    this.#processes += 1;
+    return new SimProcess({ name, number: this.#processes, timeline: this.#options.timeline });
+  }
+
+  /** A member ended itself, which only a disk that failed it excuses. */
+  #ended(machine: SimMachine, process: SimProcess, error: unknown, isExcused: boolean): void {
+    if (process.isDead) return;
+    if (error instanceof Violation) return this.#options.onViolation(error);
+    if (!isExcused) {
+      const stack = error instanceof Error ? error.stack : String(error);
+      return this.#options.onViolation(new Violation("no reason to end", `${machine.name} ended itself: ${stack}`));
+    }
+    this.#options.log.note(`${machine.name} ended itself: ${errorMessage(error)}`);
+    this.outside.after(0, () => {
+      if (machine.process !== process) return;
+      // What the disk has after a failed write is anybody's guess.
+      this.crash(machine.id, "power");
+      this.outside.after(RESTART_MS, () => this.start(machine.id));
+    });
+  }
+
+  #removed(machine: SimMachine, process: SimProcess): void {
+    if (machine.isRetired) return;
+    machine.isRetired = true;
+    this.#options.log.note(`${machine.name} learnt that it is removed`);
+    process.after(1000, () => this.crash(machine.id, "kill"));
+  }
+
+  async #promoteAtLeader(id: bigint, options: { readonly signal: AbortSignal }): Promise<Uint8Array> {
+    const leader = this.living().find(({ replica }) => replica.memberId === this.leader());
+    if (leader === undefined) throw new StoreError("NoLeader");
+    return leader.services.changes.promote(id, options);
+  }
+}
+
+function urlOf(id: bigint): string {
+  return `http://${id.toString(16)}:2380`;
+}

@@ -1,0 +1,200 @@
+import { type Logger, pino } from "pino";
+import { runInSlices } from "../../base/steps.ts";
+import { readSnapshotMeta } from "../../store/apply/snapshot-meta.ts";
+import { openStateMachine } from "../../store/apply/state-machine.ts";
+import type { OpenedStateMachine, StateMachine } from "../../store/apply/types.ts";
+import { readLogId, writeLogId } from "../../store/backend/log-id.ts";
+import { MemBackend } from "../../store/backend/mem-backend.ts";
+import { bootstrapEntries } from "../../store/membership/bootstrap-entries.ts";
+import type { Member } from "../../store/membership/types.ts";
+import { StoreError } from "../../store/proto/errors.ts";
+import { openReplica } from "../../store/replica/open-replica.ts";
+import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
+import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
+import type { SnapshotStore } from "../../store/replica/snapshots.ts";
+import { MemberServices } from "../../store/server/member-services.ts";
+import { recoverSnapshot } from "../../store/snap/recover-snapshot.ts";
+import { SnapshotFolder } from "../../store/snap/snapshot-folder.ts";
+import { readWalStart } from "../../store/wal/open-log.ts";
+import type { Chance } from "./chance.ts";
+import { simLater } from "./sim-clock.ts";
+import type { SimMachine } from "./sim-machine.ts";
+import type { SimProcess } from "./sim-process.ts";
+import { type PeerNetwork, SimTransport } from "./sim-transport.ts";
+import type { Watchers } from "./watchers.ts";
+
+const WAL_FOLDER = "/data/wal";
+const SNAPSHOT_FOLDER = "/data/snap";
+const CLUSTER_ID = 0xc1n;
+
+/** What is different from seed to seed, and the same for all members. */
+export interface MemberTuning {
+  readonly limits: Partial<ReplicaLimits> & { readonly tickMs: number; readonly electionTicks: number };
+  /** Longest time that a turn of the event loop waits for others. */
+  readonly turnMs: number;
+}
+
+export interface SimMemberOptions {
+  readonly machine: SimMachine;
+  readonly process: SimProcess;
+  readonly chance: Chance;
+  readonly peers: PeerNetwork;
+  readonly tuning: MemberTuning;
+  readonly watchers: Watchers;
+  /** Of a new cluster; empty for a member that joins. */
+  readonly firstMembers: readonly Member[];
+  /** Whom one that joins may talk with until the log tells it. */
+  readonly knownMembers: readonly Member[];
+  /** Asks the leader to promote a learner. */
+  readonly promoteAtLeader: (id: bigint, options: { readonly signal: AbortSignal }) => Promise<Uint8Array>;
+  /** Nothing more can be promised: the process has to end. */
+  readonly onFatal: (error: unknown) => void;
+  /** It learnt that it does not belong to the cluster any more. */
+  readonly onRemoved: () => void;
+}
+
+/** One life of a whole member, as `logstore` has it but for sockets, files and time: this file wires it. */
+export class SimMember {
+  readonly replica: ReadyLoop<StateMachine>;
+  readonly services: MemberServices;
+  readonly opened: OpenedStateMachine;
+  readonly backend: MemBackend;
+
+  private constructor(parts: {
+    readonly replica: ReadyLoop<StateMachine>;
+    readonly services: MemberServices;
+    readonly opened: OpenedStateMachine;
+    readonly backend: MemBackend;
+  }) {
+    this.replica = parts.replica;
+    this.services = parts.services;
+    this.opened = parts.opened;
+    this.backend = parts.backend;
+  }
+
+  /** Never settles when the process dies first. */
+  static async open(options: SimMemberOptions): Promise<SimMember> {
+    const { machine, process, chance, tuning, watchers } = options;
+    const logger = watchers.logger(machine.name) ?? SILENT;
+    const clock = machine.clock.of(process);
+    const later = simLater(process, () => chance.next() * tuning.turnMs);
+    const disk = machine.disk.mount(process);
+    const backend = new MemBackend({
+      file: machine.file,
+      disk,
+      beforeCommit: () => machine.disk.commit(process),
+    });
+    process.onEnd(() => backend.crash());
+    const folder = await SnapshotFolder.open({
+      disk,
+      folder: SNAPSHOT_FOLDER,
+      backend,
+      readMeta: readSnapshotMeta,
+      logger,
+    });
+    const walStart = await readWalStart({ disk, folder: WAL_FOLDER });
+    await recoverSnapshot({ snapshots: folder, walStart, backend, readMeta: readSnapshotMeta });
+    const { limits } = tuning;
+    const opened = openStateMachine({
+      backend,
+      quotaBytes: -1,
+      minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1000),
+    });
+    watchers.state(machine.name, opened);
+    const logId = readLogId(backend);
+    let ownLogId = logId ?? 0n;
+    let transport: SimTransport | undefined;
+    const setPeers = () => transport?.setPeers(peersOf(options, opened.state));
+    const replica = await openReplica<StateMachine>({
+      disk,
+      folder: WAL_FOLDER,
+      clock,
+      later,
+      random: chance.fork(),
+      logger,
+      clusterId: CLUSTER_ID,
+      memberId: machine.id,
+      firstEntries: bootstrapEntries(options.firstMembers),
+      state: opened.state,
+      snapshots: snapshotStore(folder, opened.state, {
+        run: runInSlices({ clock, later }),
+        onInstalled: () => writeLogId(backend, ownLogId),
+      }),
+      connect: (handler) => {
+        transport = new SimTransport({ id: machine.id, process, handler, peers: options.peers });
+        setPeers();
+        return transport;
+      },
+      onMembers: () => {
+        setPeers();
+        if (opened.state.removedMembers.has(machine.id)) options.onRemoved();
+      },
+      onFatal: options.onFatal,
+      limits,
+      logId,
+      onLogId: (id) => {
+        ownLogId = id;
+        if (logId === undefined && id !== 0n) writeLogId(backend, id);
+      },
+      interpose: watchers.interpose(machine.name),
+    });
+    const services = new MemberServices({
+      member: { replica, watchHub: watchers.hub(opened.watchHub), lessor: opened.lessor, backend },
+      attributes: { name: machine.name, clientUrls: [`http://${machine.name}:2379`] },
+      isStrict: true,
+      learnersMax: 1,
+      isConnected: (id) => transport?.isActive(id) ?? false,
+      promoteAtLeader: options.promoteAtLeader,
+      scratchFolder: SNAPSHOT_FOLDER,
+      requestBytesMax: 1_500_000,
+      txnOpsMax: 128,
+      progressIntervalMs: 2000,
+      clock,
+      later,
+      random: chance.fork(),
+      logger,
+      onFatal: options.onFatal,
+    });
+    return new SimMember({ replica, services, opened, backend });
+  }
+
+  /** As SIGTERM does it. */
+  async close(): Promise<void> {
+    await this.services.close();
+    await this.replica.close();
+    await this.backend.close();
+  }
+}
+
+const SILENT: Logger = pino({ level: "silent" });
+
+function peersOf(
+  { machine, knownMembers }: SimMemberOptions,
+  state: StateMachine,
+): ReadonlyMap<bigint, { readonly peerUrls: readonly string[] }> {
+  const members = state.members.length > 0 ? state.members : knownMembers;
+  return new Map(members.filter(({ id }) => id !== machine.id).map((member) => [member.id, member]));
+}
+
+function snapshotStore(
+  folder: SnapshotFolder,
+  state: StateMachine,
+  { run, onInstalled }: { readonly run: ReturnType<typeof runInSlices>; readonly onInstalled: () => void },
+): SnapshotStore {
+  return {
+    make: async (options) => {
+      const { meta, bytes, open, remove } = await folder.make(options);
+      return { meta, content: { bytes, body: open() }, remove };
+    },
+    receive: async (meta, body) => {
+      await folder.receive(meta, body);
+    },
+    install: async (meta) => {
+      const path = folder.find(meta);
+      if (path === undefined) throw new StoreError("Stopped");
+      await state.install(path, run);
+      onInstalled();
+      await folder.removeUpTo(meta.index);
+    },
+  };
+}
