@@ -16,7 +16,7 @@ const STALE_DEADLINES_FACTOR = 8;
 const STALE_DEADLINES_MIN = 1024;
 
 /** Leases read between two yields: a few milliseconds. */
-const LEASES_A_STEP = 2000;
+const LEASES_A_STEP = 500;
 /** Behind a key it makes the next possible one. */
 const ZERO = Buffer.from([0]);
 

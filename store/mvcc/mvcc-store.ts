@@ -18,7 +18,7 @@ import type { Change, LeaseBindings } from "./types.ts";
 import { WriteTxn } from "./write-txn.ts";
 
 /** Keys bound to leases between two yields: a few milliseconds. */
-const BINDINGS_A_STEP = 5000;
+const BINDINGS_A_STEP = 1000;
 
 /** What a comparison of a transaction looks at, for one key. */
 export interface KeyFacts {

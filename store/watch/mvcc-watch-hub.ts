@@ -10,7 +10,7 @@ const STEP_LIMITS = { changesMax: 500, bytesMax: 1024 * 1024 };
 /** Watchers that one step moves forward: what it costs is at most this times the changes read. */
 const STEP_WATCHERS_MAX = 250;
 /** Watchers moved from one group to another between two yields: a few milliseconds. */
-const WATCHERS_A_STEP = 2000;
+const WATCHERS_A_STEP = 500;
 
 /** One watcher. `nextRevision` is the first whose events it has not been given; exact unless it is synced. */
 class HubWatcher {
