@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import type { Later } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { StateMachine } from "../apply/types.ts";
@@ -46,6 +47,7 @@ export interface MemberServicesOptions {
   readonly txnOpsMax: number;
   readonly progressIntervalMs: number;
   readonly clock: Clock;
+  readonly later?: Later;
   readonly random: Random;
   readonly logger: Logger;
   readonly onFatal: (error: unknown) => void;
@@ -72,7 +74,7 @@ export class MemberServices implements AsyncDisposable {
     const { replica, watchHub, lessor, backend } = member;
     const { state } = replica;
     const headers = new ResponseHeaders(replica);
-    const turns = new Turns(clock);
+    const turns = new Turns(clock, options.later);
     this.#state = state;
     this.#turns = turns;
     this.proposals = new Proposals({

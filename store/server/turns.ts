@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { type Later, systemLater } from "../../base/later.ts";
 
 /** Longest time one piece of long work holds the event loop: heartbeats and small requests wait no longer for it. */
 const SLICE_MS = 10;
@@ -9,10 +10,12 @@ const SLICE_MS = 10;
  */
 export class Turns {
   readonly #clock: Clock;
+  readonly #later: Later;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, later: Later = systemLater) {
     this.#clock = clock;
+    this.#later = later;
   }
 
   /**
@@ -43,13 +46,13 @@ export class Turns {
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) setImmediate(() => this.#wakeOne());
+      if (this.#waiting.length === 1) this.#later(() => this.#wakeOne());
     });
   }
 
   #wakeOne(): void {
     const wake = this.#waiting.shift();
-    if (this.#waiting.length > 0) setImmediate(() => this.#wakeOne());
+    if (this.#waiting.length > 0) this.#later(() => this.#wakeOne());
     wake?.();
   }
 }
