@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { systemClock } from "../../../base/clock.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { seededRandom } from "../../../base/random.ts";
+import { StoreError } from "../../../store/proto/errors.ts";
 import { MemberServices, type MemberServicesOptions } from "../../../store/server/member-services.ts";
 import { type OpenedMember, openMember } from "../../../store/server/open-member.ts";
 import type { CallContext, StreamHandler } from "../../../store/server/service.ts";
@@ -53,7 +54,11 @@ export class MemberBed implements AsyncDisposable {
     const services = new MemberServices({
       ...common,
       member,
-      info: { name: "one", peerUrls: ["http://p:2380"], clientUrls: ["http://c:2379"] },
+      attributes: { name: "one", clientUrls: ["http://c:2379"] },
+      isStrict: true,
+      learnersMax: 1,
+      isConnected: () => false,
+      promoteAtLeader: () => Promise.reject(new StoreError("NoLeader")),
       scratchFolder: folder,
       requestBytesMax: 1.5 * 1024 * 1024,
       txnOpsMax: 128,

@@ -12,6 +12,9 @@ test("requireLeader() refuses calls that ask for a leader while there is none, a
     commit: 0,
     applied: 0,
     lastIndex: 0,
+    vote: 0n,
+    isLearner: false,
+    transferee: 0n,
   } as const;
   let leader = 0n;
   const replica = {
