@@ -112,6 +112,7 @@ class Bed {
   #hub(): WatchHub {
     return {
       catchUpStep: () => false,
+      onBehind: () => undefined,
       counts: { synced: 0, unsynced: 0, slow: 0 },
       watch: (spec, outlet) => {
         const held: HeldWatcher = { spec, outlet, synced: true, resumed: 0, cancelled: false };
