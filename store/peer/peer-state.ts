@@ -1,14 +1,17 @@
 import type { SnapshotMessage } from "../raft/message.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import type { ConnectionKind } from "./handshake.ts";
+import { LogLimits } from "./log-limits.ts";
 import { receiveMessages } from "./message-receiver.ts";
 import { PeerConnection } from "./peer-connection.ts";
 import type { PeerContext } from "./peer-context.ts";
 import { newPeerCounters, type PeerCounters } from "./peer-counters.ts";
-import { PeerError } from "./peer-error.ts";
+import { hexId, PeerError } from "./peer-error.ts";
 import { receiveSnapshot } from "./snapshot-receiver.ts";
 import { sendSnapshot } from "./snapshot-sender.ts";
 import type { SnapshotContent } from "./transport.ts";
+
+const LOST = "closed connection from peer";
 
 /** All there is between this member and one other: the connections of either direction. */
 export class PeerState {
@@ -16,6 +19,7 @@ export class PeerState {
   readonly connection: PeerConnection;
   readonly counters: PeerCounters = newPeerCounters();
   readonly #context: PeerContext;
+  readonly #logLimits: LogLimits;
   readonly #leaving = new AbortController();
   /** What came in. A peer has one connection of a kind. */
   readonly #incoming = new Map<ConnectionKind, FrameChannel>();
@@ -29,6 +33,8 @@ export class PeerState {
     this.id = peer.id;
     this.#isRemote = peer.isRemote;
     this.#context = context;
+    const { clock, limits } = context;
+    this.#logLimits = new LogLimits({ clock, intervalMs: limits.troubleLogMs });
     this.connection = new PeerConnection(peer, context, this.counters);
     this.connection.start();
   }
@@ -62,11 +68,19 @@ export class PeerState {
     this.connection.wake();
     const options = { context: this.#context, counters };
     try {
-      if (kind === "messages") await receiveMessages(channel, this.id, options);
+      if (kind === "messages") this.#logLoss(channel, await receiveMessages(channel, this.id, options));
       else await receiveSnapshot(channel, this.id, options);
     } finally {
       if (this.#incoming.get(kind) === channel) this.#incoming.delete(kind);
     }
+  }
+
+  /** A connection that was simply closed is no news: this member's own to that peer tells of it. */
+  #logLoss({ remote }: FrameChannel, error: Error): void {
+    if (error instanceof PeerError && error.code === "EPEERCLOSED") return;
+    const suppressed = this.#logLimits.admit(LOST);
+    if (suppressed === undefined) return;
+    this.#context.logger.warn({ peer: hexId(this.id), remote, reason: error.message, suppressed }, LOST);
   }
 
   /** See {@link sendSnapshot}; ends with the peer too. */
