@@ -93,6 +93,15 @@ async function existingCluster(config: BootstrapConfig, ports: BootstrapPorts): 
   return { kind: "join", clusterId: cluster.clusterId, memberId: own, members: byId(cluster.members) };
 }
 
+/** The beginning of a new cluster's log, as the flags name its members; nothing for one that joins. */
+export function firstLog(config: BootstrapConfig): {
+  readonly clusterId: bigint;
+  readonly entries: readonly Entry[];
+} {
+  const members = config.isNew ? firstMembers(config) : [];
+  return { clusterId: clusterId(members.map(({ id }) => id)), entries: bootstrapEntries(members) };
+}
+
 /** How long one member is waited for (etcd server/etcdserver/cluster_util.go, config.go). */
 const JOIN_TIMEOUT_MS = 10_000;
 const SECOND_BEGINNING_TIMEOUT_MS = 1_000;

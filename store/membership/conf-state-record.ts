@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/port.ts";
-import { ConfState as ConfStateMessage } from "../proto/gen/membership.ts";
+import { ConfState as ConfStateMessage } from "../proto/gen/configuration.ts";
 import type { ConfState } from "../raft/types.ts";
 
 const KEY = Buffer.from("confState");
@@ -13,7 +13,7 @@ export const NO_CONF_STATE: ConfState = {
   autoLeave: false,
 };
 
-/** The configuration as of the applied index: bucket "meta", key "confState" (membership.proto ConfState). */
+/** The configuration as of the applied index: bucket "meta", key "confState" (configuration.proto ConfState). */
 export function readConfState(backend: Pick<Backend, "get">): ConfState {
   const record = backend.get("meta", KEY);
   return record === undefined ? NO_CONF_STATE : ConfStateMessage.decode(record);

@@ -1,5 +1,8 @@
 import { CodedError } from "../../base/errors.ts";
-import { MemberChange_Kind as Kind, MemberChange as MemberChangeMessage } from "../proto/gen/membership.ts";
+import {
+  MemberChange_Kind as Kind,
+  MemberChange as MemberChangeMessage,
+} from "../proto/gen/configuration.ts";
 import type { Member as MemberMessage } from "../proto/gen/rpc.ts";
 import type { ConfChange, SingleChange } from "../raft/conf-change.ts";
 import { type Member, type MemberChange, unstarted } from "./types.ts";
@@ -14,7 +17,7 @@ export function fromMessage({ ID, name, peerURLs, clientURLs, isLearner }: Membe
 }
 
 /**
- * The change as the log takes it: what it does to the configuration, and in its context (membership.proto MemberChange)
+ * The change as the log takes it: what it does to the configuration, and in its context (configuration.proto MemberChange)
  * what it does to the list of members. `requestId` finds the waiting call; 0n: nobody waits.
  */
 export function toConfChange(change: MemberChange, requestId: bigint): ConfChange {

@@ -22,7 +22,7 @@ export interface Replica {
     data: Uint8Array,
     options: { readonly signal: AbortSignal },
   ): Promise<ApplyOutcome>;
-  /** Like propose, for a change of the configuration whose context names the request (membership.proto). */
+  /** Like propose, for a change of the configuration whose context names the request (configuration.proto). */
   proposeConfChange(
     requestId: bigint,
     change: ConfChange,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromConfChange, toConfChange } from "../../../store/membership/member-codec.ts";
 import { type MemberChange, unstarted } from "../../../store/membership/types.ts";
-import { MemberChange as MemberChangeMessage } from "../../../store/proto/gen/membership.ts";
+import { MemberChange as MemberChangeMessage } from "../../../store/proto/gen/configuration.ts";
 import { decodeConfChange, encodeConfChange } from "../../../store/raft/conf-change.ts";
 
 const ID = 0xfedc_ba98_7654_3210n;
