@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../../../base/clock.ts";
+import { systemLater } from "../../../base/later.ts";
 import { readSnapshotMeta } from "../../../store/apply/snapshot-meta.ts";
-import { StateSnapshots } from "../../../store/replica/state-snapshots.ts";
+import type { SnapshotStore } from "../../../store/replica/snapshots.ts";
+import { memberSnapshots } from "../../../store/server/member-snapshots.ts";
 import { SnapshotFolder } from "../../../store/snap/snapshot-folder.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
-import { countedSteps, Log, MemberBed } from "../apply/install-bed.ts";
+import { Log, MemberBed } from "../apply/install-bed.ts";
 import { logger } from "../snap/snap-bed.ts";
 
 const { signal } = new AbortController();
 const FOLDER = "/member/snap";
 
-async function open(bed: MemberBed): Promise<StateSnapshots> {
+async function open(bed: MemberBed): Promise<SnapshotStore> {
   const { disk, backend, state } = bed;
   const folder = await SnapshotFolder.open({
     disk,
@@ -19,7 +22,7 @@ async function open(bed: MemberBed): Promise<StateSnapshots> {
     readMeta: readSnapshotMeta,
     logger,
   });
-  return new StateSnapshots({ folder, state, run: countedSteps().run });
+  return memberSnapshots({ folder, state, clock: systemClock, later: systemLater });
 }
 
 function grow(log: Log, count: number): Log {
@@ -27,7 +30,7 @@ function grow(log: Log, count: number): Log {
   return log;
 }
 
-test("StateSnapshots makes one of all that is applied, and installs what it received", async () => {
+test("memberSnapshots() makes one of all that is applied, and installs what it received", async () => {
   const log = grow(new Log(), 60);
   const leader = new MemberBed(new MemoryDisk());
   const member = new MemberBed(new MemoryDisk());
@@ -44,7 +47,7 @@ test("StateSnapshots makes one of all that is applied, and installs what it rece
   for (const bed of [leader, member]) assert.deepEqual(await bed.disk.list(FOLDER), []);
 });
 
-test("StateSnapshots.receive() makes room of those that the state has passed", async () => {
+test("memberSnapshots().receive() makes room of those that the state has passed", async () => {
   const log = grow(new Log(), 10);
   const leader = new MemberBed(new MemoryDisk());
   const member = new MemberBed(new MemoryDisk());
@@ -61,10 +64,10 @@ test("StateSnapshots.receive() makes room of those that the state has passed", a
   assert.equal((await member.disk.list(FOLDER)).length, 1);
 });
 
-test("StateSnapshots.install() of one that was not received trips", async () => {
+test("memberSnapshots().install() of one that was not received says so", async () => {
   const bed = new MemberBed(new MemoryDisk());
   bed.applyUpTo(grow(new Log(), 3));
   const snapshots = await open(bed);
   const { meta } = await snapshots.make({ signal });
-  await assert.rejects(snapshots.install(meta), /the snapshot up to entry 3 was received/);
+  await assert.rejects(snapshots.install(meta), { code: "ESNAPSHOT" });
 });
