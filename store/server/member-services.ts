@@ -83,6 +83,7 @@ export class MemberServices implements AsyncDisposable {
       ...(options.onProposalFailed && { onFailure: options.onProposalFailed }),
     });
     this.#catchUp = new StepPump({ turns, onError: options.onFatal, step: () => watchHub.catchUpStep() });
+    watchHub.onBehind(() => this.#catchUp.kick());
     const common = { ...options, replica, lessor, headers, turns, proposals: this.proposals };
     this.changes = new MemberChanges(common);
     const services: ServiceTable = new Map([
