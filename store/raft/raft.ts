@@ -47,8 +47,13 @@ export class Raft implements RaftCore {
   }
 
   tick(): void {
-    if (this.#node.role === "leader") tickHeartbeat(this.#node);
-    else tickElection(this.#node);
+    if (this.#node.role === "leader") {
+      tickHeartbeat(this.#node);
+      // A leader that was handing over could not, and nothing may be applied any more that would remind it.
+      leaveJointIfDue(this.#node);
+    } else {
+      tickElection(this.#node);
+    }
   }
 
   step(message: Message): void {
