@@ -95,9 +95,9 @@ export class FrameChannel {
     this.#deliver();
   }
 
-  /** Whatever comes from now on is left alone. A read that waits rejects. */
-  discard(): void {
-    this.#reader?.reject(new PeerError("EPEERCLOSED", `Nothing more is read from ${this.remote}`));
+  /** Whatever comes from now on is left alone. A read that waits rejects with `reason`. */
+  discard(reason: Error): void {
+    this.#reader?.reject(reason);
     this.#reader = undefined;
     this.#sink = () => undefined;
     this.#deliver();

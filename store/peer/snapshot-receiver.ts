@@ -29,7 +29,7 @@ export async function receiveSnapshot(
     onLook: () => channel.write(PING),
     onSilent: () => {
       const reason = `Cannot receive snapshot from ${hexId(from)}: nothing of it came for ${snapshotStallMs} ms`;
-      channel.destroy(new PeerError("EPEERTIMEOUT", reason));
+      channel.discard(new PeerError("EPEERTIMEOUT", reason));
     },
   });
   counters.activeConnections += 1;
@@ -53,7 +53,7 @@ export async function receiveSnapshot(
 
 /** Reads on until the sender has closed: bytes left unread would take the answer with them. */
 async function linger(channel: FrameChannel, limitMs: number): Promise<void> {
-  channel.discard();
+  channel.discard(new PeerError("EPEERCLOSED", "The snapshot's transfer is over"));
   const timer = setTimeout(() => channel.end(), limitMs);
   await channel.closed;
   clearTimeout(timer);
