@@ -43,6 +43,7 @@ async function run({ settings, warnings }: Run): Promise<number> {
   const logger = createLogger({ name: "logstore", level: settings.logLevel });
   for (const { message, names } of warnings) logger.warn({ names }, message);
   const stop = stopSignal(logger);
+  const removed = Promise.withResolvers<void>();
   const onFatal = (error: unknown) => dieOf(error, logger);
   process.once("uncaughtException", onFatal);
   try {
@@ -52,10 +53,11 @@ async function run({ settings, warnings }: Run): Promise<number> {
       clock: systemClock,
       random: systemRandom,
       logger,
+      onRemoved: removed.resolve,
       onFatal,
     });
     logReady(logger, await server.listen(settings), server);
-    await stop;
+    await Promise.race([stop, removed.promise.then(() => leaveCluster(logger))]);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     logger.fatal({ code: error.code, reason: error.message }, "cannot run");
@@ -70,6 +72,14 @@ function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: S
   const member = replica.memberId.toString(16);
   const cluster = replica.clusterId.toString(16);
   logger.info({ addresses, member, cluster }, "ready to serve client requests");
+}
+
+/** What this member knows of its removal, the others are to hear of it before it is gone (etcd: the same second). */
+const REMOVED_STOP_MS = 1_000;
+
+async function leaveCluster(logger: Logger): Promise<void> {
+  logger.warn("the member has been permanently removed from the cluster, stopping");
+  await systemClock.sleep(REMOVED_STOP_MS);
 }
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;

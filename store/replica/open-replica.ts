@@ -32,7 +32,7 @@ export interface ReplicaOptions<State extends DrivenState> {
   readonly later?: Later;
   readonly random: Random;
   readonly logger: Logger;
-  /** For a new log. An existing one keeps the ids it was made with (as etcd does), and the replica has those. */
+  /** For a new log. An existing one keeps the ids it was made with (as etcd does), and the replica has those. `memberId` 0n: there is one. */
   readonly clusterId: bigint;
   readonly memberId: bigint;
   /** What the log of a new cluster begins with, the same on each of its members; empty for one that joins a cluster. */
@@ -41,7 +41,7 @@ export interface ReplicaOptions<State extends DrivenState> {
   readonly state: State;
   readonly snapshots: SnapshotStore;
   /** Makes the way to the other members; what comes from them goes to `handler`. */
-  readonly connect: (handler: PeerHandler) => PeerTransport;
+  readonly connect: (handler: PeerHandler, identity: WalIdentity) => PeerTransport;
   /** The table of members may have changed. */
   readonly onMembers?: () => void;
   /** Called once when a write or a sync has failed: the process must end, everything is rejected with Stopped. */
@@ -50,7 +50,7 @@ export interface ReplicaOptions<State extends DrivenState> {
   /** Of the log that the backend belongs to; undefined while it belongs to none. */
   readonly logId?: bigint | undefined;
   /** Told the log's id before the first entry is applied, to be noted in the backend with it. */
-  readonly onLogId?: (logId: bigint) => void;
+  readonly onLogId?: (logId: bigint, identity: WalIdentity) => void;
   readonly interpose?: Interpose;
 }
 
@@ -76,7 +76,7 @@ export async function openReplica<State extends DrivenState>(
   const after = { index: state.appliedIndex, term: state.appliedTerm };
   const opened = await Wal.open({ ...options, identity: asked, after, segmentBytes: limits.segmentBytes });
   const { wal, identity } = opened;
-  options.onLogId?.(opened.logId);
+  options.onLogId?.(opened.logId, identity);
   noteIdentity(logger, { asked, identity });
   try {
     const start = await begin(options, opened);
@@ -88,12 +88,15 @@ export async function openReplica<State extends DrivenState>(
       snapshot: () => snapshotMeta(state),
     });
     let loop: ReadyLoop<State> | undefined;
-    const transport = options.connect({
-      receive: (message) => loop?.receive(message),
-      receiveSnapshot: (message, body) =>
-        loop?.receiveSnapshot(message, body) ?? Promise.reject(new StoreError("Stopped")),
-      unreachable: (id) => loop?.unreachable(id),
-    });
+    const transport = options.connect(
+      {
+        receive: (message) => loop?.receive(message),
+        receiveSnapshot: (message, body) =>
+          loop?.receiveSnapshot(message, body) ?? Promise.reject(new StoreError("Stopped")),
+        unreachable: (id) => loop?.unreachable(id),
+      },
+      identity,
+    );
     loop = new ReadyLoop({
       ...options,
       core: options.interpose?.core(raft, raftStart) ?? raft,
@@ -158,6 +161,7 @@ function noteIdentity(
   logger: Logger,
   { asked, identity }: { readonly asked: WalIdentity; readonly identity: WalIdentity },
 ): void {
+  if (asked.memberId === 0n) return;
   if (asked.clusterId === identity.clusterId && asked.memberId === identity.memberId) return;
   logger.warn(
     {

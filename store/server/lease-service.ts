@@ -78,9 +78,10 @@ async function revoke(
 
 /** Answers in the order of the requests; a lease that is gone is TTL 0, not an error. */
 function keepAlive({ lessor, clock, headers, replica }: LeaseServiceOptions): StreamHandler {
-  return async (requests, respond) => {
+  return async (requests, respond, context) => {
     for await (const bytes of requests) {
       const { ID } = decodeRequest(LeaseKeepAliveRequest, bytes);
+      await assertLeads(replica, context);
       // The revision of before the renewal: a client must never see a renewal at a revision after the revocation.
       const { revision } = replica.state;
       const TTL = orGone(() => lessor.renew(ID, clock.monotonicMs())) ?? 0;
@@ -88,6 +89,16 @@ function keepAlive({ lessor, clock, headers, replica }: LeaseServiceOptions): St
       await respond(headers.before(revision, body));
     }
   };
+}
+
+/**
+ * A leader that has been replaced, and does not know it yet, would promise what the new one knows nothing of (etcd
+ * v3_server.go, ensureLeadership). Throws StoreError NotLeader.
+ */
+async function assertLeads(replica: Replica, context: CallContext): Promise<void> {
+  const { role, term } = replica.status;
+  if (role === "leader") await replica.readIndex(context);
+  if (replica.status.role !== "leader" || replica.status.term !== term) throw new StoreError("NotLeader");
 }
 
 async function timeToLive(

@@ -33,7 +33,7 @@ const STREAM_BUFFER_BYTES_MAX = 2 * 1024 * 1024;
 const FIRST_KEY = Buffer.from([0]);
 
 export interface MemberServicesOptions {
-  readonly member: Omit<OpenedMember, "close" | typeof Symbol.asyncDispose>;
+  readonly member: Pick<OpenedMember, "replica" | "watchHub" | "lessor" | "backend">;
   /** What this member tells the cluster of itself. */
   readonly attributes: MemberAttributes;
   /** etcd `--strict-reconfig-check` and `--max-learners`. */

@@ -1,27 +1,38 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { asBuffer } from "../../base/as-buffer.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { type FolderLock, lockFolder } from "../../base/folder-lock.ts";
+import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { readSnapshotMeta } from "../apply/snapshot-meta.ts";
 import { openStateMachine } from "../apply/state-machine.ts";
+import type { OpenedStateMachine } from "../apply/types.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
+import { readLogId, writeLogId } from "../backend/log-id.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
+import { type BootstrapConfig, type BootstrapPlan, firstLog } from "../membership/bootstrap-plan.ts";
+import { idText, type Member } from "../membership/types.ts";
+import type { CallHandler } from "../peer/call-server.ts";
+import type { TcpTransport } from "../peer/tcp-transport.ts";
 import { openReplica } from "../replica/open-replica.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { ReplicaLimits } from "../replica/replica-limits.ts";
+import { recoverSnapshot } from "../snap/recover-snapshot.ts";
+import { SnapshotFolder } from "../snap/snapshot-folder.ts";
+import { readWalStart } from "../wal/open-log.ts";
+import type { WalIdentity } from "../wal/wal.ts";
 import type { WatchHub } from "../watch/types.ts";
-
-/** In the backend's bucket "meta". */
-const LOG_ID_KEY = Buffer.from("log_id");
+import { MemberPeers } from "./member-peers.ts";
+import { memberSnapshots } from "./member-snapshots.ts";
 
 /** One member with its data open: what services are built on. */
 export interface OpenedMember extends AsyncDisposable {
   readonly replica: Replica;
+  readonly transport: TcpTransport;
   readonly watchHub: WatchHub;
   readonly lessor: Lessor;
   readonly backend: Backend;
@@ -32,11 +43,13 @@ export interface OpenedMember extends AsyncDisposable {
 export interface MemberOptions {
   /** etcd `--data-dir`; made when absent. */
   readonly dataFolder: string;
-  /** For a new member; a folder with data keeps its own. */
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  /** False: a folder without data is refused (etcd `--initial-cluster-state existing`). */
-  readonly mayBootstrap: boolean;
+  readonly bootstrap: BootstrapConfig;
+  /** How a member without data begins; asked once the folder is this process's. */
+  readonly plan: (hasData: boolean) => Promise<BootstrapPlan>;
+  /** Answers what other members ask beside the log. */
+  readonly onCall: CallHandler;
+  /** This member was removed from the cluster, and is to end. May be called more than once. */
+  readonly onRemoved: () => void;
   readonly quotaBytes: number;
   readonly limits: Partial<ReplicaLimits> & { readonly tickMs: number; readonly electionTicks: number };
   readonly disk: Disk;
@@ -47,12 +60,12 @@ export interface MemberOptions {
 }
 
 /**
- * Takes the data folder, opens backend, state and log in it and resolves when the member serves. The log is in
- * `member/wal`, the backend in `member/db`. Throws CodedError: ELOCKED, EFOLDER, and what backend and log refuse with.
+ * Takes the data folder, opens backend, state and log in it and starts the member; a cluster of one is awaited until it
+ * serves. The log is in `member/wal`, the backend in `member/db`, snapshots in `member/snap`. Throws CodedError: ELOCKED,
+ * EFOLDER, EBOOTSTRAP, and what backend and log refuse with.
  */
 export async function openMember(options: MemberOptions): Promise<OpenedMember> {
-  const { dataFolder } = options;
-  const lock = await takeFolder(dataFolder);
+  const lock = await takeFolder(options.dataFolder);
   try {
     return await openLocked(options, lock);
   } catch (error) {
@@ -62,62 +75,103 @@ export async function openMember(options: MemberOptions): Promise<OpenedMember> 
 }
 
 async function openLocked(options: MemberOptions, lock: FolderLock): Promise<OpenedMember> {
-  const { dataFolder, limits } = options;
-  const memberFolder = join(dataFolder, "member");
-  if (!options.mayBootstrap && !(await hasData(memberFolder))) {
-    throw new CodedError(
-      "EFOLDER",
-      `Cannot join a cluster from data folder ${dataFolder}: --initial-cluster-state is "existing" and there is no data, ` +
-        "but this release runs clusters of one member",
-    );
-  }
-  await mkdir(memberFolder, { recursive: true, mode: 0o700 });
-  const backend = await LmdbBackend.open(join(memberFolder, "db"));
+  const folder = join(options.dataFolder, "member");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const backend = await LmdbBackend.open(join(folder, "db"));
   try {
-    const { state, watchHub, lessor } = openStateMachine({
-      backend,
-      quotaBytes: options.quotaBytes,
-      minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1_000),
-    });
-    const replica = await openReplica({
-      ...options,
-      folder: join(memberFolder, "wal"),
-      state,
-      ...backendLog(backend),
-    });
+    const member = await startMember(options, { folder, backend });
     let closed: Promise<void> | undefined;
     const close = () => {
       closed ??= (async () => {
-        await replica.close();
+        await member.close();
         await backend.close();
         await lock.release();
       })();
       return closed;
     };
-    return { replica, watchHub, lessor, backend, close, [Symbol.asyncDispose]: close };
+    return { ...member, backend, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await backend.close();
     throw error;
   }
 }
 
-/**
- * Which log the backend belongs to. Backends and logs of members that were set up alike look alike, down to the indexes:
- * without it, one beside another's log would be taken for its own.
- */
-function backendLog(backend: Backend): {
-  readonly logId: bigint | undefined;
-  readonly onLogId: (logId: bigint) => void;
-} {
-  const record = backend.get("meta", LOG_ID_KEY);
-  const logId = record === undefined ? undefined : asBuffer(record).readBigUInt64BE();
-  const onLogId = (id: bigint) => {
-    if (logId !== undefined || id === 0n) return;
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64BE(id);
-    backend.put("meta", LOG_ID_KEY, bytes);
+interface Place {
+  readonly folder: string;
+  readonly backend: Backend;
+}
+
+async function startMember(
+  options: MemberOptions,
+  { folder, backend }: Place,
+): Promise<Omit<OpenedMember, "backend" | typeof Symbol.asyncDispose>> {
+  const { disk, clock, logger, limits } = options;
+  const walFolder = join(folder, "wal");
+  const readMeta = readSnapshotMeta;
+  const snapshots = await SnapshotFolder.open({
+    disk,
+    folder: join(folder, "snap"),
+    backend,
+    readMeta,
+    logger,
+  });
+  const walStart = await readWalStart({ disk, folder: walFolder });
+  await recoverSnapshot({ snapshots, walStart, backend, readMeta });
+  const opened = openStateMachine({
+    backend,
+    quotaBytes: options.quotaBytes,
+    minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1_000),
+  });
+  const { state } = opened;
+  const plan = await options.plan(walStart !== undefined || state.members.length > 0);
+  const first = plan.kind === "restart" ? { ...firstLog(options.bootstrap), memberId: 0n } : plan;
+  const peers = new MemberPeers(options, { state, planned: plan.kind === "restart" ? [] : plan.members });
+  const replica = await openReplica({
+    ...options,
+    folder: walFolder,
+    state,
+    clusterId: first.clusterId,
+    memberId: first.memberId,
+    firstEntries: "entries" in first ? first.entries : [],
+    snapshots: memberSnapshots({ folder: snapshots, state, clock, later: systemLater }),
+    connect: (handler, identity) => {
+      checkOwner(options, state, identity);
+      return peers.connect(handler, identity);
+    },
+    onMembers: () => peers.changed(),
+    logId: readLogId(backend),
+    onLogId: (id, { memberId }) => {
+      state.adoptLoneMember(loneMember(options, memberId));
+      if (id !== 0n && readLogId(backend) === undefined) writeLogId(backend, id);
+    },
+  });
+  const close = async () => {
+    await replica.close();
+    await peers.transport.close();
   };
-  return { logId, onLogId };
+  return { ...opened, replica, transport: peers.transport, close };
+}
+
+/** What a folder of before there were several members does not say of its one. */
+function loneMember({ bootstrap }: MemberOptions, id: bigint): Member {
+  const { name, advertisePeerUrls: peerUrls } = bootstrap;
+  return { id, name, peerUrls, clientUrls: [], isLearner: false };
+}
+
+/** A folder that is another member's would make two of one member, and none of the other. */
+function checkOwner(
+  { dataFolder, bootstrap: { name } }: MemberOptions,
+  state: OpenedStateMachine["state"],
+  { memberId }: WalIdentity,
+): void {
+  const owner = state.members.find(({ id }) => id === memberId);
+  const named = state.members.find((member) => member.name === name);
+  if (owner === undefined || named === undefined || named.id === memberId) return;
+  throw new CodedError(
+    "EFOLDER",
+    `Cannot use data folder ${dataFolder} (--data-dir): it is of member ${idText(memberId)}, "${owner.name}", ` +
+      `and --name is "${name}", which is member ${idText(named.id)}`,
+  );
 }
 
 async function takeFolder(folder: string): Promise<FolderLock> {
@@ -130,14 +184,5 @@ async function takeFolder(folder: string): Promise<FolderLock> {
       `Cannot use data folder ${folder} (--data-dir): expected a folder this user can write to: ${errorMessage(error)}`,
       { cause: error },
     );
-  }
-}
-
-async function hasData(memberFolder: string): Promise<boolean> {
-  try {
-    return (await readdir(memberFolder)).length > 0;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
-    throw error;
   }
 }

@@ -4,15 +4,19 @@ import type { Disk } from "../../base/disk.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { authority, type ListenAddress, type StoreSettings } from "../../conf/store-settings.ts";
+import { bootstrapPlan } from "../membership/bootstrap-plan.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
+import { bootstrapConfig } from "./bootstrap-config.ts";
 import { GrpcAdapter } from "./grpc-adapter.ts";
 import { HttpEndpoints, listenError } from "./http-endpoints.ts";
+import { lookUp } from "./look-up.ts";
 import { measuredDisk } from "./measured-disk.ts";
-import { clusterId, memberId } from "./member.ts";
 import { MemberServices } from "./member-services.ts";
 import { StoreMetrics } from "./metrics.ts";
 import { type OpenedMember, openMember } from "./open-member.ts";
+import { fetchMembers, PeerCalls } from "./peer-calls.ts";
+import { promoteAtLeader } from "./promote-at-leader.ts";
 
 export interface StoreServerOptions {
   readonly settings: StoreSettings;
@@ -20,6 +24,8 @@ export interface StoreServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** The member was removed from its cluster: the process is to end. May be called more than once. */
+  readonly onRemoved: () => void;
   /** Nothing can be promised any more: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -28,6 +34,15 @@ export interface StoreServerOptions {
 export interface BoundAddress extends ListenAddress {
   readonly boundPort: number;
 }
+
+/** What a server is made of. */
+interface Parts {
+  readonly metrics: StoreMetrics;
+  readonly member: OpenedMember;
+  readonly calls: PeerCalls;
+}
+
+const NEVER = new AbortController().signal;
 
 /** A running member: data, services, listeners. */
 export class StoreServer implements AsyncDisposable {
@@ -39,19 +54,20 @@ export class StoreServer implements AsyncDisposable {
   readonly #compacting: Promise<void>;
   #closed: Promise<void> | undefined;
 
-  private constructor(options: StoreServerOptions, metrics: StoreMetrics, member: OpenedMember) {
+  private constructor(options: StoreServerOptions, { metrics, member, calls }: Parts) {
     const { settings, clock, logger } = options;
     const { flags } = settings;
+    const { replica, transport } = member;
     this.#member = member;
     const requestBytesMax = flags["max-request-bytes"];
     this.#services = new MemberServices({
       ...options,
       member,
-      info: {
-        name: settings.name,
-        peerUrls: settings.advertisePeerUrls,
-        clientUrls: settings.advertiseClientUrls,
-      },
+      attributes: { name: settings.name, clientUrls: settings.advertiseClientUrls },
+      isStrict: flags["strict-reconfig-check"],
+      learnersMax: flags["max-learners"],
+      isConnected: (id) => transport.isActive(id),
+      promoteAtLeader: promoteAtLeader({ replica, clock, timeoutMs: requestTimeoutMs(settings) }),
       scratchFolder: join(settings.dataFolder, "member"),
       requestBytesMax,
       txnOpsMax: flags["max-txn-ops"],
@@ -59,7 +75,8 @@ export class StoreServer implements AsyncDisposable {
       onProposalFailed: () => metrics.proposalFailed(),
       onLeaderChanged: () => metrics.leaderChanged(),
     });
-    const { proposals, table } = this.#services;
+    const { proposals, table, changes } = this.#services;
+    calls.serve({ replica, changes });
     metrics.observe({
       ...member,
       pendingProposals: () => proposals.pending,
@@ -74,38 +91,50 @@ export class StoreServer implements AsyncDisposable {
       keepaliveTimeoutMs: flags["grpc-keepalive-timeout"],
       onHandled: (path, kind, code) => metrics.handled(path, kind, code),
     });
-    this.#http = new HttpEndpoints({ replica: member.replica, metrics });
+    this.#http = new HttpEndpoints({ replica, metrics });
     const policy = autoCompactionPolicy(settings.autoCompaction, clock.monotonicMs());
     const { signal } = this.#stopping;
-    const { replica } = member;
     this.#compacting =
       policy === undefined
         ? Promise.resolve()
         : runAutoCompaction({ policy, replica, proposals, clock, logger, signal });
   }
 
-  /** Opens the data folder and starts serving it to nobody yet. Throws what {@link openMember} does. */
+  /**
+   * Opens the data folder and starts the member: it hears the others, and serves nobody yet. Throws what
+   * {@link openMember} does, and CodedError ELISTEN for an address of --listen-peer-urls.
+   */
   static async open(options: StoreServerOptions): Promise<StoreServer> {
     const { settings, clock } = options;
     const { flags } = settings;
     const metrics = new StoreMetrics();
-    const id = memberId(settings.advertisePeerUrls, settings.clusterToken);
+    const calls = new PeerCalls();
+    const bootstrap = bootstrapConfig(settings);
     const tickMs = flags["heartbeat-interval"];
     const member = await openMember({
       ...options,
       dataFolder: settings.dataFolder,
-      memberId: id,
-      clusterId: clusterId([id]),
-      mayBootstrap: settings.mayBootstrap,
+      bootstrap,
+      plan: (hasData) => bootstrapPlan(bootstrap, hasData, { fetchMembers, lookup: lookUp, signal: NEVER }),
+      onCall: calls.answer,
       quotaBytes: flags["quota-backend-bytes"],
       limits: {
         tickMs,
         electionTicks: Math.floor(flags["election-timeout"] / tickMs),
-        requestTimeoutMs: 5_000 + 2 * flags["election-timeout"],
+        requestTimeoutMs: requestTimeoutMs(settings),
+        keptEntries: flags["snapshot-count"],
       },
       disk: measuredDisk(options.disk, { clock, onSync: (seconds) => metrics.walSynced(seconds) }),
     });
-    return new StoreServer(options, metrics, member);
+    const server = new StoreServer(options, { metrics, member, calls });
+    try {
+      for (const address of settings.peerAddresses)
+        await bind(address, () => member.transport.listen(address));
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
   }
 
   get replica(): OpenedMember["replica"] {
@@ -141,6 +170,11 @@ export class StoreServer implements AsyncDisposable {
     await this.#services.close();
     await this.#member.close();
   }
+}
+
+/** etcd server/config ReqTimeout: for the disk, and for an election and the one that it takes to notice. */
+function requestTimeoutMs({ flags }: StoreSettings): number {
+  return 5_000 + 2 * flags["election-timeout"];
 }
 
 async function bind(address: ListenAddress, listen: () => Promise<number>): Promise<BoundAddress> {
