@@ -8,7 +8,7 @@ import type { Wal } from "../wal/wal.ts";
  */
 export class Flusher {
   readonly #state: Pick<StateMachine, "flush" | "flushedIndex">;
-  readonly #core: Pick<RaftCore, "compact">;
+  readonly #core: Pick<RaftCore, "compact" | "status">;
   readonly #wal: Pick<Wal, "cut">;
   readonly #limits: FlushLimits;
   readonly #onError: (error: unknown) => void;
@@ -17,10 +17,11 @@ export class Flusher {
   #dirtyBytes = 0;
   #flushingBytes = 0;
   #flushing: Promise<void> | undefined;
+  #isHeld = false;
 
   constructor(options: {
     readonly state: Pick<StateMachine, "flush" | "flushedIndex">;
-    readonly core: Pick<RaftCore, "compact">;
+    readonly core: Pick<RaftCore, "compact" | "status">;
     readonly wal: Pick<Wal, "cut">;
     readonly limits: FlushLimits;
     readonly onError: (error: unknown) => void;
@@ -45,7 +46,7 @@ export class Flusher {
 
   /** Begins a flush when one is due and none is under way. */
   flushIfDue(nowMs: number): void {
-    if (this.#flushing !== undefined || this.#dirtySinceMs === undefined) return;
+    if (this.#isHeld || this.#flushing !== undefined || this.#dirtySinceMs === undefined) return;
     const isDue =
       this.#dirtyBytes >= this.#limits.flushBytes || nowMs - this.#dirtySinceMs >= this.#limits.flushMs;
     if (!isDue) return;
@@ -67,6 +68,17 @@ export class Flusher {
     await this.#flush();
   }
 
+  /** Runs work during which log and state are replaced: the flush that is under way ends before, and none begins. */
+  async holding(work: () => Promise<void>): Promise<void> {
+    this.#isHeld = true;
+    try {
+      await this.#flushing;
+      await work();
+    } finally {
+      this.#isHeld = false;
+    }
+  }
+
   /** Resolves when no flush is under way; its error has gone to `onError`. */
   async settled(): Promise<void> {
     await this.#flushing;
@@ -75,7 +87,9 @@ export class Flusher {
   async #flush(): Promise<void> {
     await this.#state.flush();
     const { keptEntries: entries, keptBytes: bytes } = this.#limits;
-    await this.#wal.cut(this.#core.compact(this.#state.flushedIndex, { entries, bytes }));
+    // A snapshot is in the state before the core is told so.
+    const index = Math.min(this.#state.flushedIndex, this.#core.status.applied);
+    await this.#wal.cut(this.#core.compact(index, { entries, bytes }));
   }
 }
 

@@ -92,8 +92,7 @@ export class ReadyLoop<State extends DrivenState>
       batchBytes: limits.writeBytes,
       mayInstall: () => this.#toApply.isEmpty,
       install: async (snapshot, hardState) => {
-        await this.#flusher.settled();
-        await this.#snapshots.install(snapshot, hardState);
+        await this.#flusher.holding(() => this.#snapshots.install(snapshot, hardState));
         options.onMembers();
       },
       onPersisted: (writes) => this.#turn(writes),
