@@ -1,5 +1,5 @@
 import type { KeyValue } from "../../store/proto/gen/kv.ts";
-import { type Chronicle, type Span } from "./chronicle.ts";
+import type { Chronicle, Span } from "./chronicle.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { Violation } from "./violation.ts";
 

@@ -47,7 +47,10 @@ export class Chronicle {
     const known = this.chapter(revision);
     if (known !== undefined) {
       if (isSame(known.events, events)) return;
-      throw new Violation("equal state", `${member} tells other events of revision ${revision} than another did`);
+      throw new Violation(
+        "equal state",
+        `${member} tells other events of revision ${revision} than another did`,
+      );
     }
     if (revision !== this.revision + 1) {
       throw new Violation("watch complete", `${member} tells of revision ${revision} after ${this.revision}`);
@@ -97,7 +100,10 @@ export class Chronicle {
         ? { key, revision, value: undefined, createRevision: 0, version: 0, lease: 0n }
         : { ...kv, key, revision, value: kv.value.toString("latin1") };
     if (kv?.modRevision !== revision) {
-      throw new Violation("watch atomic", `an event of revision ${kv?.modRevision} is told at revision ${revision}`);
+      throw new Violation(
+        "watch atomic",
+        `an event of revision ${kv?.modRevision} is told at revision ${revision}`,
+      );
     }
     const states = this.#keys.get(key);
     if (states === undefined) this.#keys.set(key, [state]);
@@ -117,5 +123,8 @@ export function isIn({ start, end }: Span, key: string): boolean {
 }
 
 function isSame(one: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
-  return one.length === other.length && one.every((event, i) => Buffer.compare(event, other[i] as Uint8Array) === 0);
+  return (
+    one.length === other.length &&
+    one.every((event, i) => Buffer.compare(event, other[i] as Uint8Array) === 0)
+  );
 }

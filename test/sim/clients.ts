@@ -47,7 +47,8 @@ export class MemberChoice {
 
   get(): Endpoint | undefined {
     const all = this.#world.endpoints();
-    if (this.#chosen === undefined || !all.includes(this.#chosen)) this.#chosen = this.#world.chance.pick(all);
+    if (this.#chosen === undefined || !all.includes(this.#chosen))
+      this.#chosen = this.#world.chance.pick(all);
     return this.#chosen;
   }
 

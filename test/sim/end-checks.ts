@@ -14,7 +14,8 @@ export function unquiet(world: World): string {
   const { cluster, laws, chronicle, leases } = world;
   const reasons: string[] = [];
   const members = cluster.living();
-  if (members.length < cluster.ids().length) reasons.push(`${members.length} of ${cluster.ids().length} are open`);
+  if (members.length < cluster.ids().length)
+    reasons.push(`${members.length} of ${cluster.ids().length} are open`);
   if (!members.some(({ replica }) => replica.status.role === "leader")) reasons.push("nobody leads");
   for (const { replica } of members) {
     const { state, status } = replica;

@@ -46,7 +46,10 @@ export class EntryLedger {
     const id = header?.ID ?? 0n;
     const before = this.#requestIds.get(id);
     if (before !== undefined && id !== 0n) {
-      throw new Violation("once", `request ${id.toString(16)} is in the log at ${before} and at ${entry.index}`);
+      throw new Violation(
+        "once",
+        `request ${id.toString(16)} is in the log at ${before} and at ${entry.index}`,
+      );
     }
     this.#requestIds.set(id, entry.index);
     this.#onFirst({ index: entry.index, request, applied });
@@ -60,5 +63,7 @@ function digest({ outcome }: Applied): number {
 
 function describe({ outcome }: Applied): string {
   const { kind, revision } = outcome;
-  return kind === "refused" ? `${outcome.error.code} at ${revision}` : `${outcome.response.length} B at ${revision}`;
+  return kind === "refused"
+    ? `${outcome.error.code} at ${revision}`
+    : `${outcome.response.length} B at ${revision}`;
 }

@@ -1,7 +1,7 @@
 import {
+  CompactionRequest,
   Compare_CompareResult,
   Compare_CompareTarget,
-  CompactionRequest,
   DeleteRangeRequest,
   DeleteRangeResponse,
   PutRequest,
@@ -12,8 +12,8 @@ import {
   TxnRequest,
   TxnResponse,
 } from "../../store/proto/gen/rpc.ts";
-import type { Answer, Endpoint } from "./caller.ts";
 import { assertRange, assertSerializable, assertTxn } from "./answer-laws.ts";
+import type { Answer, Endpoint } from "./caller.ts";
 import { type ClientWorld, isRefusal, MemberChoice } from "./clients.ts";
 import type { WriteOperation } from "./operations.ts";
 
@@ -126,11 +126,15 @@ export class KvClient {
     const revision = header?.revision ?? 0;
     assertTxn(this.#world.chronicle, { key, expected, succeeded, revision, what: operation.what });
     if (succeeded) return this.#done(operation, revision, [key]);
-    this.#world.operations.endFailed(operation);
+    this.#world.operations.endFailed(operation, "not swapped");
     const read = responses[0]?.response;
     const kvs = read?.$case === "responseRange" ? read.value.kvs : [];
     this.#seen.set(key, kvs[0]?.modRevision ?? 0);
-    assertRange(this.#world.chronicle, { start: key, end: undefined }, { revision, kvs, what: operation.what });
+    assertRange(
+      this.#world.chronicle,
+      { start: key, end: undefined },
+      { revision, kvs, what: operation.what },
+    );
     this.#world.operations.read(operation.what, operation.floor, revision);
   }
 
@@ -192,8 +196,8 @@ export class KvClient {
   /** False: there is no answer that tells what became of it, or one that it did not happen. */
   #isAnswered(answer: Answer, operation: WriteOperation): answer is Extract<Answer, { kind: "answer" }> {
     if (answer.kind === "answer") return true;
-    if (isRefusal(answer.code)) this.#world.operations.endFailed(operation);
-    else this.#world.operations.endUnknown(operation);
+    if (isRefusal(answer.code)) this.#world.operations.endFailed(operation, answer.code);
+    else this.#world.operations.endUnknown(operation, answer.code);
     this.#failed(answer);
     return false;
   }

@@ -40,7 +40,15 @@ export function machineFaults(cluster: SimCluster, caller: Caller, chance: Chanc
       name: "failing disk",
       weight: 1,
       strike: onOne(({ disk }) => {
-        const operation = chance.pick(["sync", "write", "open", "rename", "syncFolder", "remove", "truncate"] as const);
+        const operation = chance.pick([
+          "sync",
+          "write",
+          "open",
+          "rename",
+          "syncFolder",
+          "remove",
+          "truncate",
+        ] as const);
         disk.fail(operation, { once: chance.hits(0.7) });
         return { what: operation, mend: () => disk.repair() };
       }),

@@ -19,43 +19,72 @@ const KINDS: Readonly<Record<Message["kind"], number>> = {
   transferLeader: 14,
 };
 
-type Line = { readonly atMs: number; readonly what: Message | string };
+interface Line {
+  readonly atMs: number;
+  readonly number: number;
+  readonly what: Message | string;
+}
 
 /** The last things that were said and done, for the report of a failure: kept as they are, and put into words only then. */
 export class MessageLog {
   readonly #timeline: Timeline;
-  readonly #kept: number;
-  readonly #lines: Line[] = [];
-  #next = 0;
+  readonly #messages: Ring<Line>;
+  readonly #notes: Ring<Line>;
+  #count = 0;
 
   constructor(timeline: Timeline, options: { readonly kept: number }) {
     this.#timeline = timeline;
-    this.#kept = options.kept;
+    this.#messages = new Ring(options.kept);
+    this.#notes = new Ring(options.kept);
   }
 
   delivered(message: Message): void {
     this.#timeline.mix(KINDS[message.kind]);
     this.#timeline.mix(message.term);
-    this.#add(message);
+    if (!isRoutine(message)) this.#messages.add(this.#line(message));
   }
 
   /** A sentence: faults, restarts, leaders. */
   note(text: string): void {
-    this.#add(text);
+    this.#notes.add(this.#line(text));
   }
 
-  /** Oldest first; heartbeats are left out where they only repeat. */
+  /** Oldest first; heartbeats that ask nothing are left out. */
   lines(): readonly string[] {
-    const inOrder = [...this.#lines.slice(this.#next), ...this.#lines.slice(0, this.#next)];
-    return inOrder.map(({ atMs, what }) => {
+    const all = [...this.#messages.inOrder(), ...this.#notes.inOrder()].sort((a, b) => a.number - b.number);
+    return all.map(({ atMs, what }) => {
       const text = typeof what === "string" ? what : formatMessage(what);
       return `${(atMs / 1000).toFixed(4).padStart(9)} ${text}`;
     });
   }
 
-  #add(what: Message | string): void {
-    this.#lines[this.#next] = { atMs: this.#timeline.nowMs, what };
+  #line(what: Message | string): Line {
+    this.#count += 1;
+    return { atMs: this.#timeline.nowMs, number: this.#count, what };
+  }
+}
+
+function isRoutine(message: Message): boolean {
+  return (message.kind === "heartbeat" || message.kind === "heartbeatResponse") && message.readPosition === 0;
+}
+
+/** The last items that were added. */
+class Ring<Item> {
+  readonly #kept: number;
+  readonly #items: Item[] = [];
+  #next = 0;
+
+  constructor(kept: number) {
+    this.#kept = kept;
+  }
+
+  add(item: Item): void {
+    this.#items[this.#next] = item;
     this.#next = (this.#next + 1) % this.#kept;
+  }
+
+  inOrder(): readonly Item[] {
+    return [...this.#items.slice(this.#next), ...this.#items.slice(0, this.#next)];
   }
 }
 

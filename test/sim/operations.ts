@@ -9,6 +9,8 @@ export interface WriteOperation {
   readonly floor: number;
   /** "unknown": its client got no answer that tells. "failed": an answer that says it has not happened, and will not. */
   outcome: "pending" | "done" | "failed" | "unknown";
+  /** The error that says so. */
+  code: string;
   /** Where it is in the history. */
   revision: number | undefined;
 }
@@ -57,7 +59,8 @@ export class Operations {
     for (const { value, key } of changes) {
       if (value === undefined) continue;
       const operation = this.#byValue.get(value);
-      if (operation === undefined) throw new Violation("history", `nobody put ${value}, which ${key} is at ${revision}`);
+      if (operation === undefined)
+        throw new Violation("history", `nobody put ${value}, which ${key} is at ${revision}`);
       operations.add(operation);
     }
     for (const operation of operations) place(operation, revision);
@@ -73,35 +76,53 @@ export class Operations {
     operation.outcome = "done";
     this.done += 1;
     if (operation.revision !== undefined && operation.revision !== revision) {
-      throw new Violation("linearizable", `${operation.what} was answered with revision ${revision}, it is at ${operation.revision}`);
+      throw new Violation(
+        "linearizable",
+        `${operation.what} was answered with revision ${revision}, it is at ${operation.revision}`,
+      );
     }
     operation.revision = revision;
     if (revision <= operation.floor) {
-      throw new Violation("linearizable", `${operation.what} is at ${revision}; ${operation.floor} was known before it began`);
+      throw new Violation(
+        "linearizable",
+        `${operation.what} is at ${revision}; ${operation.floor} was known before it began`,
+      );
     }
     if (chronicle.chapter(revision) === undefined) {
-      throw new Violation("linearizable", `${operation.what} was answered with revision ${revision}, which nobody has applied`);
+      throw new Violation(
+        "linearizable",
+        `${operation.what} was answered with revision ${revision}, which nobody has applied`,
+      );
     }
     this.observed(revision);
   }
 
-  endUnknown(operation: WriteOperation): void {
+  endUnknown(operation: WriteOperation, code: string): void {
     operation.outcome = "unknown";
+    operation.code = code;
     this.unknown += 1;
   }
 
-  endFailed(operation: WriteOperation): void {
+  /** `code`: of an error, or why nothing was written. */
+  endFailed(operation: WriteOperation, code: string): void {
     operation.outcome = "failed";
+    operation.code = code;
     this.failed += 1;
     if (operation.revision !== undefined) {
-      throw new Violation("honest errors", `${operation.what} failed, and is at ${operation.revision}`);
+      throw new Violation(
+        "honest errors",
+        `${operation.what} failed (${code}), and is at ${operation.revision}`,
+      );
     }
   }
 
   /** A read, or a write that found nothing to do, that began when `floor` was known, was answered from `revision`. */
   read(what: string, floor: number, revision: number): void {
     if (revision < floor) {
-      throw new Violation("linearizable", `${what} saw revision ${revision}; ${floor} was known before it began`);
+      throw new Violation(
+        "linearizable",
+        `${what} saw revision ${revision}; ${floor} was known before it began`,
+      );
     }
     this.observed(revision);
   }
@@ -117,11 +138,14 @@ export class Operations {
       this.#deletes.flatMap(({ key, revision }) => (revision === undefined ? [] : `${revision} ${key}`)),
     );
     const unclaimed = this.#deletedAt.filter(({ key, revision }) => !claimed.has(`${revision} ${key}`));
-    const free = new Set(this.#deletes.filter(({ outcome }) => outcome === "unknown" || outcome === "pending"));
+    const free = new Set(
+      this.#deletes.filter(({ outcome }) => outcome === "unknown" || outcome === "pending"),
+    );
     // An operation that may stand for a revision may stand for every later one: the first that fits is as good as any.
     for (const { key, revision, atMs } of unclaimed.sort((a, b) => a.revision - b.revision)) {
       const match = [...free].find((one) => one.key === key && one.floor < revision && one.invokedMs <= atMs);
-      if (match === undefined) throw new Violation("history", `nobody deleted ${key}, which is gone at ${revision}`);
+      if (match === undefined)
+        throw new Violation("history", `nobody deleted ${key}, which is gone at ${revision}`);
       free.delete(match);
     }
   }
@@ -133,18 +157,27 @@ export function textOf({ key, value, revision }: KeyState): string {
 }
 
 function begin(what: string, invokedMs: number, floor: number): WriteOperation {
-  return { what, invokedMs, floor, outcome: "pending", revision: undefined };
+  return { what, invokedMs, floor, outcome: "pending", code: "", revision: undefined };
 }
 
 function place(operation: WriteOperation, revision: number): void {
   if (operation.revision !== undefined) {
-    throw new Violation("once", `${operation.what} is in the history at ${operation.revision} and at ${revision}`);
+    throw new Violation(
+      "once",
+      `${operation.what} is in the history at ${operation.revision} and at ${revision}`,
+    );
   }
   if (operation.outcome === "failed") {
-    throw new Violation("honest errors", `${operation.what} failed, and is at ${revision} nevertheless`);
+    throw new Violation(
+      "honest errors",
+      `${operation.what} failed (${operation.code}), and is at ${revision}`,
+    );
   }
   if (revision <= operation.floor) {
-    throw new Violation("linearizable", `${operation.what} is at ${revision}; ${operation.floor} was known before it began`);
+    throw new Violation(
+      "linearizable",
+      `${operation.what} is at ${revision}; ${operation.floor} was known before it began`,
+    );
   }
   operation.revision = revision;
 }

@@ -34,7 +34,10 @@ export function planOf(seed: number): Plan {
     members: chance.pick([1, 3, 3, 3, 3, 3, 3, 5]),
     virtualMs: minutes * 60_000,
     tuning: tuningOf(chance, minutes),
-    intensity: { pauseMs: chance.pick([800, 2000, 5000]) * minutes, durationMs: chance.pick([1000, 3000, 8000]) * minutes },
+    intensity: {
+      pauseMs: chance.pick([800, 2000, 5000]) * minutes,
+      durationMs: chance.pick([1000, 3000, 8000]) * minutes,
+    },
     faultRate: chance.pick([0.2, 0.5, 0.8]),
     keys: "abcdefgh".slice(0, chance.pick([1, 2, 4, 8])).split(""),
     kvClients,

@@ -28,7 +28,10 @@ export interface Outcome {
 /** One life of a cluster, which the seed decides. To be called outside of microtasks (drain.ts). */
 export function runSeed(
   seed: number,
-  options: { readonly mutation?: Mutation; readonly logger?: (name: string, timeline: Timeline) => Logger } = {},
+  options: {
+    readonly mutation?: Mutation;
+    readonly logger?: (name: string, timeline: Timeline) => Logger;
+  } = {},
 ): Outcome {
   const world = new World({ plan: planOf(seed), ...options });
   try {
@@ -84,7 +87,8 @@ function comeToRest(world: World): void {
   };
   timeline.run({ untilMs: restMs, isOver: () => isOver() || isAtRest() });
   if (world.violation !== undefined) throw world.violation;
-  if (world.operations.done <= before) throw new Violation("liveness", "nothing is committed after the last fault");
+  if (world.operations.done <= before)
+    throw new Violation("liveness", "nothing is committed after the last fault");
   if (!isQuiet(world)) throw new Violation("liveness", unquiet(world));
   assertAgreement(world);
 }

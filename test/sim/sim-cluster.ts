@@ -74,14 +74,16 @@ export class SimCluster {
 
   start(id: bigint, knownMembers: readonly Member[] = this.#firstMembers): void {
     const machine = this.machines.get(id);
-    if (machine === undefined || machine.process !== undefined || machine.isRetired || machine.keptDown > 0) return;
+    if (machine === undefined || machine.process !== undefined || machine.isRetired || machine.keptDown > 0)
+      return;
     const { chance, peers, watchers, tuning, log } = this.#options;
     const process = this.#process(machine.name);
     machine.process = process;
     const isFirst = this.#firstMembers.some((member) => member.id === id);
     log.note(`${machine.name} starts`);
     const failuresBefore = machine.disk.failures;
-    const onFatal = (error: unknown) => this.#ended(machine, process, error, machine.disk.failures > failuresBefore);
+    const onFatal = (error: unknown) =>
+      this.#ended(machine, process, error, machine.disk.failures > failuresBefore);
     process.after(0, () => {
       SimMember.open({
         machine,
@@ -119,7 +121,9 @@ export class SimCluster {
     const process = machine?.process;
     if (process === undefined) return;
     const kill = () => {
-      if (machine?.process === process) this.crash(id, "kill");
+      if (machine?.process !== process) return;
+      this.crash(id, "kill");
+      this.outside.after(RESTART_MS, () => this.start(id));
     };
     const member = machine?.member;
     if (member === undefined) return kill();
@@ -150,7 +154,9 @@ export class SimCluster {
     if (error instanceof Violation) return this.#options.onViolation(error);
     if (!isExcused) {
       const stack = error instanceof Error ? error.stack : String(error);
-      return this.#options.onViolation(new Violation("no reason to end", `${machine.name} ended itself: ${stack}`));
+      return this.#options.onViolation(
+        new Violation("no reason to end", `${machine.name} ended itself: ${stack}`),
+      );
     }
     this.#options.log.note(`${machine.name} ended itself: ${errorMessage(error)}`);
     this.outside.after(0, () => {

@@ -1,5 +1,4 @@
 import { type Logger, pino } from "pino";
-import { runInSlices } from "../../base/steps.ts";
 import { readSnapshotMeta } from "../../store/apply/snapshot-meta.ts";
 import { openStateMachine } from "../../store/apply/state-machine.ts";
 import type { OpenedStateMachine, StateMachine } from "../../store/apply/types.ts";
@@ -7,12 +6,11 @@ import { readLogId, writeLogId } from "../../store/backend/log-id.ts";
 import { MemBackend } from "../../store/backend/mem-backend.ts";
 import { bootstrapEntries } from "../../store/membership/bootstrap-entries.ts";
 import type { Member } from "../../store/membership/types.ts";
-import { StoreError } from "../../store/proto/errors.ts";
 import { openReplica } from "../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
 import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
-import type { SnapshotStore } from "../../store/replica/snapshots.ts";
 import { MemberServices } from "../../store/server/member-services.ts";
+import { memberSnapshots } from "../../store/server/member-snapshots.ts";
 import { recoverSnapshot } from "../../store/snap/recover-snapshot.ts";
 import { SnapshotFolder } from "../../store/snap/snapshot-folder.ts";
 import { readWalStart } from "../../store/wal/open-log.ts";
@@ -102,7 +100,6 @@ export class SimMember {
     });
     watchers.state(machine.name, opened);
     const logId = readLogId(backend);
-    let ownLogId = logId ?? 0n;
     let transport: SimTransport | undefined;
     const setPeers = () => transport?.setPeers(peersOf(options, opened.state));
     const replica = await openReplica<StateMachine>({
@@ -116,10 +113,7 @@ export class SimMember {
       memberId: machine.id,
       firstEntries: bootstrapEntries(options.firstMembers),
       state: opened.state,
-      snapshots: snapshotStore(folder, opened.state, {
-        run: runInSlices({ clock, later }),
-        onInstalled: () => writeLogId(backend, ownLogId),
-      }),
+      snapshots: memberSnapshots({ folder, state: opened.state, clock, later }),
       connect: (handler) => {
         transport = new SimTransport({ id: machine.id, process, handler, peers: options.peers });
         setPeers();
@@ -133,7 +127,6 @@ export class SimMember {
       limits,
       logId,
       onLogId: (id) => {
-        ownLogId = id;
         if (logId === undefined && id !== 0n) writeLogId(backend, id);
       },
       interpose: watchers.interpose(machine.name),
@@ -174,27 +167,4 @@ function peersOf(
 ): ReadonlyMap<bigint, { readonly peerUrls: readonly string[] }> {
   const members = state.members.length > 0 ? state.members : knownMembers;
   return new Map(members.filter(({ id }) => id !== machine.id).map((member) => [member.id, member]));
-}
-
-function snapshotStore(
-  folder: SnapshotFolder,
-  state: StateMachine,
-  { run, onInstalled }: { readonly run: ReturnType<typeof runInSlices>; readonly onInstalled: () => void },
-): SnapshotStore {
-  return {
-    make: async (options) => {
-      const { meta, bytes, open, remove } = await folder.make(options);
-      return { meta, content: { bytes, body: open() }, remove };
-    },
-    receive: async (meta, body) => {
-      await folder.receive(meta, body);
-    },
-    install: async (meta) => {
-      const path = folder.find(meta);
-      if (path === undefined) throw new StoreError("Stopped");
-      await state.install(path, run);
-      onInstalled();
-      await folder.removeUpTo(meta.index);
-    },
-  };
 }

@@ -34,9 +34,12 @@ export async function carrySnapshot(carriage: Carriage): Promise<void> {
     });
     if (!isSent) breakOff("the connection broke before the answer");
   };
-  const carry = (deliver: () => void) => network.carryInOrder(sender.id, receiver.id, receiver.process, deliver, breakOff);
+  const carry = (deliver: () => void) =>
+    network.carryInOrder(sender.id, receiver.id, receiver.process, deliver, breakOff);
   const forget = [
-    sender.process.onEnd(() => receiver.process.after(CHUNK_MS, () => inlet.fail(new Error("the sender died")))),
+    sender.process.onEnd(() =>
+      receiver.process.after(CHUNK_MS, () => inlet.fail(new Error("the sender died"))),
+    ),
     receiver.process.onEnd(() => breakOff("the receiver died")),
   ];
   const timer = sender.process.after(TIMEOUT_MS, () => breakOff("no answer in time"));

@@ -1,7 +1,7 @@
-import { WatchRequest, WatchResponse } from "../../store/proto/gen/rpc.ts";
 import { Event } from "../../store/proto/gen/kv.ts";
+import { WatchRequest, WatchResponse } from "../../store/proto/gen/rpc.ts";
 import type { OpenStream } from "./caller.ts";
-import { type Span } from "./chronicle.ts";
+import type { Span } from "./chronicle.ts";
 import { type ClientWorld, MemberChoice } from "./clients.ts";
 import { Violation } from "./violation.ts";
 
@@ -100,7 +100,10 @@ export class WatchClient {
     const { chronicle } = this.#world;
     const { span } = this.#load;
     if (revision < this.#next) {
-      throw new Violation("watch once", `revision ${revision} is told again or late, after ${this.#next - 1}`);
+      throw new Violation(
+        "watch once",
+        `revision ${revision} is told again or late, after ${this.#next - 1}`,
+      );
     }
     const missed = chronicle.nextIn(span, this.#next, revision - 1);
     if (missed !== undefined) {
@@ -109,7 +112,9 @@ export class WatchClient {
     const expected = chronicle.eventsOf(span, revision);
     const isWhole =
       expected.length === events.length &&
-      events.every((event, i) => Buffer.compare(Event.encode(event).finish(), expected[i] as Uint8Array) === 0);
+      events.every(
+        (event, i) => Buffer.compare(Event.encode(event).finish(), expected[i] as Uint8Array) === 0,
+      );
     if (!isWhole) {
       throw new Violation(
         "watch atomic",
@@ -124,7 +129,10 @@ export class WatchClient {
     const { chronicle } = this.#world;
     const missed = chronicle.nextIn(this.#load.span, this.#next, revision);
     if (missed !== undefined) {
-      throw new Violation("watch complete", `progress is told at ${revision}, and revision ${missed} was not`);
+      throw new Violation(
+        "watch complete",
+        `progress is told at ${revision}, and revision ${missed} was not`,
+      );
     }
     this.#next = Math.max(this.#next, revision + 1);
   }

@@ -89,7 +89,13 @@ export class Watchers {
       }
       return true;
     };
-    const spec = { key: FROM_FIRST_KEY, rangeEnd: FROM_FIRST_KEY, prevKv: false, noPut: false, noDelete: false };
+    const spec = {
+      key: FROM_FIRST_KEY,
+      rangeEnd: FROM_FIRST_KEY,
+      prevKv: false,
+      noPut: false,
+      noDelete: false,
+    };
     hub.watch({ ...spec, startRevision: from }, { offer });
   }
 }

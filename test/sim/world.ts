@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
+import { DeleteRangeResponse } from "../../store/proto/gen/rpc.ts";
 import { Caller } from "./caller.ts";
 import { Chronicle } from "./chronicle.ts";
 import type { ClientWorld } from "./clients.ts";
@@ -123,17 +124,17 @@ export class World {
     if (outcome.kind !== "done") return;
     const { nowMs } = this.timeline;
     if (request?.$case === "leaseRevoke") this.leases.ended(request.value.ID, nowMs);
-    if (request?.$case !== "deleteRange" || this.chronicle.chapter(outcome.revision) === undefined) return;
-    const key = request.value.key.toString("latin1");
-    const isHere = this.chronicle.chapter(outcome.revision)?.changes.some((change) => change.key === key && change.value === undefined);
-    if (isHere === true) this.operations.deleted(key, outcome.revision, nowMs);
+    if (request?.$case !== "deleteRange") return;
+    const { deleted } = DeleteRangeResponse.decode(Buffer.from(outcome.response));
+    if (deleted > 0) this.operations.deleted(request.value.key.toString("latin1"), outcome.revision, nowMs);
   }
 }
 
 /** What one member has committed of a bucket, in few bytes. */
 export function digestOf(pairs: Iterable<readonly [string, Uint8Array]>): string {
   const hash = createHash("sha1");
-  for (const [key, value] of pairs) hash.update(`${key.length} ${key} ${value.length} `, "latin1").update(value);
+  for (const [key, value] of pairs)
+    hash.update(`${key.length} ${key} ${value.length} `, "latin1").update(value);
   return hash.digest("hex").slice(0, 16);
 }
 
