@@ -7,6 +7,9 @@ import { HANDSHAKE_BYTES_MAX } from "./handshake.ts";
 import type { ByteMeter } from "./peer-counters.ts";
 import { PeerError } from "./peer-error.ts";
 
+/** How long a connection that is closed here may take to send what is buffered. */
+const LINGER_MS = 1_000;
+
 /** A part of PeerLimits, and the port for turns. */
 export interface ChannelOptions {
   readonly later: Later;
@@ -119,9 +122,17 @@ export class FrameChannel {
     return drain.promise;
   }
 
-  /** Sends what is buffered, then closes. */
+  /**
+   * Sends what is buffered, and closes when the other side does; at the latest after a second. To close at once, with
+   * something unread, would take back what the other side has not read yet.
+   */
   end(): void {
-    this.#fail(new PeerError("EPEERCLOSED", `Connection with ${this.remote} was closed here`), "end");
+    this.#break(new PeerError("EPEERCLOSED", `Connection with ${this.remote} was closed here`));
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.end();
+    this.#socket.resume();
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.once("close", () => clearTimeout(timer));
   }
 
   /** Closes at once. `reason` becomes the failure, unless there is one. */
@@ -205,10 +216,13 @@ export class FrameChannel {
     this.#drains.clear();
   }
 
-  /** Returns the first reason there was. */
-  #fail(reason: Error, how: "end" | "destroy" = "destroy"): Error {
-    if (how === "end") this.#socket.destroySoon();
-    else this.#socket.destroy();
+  #fail(reason: Error): Error {
+    this.#socket.destroy();
+    return this.#break(reason);
+  }
+
+  /** Nothing comes or goes any more. Returns the first reason there was. */
+  #break(reason: Error): Error {
     if (this.#failure !== undefined) return this.#failure;
     this.#failure = reason;
     this.#reader?.reject(reason);

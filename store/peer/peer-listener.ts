@@ -21,7 +21,7 @@ export class PeerListener {
   readonly #context: PeerContext;
   readonly #gate: PeerGate;
   readonly #servers: Server[] = [];
-  /** Connections that have not said who they are. */
+  /** Connections that have not said who they are, or were refused. */
   readonly #strangers = new Set<FrameChannel>();
   readonly #logLimits: LogLimits;
   #isClosed = false;
@@ -75,16 +75,15 @@ export class PeerListener {
       .read()
       .then((frame) => this.#greet(channel, decodeHello(frame)))
       .catch((error: unknown) => this.#reject(channel, error))
-      .finally(() => {
-        clearTimeout(timer);
-        this.#strangers.delete(channel);
-      });
+      .finally(() => clearTimeout(timer));
+    void channel.closed.then(() => this.#strangers.delete(channel));
   }
 
   #greet(channel: FrameChannel, hello: Hello): void {
     const refusal = this.#gate.judge(hello);
     this.#answer(channel, refusal);
     if (refusal === undefined) {
+      this.#strangers.delete(channel);
       this.#gate.admit(hello, channel);
       return;
     }

@@ -190,12 +190,16 @@ suite("TcpTransport", () => {
   test("close() lets out what was sent before it, and may be called again", async () => {
     const [one, two] = await pair();
     await using _two = two;
-    one.transport.send([append(1n, 2n, 1, 300_000), heartbeat(1n, 2n, 9)]);
-    await Promise.all([one.transport.close(), one.transport.close()]);
+    await one.transport.close();
+    await using again = await TestMember.start(1n, { port: one.port, limits: { closeMs: 5_000 } });
+    again.knows(two);
+    await until(() => again.transport.isActive(2n), "it is connected");
+    again.transport.send([append(1n, 2n, 1, 3_000_000), heartbeat(1n, 2n, 9)]);
+    await Promise.all([again.transport.close(), again.transport.close()]);
     await until(() => two.received.length === 2, "they arrived");
-    one.transport.send([heartbeat(1n, 2n, 1)]);
-    one.knows(two);
-    assert.equal(one.transport.counters().size, 0);
+    again.transport.send([heartbeat(1n, 2n, 1)]);
+    again.knows(two);
+    assert.equal(again.transport.counters().size, 0);
   });
 });
 
@@ -232,7 +236,8 @@ suite("TcpTransport under pressure", () => {
     const dropped = one.countersOf(2n).droppedMessages;
     assert.ok(dropped > 0 && dropped < 600, `${dropped} of 600 were dropped`);
     assert.ok(most > outgoingBytesMax / 2 && most < outgoingBytesMax + 1_000, `${most} bytes waited`);
-    assert.deepEqual(one.unreachables, [2n]);
+    const told = one.unreachables.length;
+    assert.ok(told > 0 && told < dropped, `${dropped} dropped messages were told of ${told} times`);
     wire.heal();
     await until(() => two.received.length === 600 - dropped, "the others arrived");
     const indexes = indexesOf(two.received);
@@ -247,7 +252,7 @@ suite("TcpTransport under pressure", () => {
       one.transport.send([append(1n, 2n, index, 50_000)]);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.deepEqual(one.unreachables, [2n, 2n]);
+    assert.ok(one.unreachables.length > told);
   });
 
   test("a buffer that is full of messages drops what comes", async () => {
