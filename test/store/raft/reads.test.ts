@@ -56,6 +56,18 @@ suite("Raft: reads (thesis §6.4)", () => {
     assert.deepEqual(readsOf(network, 1n), []);
   });
 
+  test("a read of an earlier reign is not answered by a later one of the same leader", () => {
+    const network = led();
+    network.fateOf = ({ kind }) => (kind === "heartbeat" ? "drop" : "deliver");
+    network.member(1n).core.readIndex(7n);
+    network.elect(2n);
+    network.elect(1n);
+    network.heal();
+    network.member(1n).core.readIndex(8n);
+    network.settle();
+    assert.deepEqual(readsOf(network, 1n), [[4, 8n]]);
+  });
+
   test("readIndex() does not take an answer for it that was sent before the question", () => {
     const network = led();
     network.fateOf = ({ kind }) => (kind === "heartbeatResponse" ? "hold" : "deliver");

@@ -240,6 +240,20 @@ suite("Raft: a snapshot at its receiver", () => {
     );
   });
 
+  test("handleSnapshot() that is older than where the log begins changes nothing", () => {
+    const network = receiver([1], 1);
+    const { core } = network.member(1n);
+    core.step(message(newer));
+    core.step(message({ term: 3, index: 5, confState: CONF }));
+    assert.deepEqual([core.status.commit, core.confState.learners], [10, [9n]]);
+    const ready = core.ready();
+    assert.deepEqual(ready?.write?.snapshot, newer);
+    assert.deepEqual(
+      ready?.write?.responses.map((answer) => answer.kind === "appendResponse" && answer.index),
+      [10, 10],
+    );
+  });
+
   test("handleSnapshot() of entries that are here commits them, and installs nothing", () => {
     const network = receiver([1, 1, 4], 1);
     const { core } = network.member(1n);
