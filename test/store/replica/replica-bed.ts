@@ -1,13 +1,13 @@
 import { type Logger, pino } from "pino";
-import type { Disk } from "../../base/disk.ts";
-import { type Random, seededRandom } from "../../base/random.ts";
-import { openReplica } from "../../store/replica/open-replica.ts";
-import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
-import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
-import { EMPTY_LIST, type ListImage, ListState, proposal } from "../support/list-state.ts";
-import { ManualClock } from "../support/manual-clock.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
-import { firstEntries, NO_PEERS, NO_SNAPSHOTS } from "../support/no-peers.ts";
+import type { Disk } from "../../../base/disk.ts";
+import { type Random, seededRandom } from "../../../base/random.ts";
+import { openReplica } from "../../../store/replica/open-replica.ts";
+import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
+import type { ReplicaLimits } from "../../../store/replica/replica-limits.ts";
+import { EMPTY_LIST, type ListImage, ListState, proposal } from "../../support/list-state.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { MemoryDisk } from "../../support/memory-disk.ts";
+import { firstEntries, NO_PEERS, NO_SNAPSHOTS } from "../../support/no-peers.ts";
 
 export const FOLDER = "/data/wal";
 

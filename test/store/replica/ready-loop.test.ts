@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { seededRandom } from "../../base/random.ts";
-import { EMPTY_LIST, ListState } from "../support/list-state.ts";
+import { seededRandom } from "../../../base/random.ts";
+import { EMPTY_LIST, ListState } from "../../support/list-state.ts";
 import { FOLDER, put, ReplicaBed, read, turns } from "./replica-bed.ts";
 
 suite("openReplica()", () => {
@@ -9,7 +9,7 @@ suite("openReplica()", () => {
     const bed = new ReplicaBed();
     await using replica = await bed.open();
     assert.equal(replica.status.role, "leader");
-    assert.equal(replica.status.applied, 1);
+    assert.equal(replica.status.applied, 2, "the entry that names the member, and the leader's first own");
     assert.equal(bed.clock.monotonicMs(), 0);
   });
 
@@ -22,7 +22,7 @@ suite("openReplica()", () => {
     bed.memory.crash({ random: seededRandom(1) });
     await using again = await bed.open();
     assert.deepEqual(again.state.values, ["v0", "v1", "v2", "v3", "v4"]);
-    assert.equal(again.status.term, 2);
+    assert.equal(again.status.term, 3);
   });
 
   test("waits for a long log to be applied, however short the request timeout is", async () => {
@@ -39,14 +39,24 @@ suite("openReplica()", () => {
   test("keeps the ids that the data folder was made with, and says so", async () => {
     const bed = new ReplicaBed();
     await (await bed.open()).close();
-    await using again = await bed.open({ memberId: 0xbbn, image: { index: 1, term: 1, values: [], confState: EMPTY_LIST.confState } });
+    await using again = await bed.open({
+      memberId: 0xbbn,
+      image: { index: 1, term: 1, values: [], confState: EMPTY_LIST.confState },
+    });
     assert.equal(again.memberId, 0xa1n);
     assert.ok(bed.logged.some(({ askedMember, member }) => askedMember === "bb" && member === "a1"));
   });
 
-  test("rejects with the error of the disk when the first write fails", async () => {
+  test("rejects with the error of the disk when the entries that begin the log cannot be written", async () => {
     const bed = new ReplicaBed();
     bed.memory.failNth("sync", 2, "EIO");
+    await assert.rejects(bed.open(), { code: "EWALWRITE" });
+    assert.deepEqual(bed.fatal, [], "who opens it is told");
+  });
+
+  test("rejects with the error of the disk when the first write as a member fails, and reports it once", async () => {
+    const bed = new ReplicaBed();
+    bed.memory.failNth("sync", 3, "EIO");
     await assert.rejects(bed.open(), { code: "EWALWRITE" });
     assert.equal(bed.fatal.length, 1);
   });
@@ -305,14 +315,14 @@ suite("ReadyLoop, flushing", () => {
     assert.equal(replica.state.flushedIndex, 0);
     bed.clock.advance(100);
     await turns(5);
-    assert.equal(replica.state.flushedIndex, 2);
+    assert.equal(replica.state.flushedIndex, 3);
   });
 
   test("flushes after the flush bytes, without time passing", async () => {
     await using replica = await new ReplicaBed().open({ limits: { flushBytes: 1000 } });
     await put(replica, "x".repeat(2000));
     await turns(5);
-    assert.equal(replica.state.flushedIndex, 2);
+    assert.equal(replica.state.flushedIndex, 3);
   });
 
   test("refuses proposals with TooManyRequests while the backend is behind the limit of unflushed bytes", async () => {
