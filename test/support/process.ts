@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { leash, unleash } from "./leash.ts";
+import { leash, unleash } from "../../deploy/leash.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const BINS = { logagent: "logagent/bin.js", logstore: "store/bin.js", logctl: "ctl/bin.js" };
