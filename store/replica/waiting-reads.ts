@@ -29,9 +29,8 @@ export class WaitingReads {
   }
 
   add(options: { readonly deadlineMs: number; readonly signal: AbortSignal }): Promise<void> {
-    const readers = this.#gathering;
-    const call: PendingCall<void> = new PendingCall({ ...options, onAbort: () => readers.delete(call) });
-    readers.add(call);
+    const call: PendingCall<void> = new PendingCall({ ...options, onAbort: () => this.#forget(call) });
+    this.#gathering.add(call);
     return call.promise;
   }
 
@@ -53,7 +52,6 @@ export class WaitingReads {
   /** What was asked before `beforeMs` and has no answer is to be asked again; all of it when the leader has changed. */
   askAgain(beforeMs = Number.POSITIVE_INFINITY): void {
     if (this.#asked === undefined || this.#asked.askedMs >= beforeMs) return;
-    // Into the set that an abort of its callers looks into.
     const { readers } = this.#asked;
     for (const reader of this.#gathering) readers.add(reader);
     this.#gathering = readers;
@@ -86,6 +84,11 @@ export class WaitingReads {
     this.#asked = undefined;
     this.#indexed = [];
     for (const readers of batches) for (const reader of readers) reader.reject(error);
+  }
+
+  /** Batches are merged when they are asked for again: the caller is in one of them. */
+  #forget(call: PendingCall<void>): void {
+    for (const readers of this.#batches()) readers.delete(call);
   }
 
   #batches(): readonly Readers[] {
