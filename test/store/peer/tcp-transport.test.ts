@@ -194,7 +194,7 @@ suite("TcpTransport", () => {
     await using again = await TestMember.start(1n, { port: one.port, limits: { closeMs: 5_000 } });
     again.knows(two);
     await until(() => again.transport.isActive(2n), "it is connected");
-    again.transport.send([append(1n, 2n, 1, 3_000_000), heartbeat(1n, 2n, 9)]);
+    again.transport.send([append(1n, 2n, 1, 10_000_000), heartbeat(1n, 2n, 9)]);
     await Promise.all([again.transport.close(), again.transport.close()]);
     await until(() => two.received.length === 2, "they arrived");
     again.transport.send([heartbeat(1n, 2n, 1)]);
