@@ -26,6 +26,7 @@ export async function startLogstore({ folder, port, args = [] }: LogstoreOptions
       `--data-dir=${path.join(folder, "data")}`,
       `--listen-client-urls=${endpoint}`,
       `--advertise-client-urls=${endpoint}`,
+      "--listen-peer-urls=http://127.0.0.1:0",
       ...args,
     ],
     { readyLine: "ready to serve client requests", logFile: path.join(folder, "logstore.log") },

@@ -66,7 +66,7 @@ suite("docker-compose.yml, deploy/Dockerfile and the systemd units", () => {
       const own = [`--data-dir=${temporaryFolder("store")}`, `--listen-client-urls=${endpoint}`];
       await using store = await spawnBin(
         "logstore",
-        [...args, ...own, `--advertise-client-urls=${endpoint}`],
+        [...args, ...own, `--advertise-client-urls=${endpoint}`, "--listen-peer-urls=http://127.0.0.1:0"],
         {
           readyLine: "ready to serve client requests",
         },

@@ -15,7 +15,7 @@ export interface SceneStore extends AsyncDisposable {
 export async function startLogstore(): Promise<SceneStore> {
   const endpoint = `http://127.0.0.1:${await freePort()}`;
   const args = ["--data-dir", path.join(temporaryFolder("store"), "data"), "--listen-client-urls", endpoint];
-  args.push("--advertise-client-urls", endpoint);
+  args.push("--advertise-client-urls", endpoint, "--listen-peer-urls", "http://127.0.0.1:0");
   const start = () => spawnBin("logstore", args, { readyLine: "ready to serve client requests" });
   let running = await start();
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import path from "node:path";
 import { suite, test } from "node:test";
 import { PutRequest, PutResponse, RangeRequest, RangeResponse } from "../../../store/proto/gen/rpc.ts";
@@ -24,6 +25,7 @@ async function serveFlags(folder: string): Promise<string[]> {
     `--data-dir=${path.join(folder, "data")}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
+    "--listen-peer-urls=http://127.0.0.1:0",
   ];
 }
 
@@ -75,9 +77,9 @@ suite("logstore refuses, with exit code 2 and a message,", () => {
       /Cannot use --auto-compaction-retention "often": expected a duration/,
     ],
     [
-      "more than one member",
-      ["--initial-cluster=default=http://localhost:2380,b=http://b:1"],
-      /2 members, but this release runs clusters of one member/,
+      "a member without a URL",
+      ["--initial-cluster=default=http://localhost:2380,b"],
+      /^logstore: error setting up initial cluster: URL scheme must be http, https, unix, or unixs: \n$/,
     ],
   ];
   for (const [what, args, message] of table) {
@@ -196,13 +198,39 @@ suite("logstore refuses, with exit code 1 and a reason in its log,", () => {
     assert.match(reason(result), new RegExp(`${segment}.*at offset \\d+ frame \\d+ has CRC32C`));
   });
 
-  test("joining a cluster without data", async () => {
+  test("a peer port in use, and lets go of the data folder", async () => {
+    const folder = temporaryFolder("port");
+    const server = createServer().listen({ host: "127.0.0.1", port: await freePort() });
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const flags = await serveFlags(folder);
+    try {
+      const result = await refused([...flags, `--listen-peer-urls=${url}`]);
+      assert.equal(result.code, 1);
+      assert.match(reason(result), /^Cannot listen on .*\(--listen-peer-urls http:.*\): the port is in use/);
+    } finally {
+      server.close();
+    }
+    await using _ = await startLogstore({ folder });
+  });
+
+  test("joining a cluster that is not there", async () => {
     const result = await refused([
       ...(await serveFlags(temporaryFolder("join"))),
       "--initial-cluster-state=existing",
     ]);
     assert.equal(result.code, 1);
-    assert.match(reason(result), /^Cannot join a cluster from data folder/);
+    assert.equal(
+      reason(result),
+      "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs",
+    );
+  });
+
+  test("a name that is not in --initial-cluster", async () => {
+    const flags = await serveFlags(temporaryFolder("name"));
+    const result = await refused([...flags, "--name=a", "--initial-cluster=b=http://localhost:2380"]);
+    assert.equal(result.code, 1);
+    assert.equal(reason(result), `couldn't find local name "a" in the initial cluster configuration`);
   });
 });
 

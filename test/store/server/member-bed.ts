@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
-import { pino } from "pino";
-import { systemClock } from "../../../base/clock.ts";
-import { nodeDisk } from "../../../base/node-disk.ts";
-import { seededRandom } from "../../../base/random.ts";
 import { StoreError } from "../../../store/proto/errors.ts";
 import { MemberServices, type MemberServicesOptions } from "../../../store/server/member-services.ts";
 import { type OpenedMember, openMember } from "../../../store/server/open-member.ts";
 import type { CallContext, StreamHandler } from "../../../store/server/service.ts";
 import { temporaryFolder } from "../../support/process.ts";
-
-export const CLUSTER_ID = 11n;
-export const MEMBER_ID = 22n;
+import { loneMember } from "./lone-member.ts";
 
 interface RequestType {
   encode(message: never): { finish(): Buffer };
@@ -35,24 +29,15 @@ export class MemberBed implements AsyncDisposable {
     options: Partial<MemberServicesOptions> & { readonly quotaBytes?: number } = {},
   ): Promise<MemberBed> {
     const folder = temporaryFolder("member");
-    const common = {
-      clock: systemClock,
-      random: seededRandom(1),
-      logger: pino({ level: "silent" }),
-      onFatal: (error: unknown) => assert.fail(String(error)),
-    };
-    const member = await openMember({
-      ...common,
-      dataFolder: folder,
-      clusterId: CLUSTER_ID,
-      memberId: MEMBER_ID,
-      mayBootstrap: true,
-      quotaBytes: options.quotaBytes ?? 0,
-      limits: { tickMs: 100, electionTicks: 10 },
-      disk: nodeDisk,
-    });
+    const { quotaBytes = 0 } = options;
+    const memberOptions = { ...loneMember(folder), quotaBytes };
+    const member = await openMember(memberOptions);
+    const { clock, random, logger, onFatal } = memberOptions;
     const services = new MemberServices({
-      ...common,
+      clock,
+      random,
+      logger,
+      onFatal,
       member,
       attributes: { name: "one", clientUrls: ["http://c:2379"] },
       isStrict: true,

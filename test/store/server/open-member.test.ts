@@ -2,29 +2,15 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { pino } from "pino";
-import { systemClock } from "../../../base/clock.ts";
-import { nodeDisk } from "../../../base/node-disk.ts";
 import { systemRandom } from "../../../base/random.ts";
 import { PutRequest } from "../../../store/proto/gen/rpc.ts";
 import { type OpenedMember, openMember } from "../../../store/server/open-member.ts";
 import { encodeRaftRequest } from "../../../store/server/raft-request.ts";
 import { temporaryFolder } from "../../support/process.ts";
+import { loneMember } from "./lone-member.ts";
 
 function open(dataFolder: string): Promise<OpenedMember> {
-  return openMember({
-    dataFolder,
-    clusterId: 11n,
-    memberId: 22n,
-    mayBootstrap: true,
-    quotaBytes: 0,
-    limits: { tickMs: 100, electionTicks: 10 },
-    disk: nodeDisk,
-    clock: systemClock,
-    random: systemRandom,
-    logger: pino({ level: "silent" }),
-    onFatal: (error) => assert.fail(String(error)),
-  });
+  return openMember({ ...loneMember(dataFolder), random: systemRandom });
 }
 
 /** A data folder, closed, in which this many keys were put. */

@@ -57,6 +57,7 @@ test("logstore listens on several addresses, IPv6 too where there is one, on por
       `--data-dir=${temporaryFolder("many")}/d`,
       `--listen-client-urls=${urls}`,
       "--advertise-client-urls=http://a:1",
+      "--listen-peer-urls=http://127.0.0.1:0",
     ],
     { readyLine: "ready to serve client requests" },
   );
@@ -125,12 +126,18 @@ test("logstore takes its settings from ETCD_ variables, or from a config file", 
       ETCD_DATA_DIR: path.join(folder, "one"),
       ETCD_LISTEN_CLIENT_URLS: url,
       ETCD_ADVERTISE_CLIENT_URLS: "http://a.example:1",
+      ETCD_LISTEN_PEER_URLS: "http://127.0.0.1:0",
     };
     await using _ = await spawnBin("logstore", [], { env, readyLine });
     assert.deepEqual(await memberList(), [["by-variable", ["http://a.example:1"]]]);
   }
   const file = path.join(folder, "etcd.yaml");
-  const settings = { name: "by-file", "data-dir": path.join(folder, "two"), "listen-client-urls": url };
+  const settings = {
+    name: "by-file",
+    "data-dir": path.join(folder, "two"),
+    "listen-client-urls": url,
+    "listen-peer-urls": "http://127.0.0.1:0",
+  };
   writeFileSync(file, JSON.stringify({ ...settings, "advertise-client-urls": url, "enable-pprof": true }));
   await using store = await spawnBin("logstore", ["--config-file", file, "--name=ignored"], { readyLine });
   assert.deepEqual(await memberList(), [["by-file", [url]]]);
@@ -174,7 +181,7 @@ test("logstore compacts by itself with --auto-compaction-retention", async () =>
 test("logstore ends with exit code 1 when it can write no more, and has kept what it acknowledged", async () => {
   const folder = temporaryFolder("full");
   const url = `http://127.0.0.1:${await freePort()}`;
-  const flags = `--data-dir=${folder}/data --listen-client-urls=${url} --advertise-client-urls=${url}`;
+  const flags = `--data-dir=${folder}/data --listen-client-urls=${url} --advertise-client-urls=${url} --listen-peer-urls=http://127.0.0.1:0`;
   // Files may grow to 80 MiB: the log's first segment (64 MiB) fits, the backend of what is put into it does not.
   const limited = await startProcess(
     "bash",

@@ -49,7 +49,8 @@ import {
   TxnRequest,
   TxnResponse,
 } from "../../../store/proto/gen/rpc.ts";
-import { CLUSTER_ID, MEMBER_ID, MemberBed } from "./member-bed.ts";
+import { CLUSTER_ID, MEMBER_ID } from "./lone-member.ts";
+import { MemberBed } from "./member-bed.ts";
 
 const KV = "etcdserverpb.KV";
 const LEASE = "etcdserverpb.Lease";
