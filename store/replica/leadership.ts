@@ -13,6 +13,7 @@ export class Leadership {
   #leader = NONE;
   /** When this member last saw a leader take over. */
   #electedMs = Number.NEGATIVE_INFINITY;
+  readonly #listeners = new Set<(state: SoftState) => void>();
 
   constructor(options: {
     readonly core: RaftCore;
@@ -24,9 +25,17 @@ export class Leadership {
     this.#limits = options.limits;
   }
 
-  changed({ leader }: SoftState): void {
+  changed(state: SoftState): void {
+    const { leader } = state;
     if (leader !== NONE && leader !== this.#leader) this.#electedMs = this.#clock.monotonicMs();
     this.#leader = leader;
+    for (const listener of [...this.#listeners]) listener(state);
+  }
+
+  /** See {@link Replica.onLeadership}. */
+  on(listener: (state: SoftState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Nobody else can lead a cluster of one: to wait for the next tick would only delay its start. */

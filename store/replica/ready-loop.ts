@@ -12,7 +12,7 @@ import { Flusher } from "./flusher.ts";
 import { Leadership } from "./leadership.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
-import type { Replica } from "./replica.ts";
+import type { ProposeOptions, Replica } from "./replica.ts";
 import { createRequestIds } from "./request-id.ts";
 import { Rounds } from "./rounds.ts";
 import { SnapshotExchange } from "./snapshots.ts";
@@ -140,11 +140,11 @@ export class ReadyLoop<State extends DrivenState>
     return this.#failure;
   }
 
-  propose(
-    requestId: bigint,
-    data: Uint8Array,
-    options: { readonly signal: AbortSignal },
-  ): Promise<ApplyOutcome> {
+  onLeadership(listener: (state: SoftState) => void): () => void {
+    return this.#leadership.on(listener);
+  }
+
+  propose(requestId: bigint, data: Uint8Array, options: ProposeOptions): Promise<ApplyOutcome> {
     return this.#calls.propose(requestId, data, options);
   }
 

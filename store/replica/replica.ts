@@ -1,7 +1,16 @@
 import type { ApplyOutcome, StateMachine } from "../apply/types.ts";
 import type { ConfChange } from "../raft/conf-change.ts";
 import type { ProgressView } from "../raft/progress.ts";
-import type { RaftStatus } from "../raft/types.ts";
+import type { RaftStatus, SoftState } from "../raft/types.ts";
+
+export interface ProposeOptions {
+  readonly signal: AbortSignal;
+  /**
+   * Only into the log of this member, and only while it leads in this term: otherwise NotLeader. Without it a proposal goes to
+   * whoever leads.
+   */
+  readonly leaderTerm?: number;
+}
 
 /**
  * One member's replicated state machine as the services see it: what stands between them and propose → WAL → apply.
@@ -17,11 +26,7 @@ export interface Replica {
    * durable (fsynced by a quorum) and applied. Rejects with StoreError: Timeout, Stopped, NoLeader, TooManyRequests
    * (more than the limit of proposals is waiting).
    */
-  propose(
-    requestId: bigint,
-    data: Uint8Array,
-    options: { readonly signal: AbortSignal },
-  ): Promise<ApplyOutcome>;
+  propose(requestId: bigint, data: Uint8Array, options: ProposeOptions): Promise<ApplyOutcome>;
   /** Like propose, for a change of the configuration whose context names the request (configuration.proto). */
   proposeConfChange(
     requestId: bigint,
@@ -33,6 +38,11 @@ export interface Replica {
    * after an election timeout.
    */
   transferLeader(to: bigint, options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * From now on `listener` is told each change of role, leader or term, after it has come about; it must not throw. Gives what
+   * ends that.
+   */
+  onLeadership(listener: (state: SoftState) => void): () => void;
   /** How far each member is, as the leader knows; empty at others. */
   progress(): ReadonlyMap<bigint, ProgressView>;
   /** Resolves when the applied state may serve a linearizable read that arrived before the call. */

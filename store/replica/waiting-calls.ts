@@ -4,6 +4,7 @@ import { StoreError } from "../proto/errors.ts";
 import type { ConfChange } from "../raft/conf-change.ts";
 import type { ProposeOutcome, RaftCore, ReadState, SoftState } from "../raft/types.ts";
 import type { Leadership } from "./leadership.ts";
+import type { ProposeOptions } from "./replica.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
 import { WaitingProposals } from "./waiting-proposals.ts";
 import { WaitingReads } from "./waiting-reads.ts";
@@ -40,7 +41,7 @@ export class WaitingCalls {
     return this.#proposals.size === 0 && this.#reads.size === 0;
   }
 
-  propose(requestId: bigint, data: Uint8Array, options: Waits): Promise<ApplyOutcome> {
+  propose(requestId: bigint, data: Uint8Array, options: ProposeOptions): Promise<ApplyOutcome> {
     return this.#propose(requestId, () => this.#options.core.propose(data), options);
   }
 
@@ -104,15 +105,23 @@ export class WaitingCalls {
     this.#reads.rejectAll(stopped);
   }
 
-  #propose(requestId: bigint, give: () => ProposeOutcome, { signal }: Waits): Promise<ApplyOutcome> {
+  #propose(
+    requestId: bigint,
+    give: () => ProposeOutcome,
+    { signal, leaderTerm }: ProposeOptions,
+  ): Promise<ApplyOutcome> {
     const { limits, clock, core, isReachable, onCall } = this.#options;
     const isFull = this.#proposals.size >= limits.waitingProposals || this.#isOverloaded();
     const refusal = this.#refusal(signal, isFull);
     if (refusal !== undefined) return Promise.reject(refusal);
     onCall();
     return this.#proposals.add(requestId, {
-      // What would be sent to a leader that is known to be away would be lost: it waits for the next one.
-      send: () => (isReachable(core.status.leader) ? give() : "noLeader"),
+      send: () => {
+        const { role, term, leader } = core.status;
+        if (leaderTerm !== undefined && (role !== "leader" || term !== leaderTerm)) return "notLeader";
+        // What would be sent to a leader that is known to be away would be lost: it waits for the next one.
+        return isReachable(leader) ? give() : "noLeader";
+      },
       nowMs: clock.monotonicMs(),
       deadlineMs: this.#deadlineMs(),
       signal,

@@ -4,11 +4,14 @@ import { StoreError } from "../proto/errors.ts";
 import type { ProposeOutcome } from "../raft/types.ts";
 import { PendingCall } from "./pending-call.ts";
 
+/** "notLeader": this member does not lead as the proposal asks for. */
+type SendOutcome = ProposeOutcome | "notLeader";
+
 interface Waiting {
   readonly call: PendingCall<ApplyOutcome>;
   readonly sinceMs: number;
   /** Gives it to the core; undefined once the core, or a leader, may have it: from then on it is never sent again. */
-  send: (() => ProposeOutcome) | undefined;
+  send: (() => SendOutcome) | undefined;
 }
 
 /** The callers of propose, by request id, until their entry is applied. */
@@ -28,7 +31,7 @@ export class WaitingProposals {
   add(
     requestId: bigint,
     options: {
-      readonly send: () => ProposeOutcome;
+      readonly send: () => SendOutcome;
       readonly nowMs: number;
       readonly deadlineMs: number;
       readonly signal: AbortSignal;
@@ -82,6 +85,7 @@ export class WaitingProposals {
     waiting.send = undefined;
     this.#unsent -= 1;
     if (outcome === "tooManyUncommitted") this.#forget(requestId)?.reject(new StoreError("TooManyRequests"));
+    else if (outcome === "notLeader") this.#forget(requestId)?.reject(new StoreError("NotLeader"));
     else if (outcome === "removed") this.#forget(requestId)?.reject(new StoreError("Stopped"));
     return true;
   }
