@@ -109,9 +109,9 @@ export class LocalCluster implements AsyncDisposable {
     });
   }
 
-  /** Stops all members, by SIGKILL where SIGTERM takes too long. Idempotent. */
+  /** Stops all members for good, by SIGKILL where SIGTERM takes too long. Idempotent. */
   async close(): Promise<void> {
-    await Promise.all(this.members.map((member) => member.stop()));
+    await Promise.all(this.members.map((member) => member.close()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

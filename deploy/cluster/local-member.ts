@@ -45,6 +45,7 @@ export class LocalMember {
   readonly #options: LocalMemberOptions;
   #process: MemberProcess | undefined;
   #isEndExpected = false;
+  #isClosed = false;
 
   constructor(options: LocalMemberOptions) {
     this.#options = options;
@@ -71,11 +72,12 @@ export class LocalMember {
   }
 
   /** Starts it, if it is stopped, and returns at once: a member of several serves when the others are there too. */
-  async spawn(): Promise<void> {
+  spawn(): void {
+    if (this.#isClosed) throw new Error(`Cannot start member ${this.name}: its cluster is closed`);
     if (this.state !== "stopped") return;
     const { clientUrl, peerUrl, listenPeerUrl = peerUrl, env } = this.#options;
     this.#isEndExpected = false;
-    const member = await MemberProcess.spawn({
+    const member = MemberProcess.spawn({
       args: [
         `--name=${this.name}`,
         `--data-dir=${this.dataFolder}`,
@@ -101,7 +103,7 @@ export class LocalMember {
 
   /** {@link spawn} and {@link ready}. */
   async start(): Promise<void> {
-    await this.spawn();
+    this.spawn();
     await this.ready();
   }
 
@@ -115,6 +117,12 @@ export class LocalMember {
   async stop(): Promise<Exit | undefined> {
     this.#isEndExpected = true;
     return this.#process?.stop();
+  }
+
+  /** {@link stop}, for good: it cannot be started again. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.stop();
   }
 
   /** SIGSTOP. */

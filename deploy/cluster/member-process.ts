@@ -38,7 +38,10 @@ export class MemberProcess {
   #isPaused = false;
 
   private constructor(child: ChildProcess, logFile: string, logStart: number) {
-    if (child.pid === undefined) throw new Error("logstore has no pid");
+    if (child.pid === undefined) {
+      // The reason comes as an event, which ends this process if nobody takes it.
+      throw new Error(`Cannot start ${process.execPath} for logstore`);
+    }
     this.pid = child.pid;
     this.#child = child;
     this.#logFile = logFile;
@@ -56,7 +59,7 @@ export class MemberProcess {
   }
 
   /** Starts it and returns at once; {@link ready} waits. */
-  static async spawn({ args, env, logFile }: MemberProcessOptions): Promise<MemberProcess> {
+  static spawn({ args, env, logFile }: MemberProcessOptions): MemberProcess {
     mkdirSync(dirname(logFile), { recursive: true });
     // Output goes to a file: a busy or stopped reader of a pipe would hold the member up.
     const log = openSync(logFile, "a");
@@ -68,7 +71,6 @@ export class MemberProcess {
         // A group of its own: Ctrl-C at the terminal is for the one who decides about all members.
         detached: true,
       });
-      await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
       return new MemberProcess(child, logFile, logStart);
     } finally {
       closeSync(log);
