@@ -23,10 +23,10 @@ export const EMPTY_LIST: ListImage = { index: 0, term: 0, values: [], confState:
 
 /**
  * A state machine small enough to reason about: it keeps the values it was given, in order. An entry is a request id
- * (8 bytes) and a value, or changes the configuration; `flush()` takes a turn of the event loop and makes durable what was applied when it began.
+ * (8 bytes) and a value, or changes the configuration, with a request id for its context; `flush()` takes a turn of the event loop and makes durable what was applied when it began.
  */
 export class ListState implements DrivenState {
-  readonly #values: string[];
+  #values: string[];
   #index: number;
   #term: number;
   #confState: ConfState;
@@ -75,8 +75,13 @@ export class ListState implements DrivenState {
     this.#index = entry.index;
     this.#term = entry.term;
     const revision = this.#values.length;
-    if (entry.kind === "confChange") this.#confState = configure(decodeConfChange(entry.data));
-    if (entry.kind === "confChange" || entry.data.byteLength === 0) {
+    if (entry.kind === "confChange") {
+      const change = decodeConfChange(entry.data);
+      this.#confState = configure(change);
+      const requestId = change.context.byteLength === 8 ? Buffer.from(change.context).readBigUInt64BE() : 0n;
+      return { requestId, outcome: { kind: "done", revision, response: entry.data } };
+    }
+    if (entry.data.byteLength === 0) {
       return { requestId: 0n, outcome: { kind: "done", revision, response: entry.data } };
     }
     const data = Buffer.from(entry.data);
@@ -92,6 +97,16 @@ export class ListState implements DrivenState {
     return this.compactSteps > 0;
   }
 
+  /** Takes over another's image, durably. */
+  install(image: ListImage): void {
+    if (image.index <= this.#index) throw new Error(`installed ${image.index} over ${this.#index}`);
+    this.#index = image.index;
+    this.#term = image.term;
+    this.#values = [...image.values];
+    this.#confState = image.confState;
+    this.#image = image;
+  }
+
   async flush(): Promise<void> {
     const image = {
       index: this.#index,
@@ -101,7 +116,8 @@ export class ListState implements DrivenState {
     };
     await new Promise((resolve) => setImmediate(resolve));
     if (this.flushError !== undefined) throw this.flushError;
-    this.#image = image;
+    // An image was installed meanwhile, or a later flush was quicker.
+    if (image.index > this.#image.index) this.#image = image;
   }
 }
 
