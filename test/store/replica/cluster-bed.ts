@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { pino } from "pino";
 import type { Clock } from "../../../base/clock.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
+import type { PeerTransport } from "../../../store/peer/transport.ts";
 import type { ConfChange } from "../../../store/raft/conf-change.ts";
 import { openReplica } from "../../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
@@ -230,8 +231,7 @@ export class Member {
     const snapshots = new ListSnapshots({ disk, folder: SNAPSHOTS, state });
     const life = new LifeTime(clock);
     let end = () => life.end();
-    let setPeers = (_peers: ReadonlyMap<bigint, { readonly peerUrls: readonly string[] }>) =>
-      undefined as void;
+    let setPeers: PeerTransport["setPeers"] = () => undefined;
     const replica = await openReplica({
       disk,
       folder: WAL,
