@@ -76,6 +76,10 @@ export const STORE_ERRORS = {
 
 export type StoreErrorCode = keyof typeof STORE_ERRORS;
 
+export function isStoreErrorCode(code: string): code is StoreErrorCode {
+  return Object.hasOwn(STORE_ERRORS, code);
+}
+
 /** A request that the store refuses, with etcd's status code and words. */
 export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = "StoreError";

@@ -4,7 +4,9 @@ import type { Logger } from "../../base/log.ts";
 import type { Lessor } from "../lease/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { LeaseRevokeRequest } from "../proto/gen/rpc.ts";
+import type { SoftState } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
+import { confirmedTerm } from "./leader-term.ts";
 import type { Proposals } from "./proposals.ts";
 
 /** How often deadlines are looked at, and at most how many leases are revoked then (etcd lessor: 500 ms, 1000 a second). */
@@ -12,60 +14,107 @@ const TICK_MS = 500;
 const REVOKE_MAX = 500;
 
 export interface LeaseExpiryOptions {
-  readonly replica: Replica;
-  readonly lessor: Lessor;
-  readonly proposals: Proposals;
+  readonly replica: Pick<Replica, "status" | "onLeadership" | "readIndex">;
+  readonly lessor: Pick<Lessor, "promote" | "demote" | "expired">;
+  readonly proposals: Pick<Proposals, "propose">;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told when this member sees another leader than before. */
-  readonly onLeaderChanged?: () => void;
+  /** When this process stood still for longer, renewals may have gone unheard: every lease is extended. */
+  readonly pauseMs: number;
+}
+
+/** From an election until the next change. */
+interface Reign {
+  readonly term: number;
+  readonly ending: AbortController;
 }
 
 /**
- * Keeps lease time for this member until the signal aborts: starts deadlines when it becomes leader, stops them when it no
- * longer is, and proposes the revocation of leases whose deadline has passed. A revocation that fails is proposed again
- * at a later tick, because the lease stays expired.
+ * Keeps lease time for this member: starts every deadline anew when it becomes leader, stops them when it no longer is, and
+ * has the leases revoked whose deadline has passed. A revocation goes into this leader's own log or nowhere: at a later
+ * leader, which has extended the lease, it would come early. One that fails is tried again, because the lease stays expired.
  */
-export async function runLeaseExpiry(
-  options: LeaseExpiryOptions & { readonly signal: AbortSignal },
-): Promise<void> {
-  const { signal, clock } = options;
-  const revoking = new Set<bigint>();
-  let leaderTerm: number | undefined;
-  let leader = 0n;
-  while (!signal.aborted) {
-    if (options.replica.status.leader !== leader) options.onLeaderChanged?.();
-    leader = options.replica.status.leader;
-    leaderTerm = followLeadership(options, leaderTerm);
-    if (leaderTerm !== undefined) revokeExpired(options, revoking);
-    await clock.sleep(TICK_MS, { signal }).catch(() => undefined);
-  }
-}
+export class LeaseExpiry implements AsyncDisposable {
+  readonly #options: LeaseExpiryOptions;
+  readonly #revoking = new Set<bigint>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #unsubscribe: () => void;
+  #reign: Reign | undefined;
 
-/** The term in which this member leads, as far as the lessor has been told; undefined while it does not. */
-function followLeadership(
-  { replica, lessor, clock }: LeaseExpiryOptions,
-  knownTerm: number | undefined,
-): number | undefined {
-  const { role, term } = replica.status;
-  if (role !== "leader") {
-    if (knownTerm !== undefined) lessor.demote();
-    return undefined;
+  constructor(options: LeaseExpiryOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.replica.onLeadership((state) => this.#follow(state));
+    this.#follow(options.replica.status);
   }
-  if (knownTerm !== term) lessor.promote(clock.monotonicMs());
-  return term;
-}
 
-function revokeExpired(
-  { lessor, clock, proposals, logger, signal }: LeaseExpiryOptions & { readonly signal: AbortSignal },
-  revoking: Set<bigint>,
-): void {
-  for (const id of lessor.expired(clock.monotonicMs(), REVOKE_MAX)) {
-    if (revoking.has(id)) continue;
-    revoking.add(id);
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    this.#reign?.ending.abort();
+    await Promise.all(this.#running);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #follow({ role, term }: SoftState): void {
+    const { lessor, clock } = this.#options;
+    const leads = role === "leader";
+    if (this.#reign?.term === term && leads) return;
+    if (this.#reign !== undefined) {
+      this.#reign.ending.abort();
+      this.#reign = undefined;
+      lessor.demote();
+    }
+    if (!leads) return;
+    const reign = { term, ending: new AbortController() };
+    this.#reign = reign;
+    lessor.promote(clock.monotonicMs());
+    const running = this.#run(reign).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #run({ term, ending: { signal } }: Reign): Promise<void> {
+    const { lessor, clock, logger, pauseMs } = this.#options;
+    while (!signal.aborted) {
+      const beforeMs = clock.monotonicMs();
+      await clock.sleep(TICK_MS, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      const nowMs = clock.monotonicMs();
+      const lateMs = nowMs - beforeMs - TICK_MS;
+      if (lateMs > pauseMs) {
+        logger.warn({ lateMs: Math.round(lateMs) }, "the process stood still, leases are extended");
+        lessor.promote(nowMs);
+      }
+      await this.#revokeExpired(term, signal);
+    }
+  }
+
+  async #revokeExpired(term: number, signal: AbortSignal): Promise<void> {
+    const { replica, lessor, clock, logger } = this.#options;
+    const ids = lessor.expired(clock.monotonicMs(), REVOKE_MAX);
+    if (ids.length === 0) return;
+    try {
+      if ((await confirmedTerm(replica, { signal })) !== term) return;
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn(
+        { leases: ids.length, reason: errorMessage(error) },
+        "leases have expired, and it is not confirmed that this member leads, will retry",
+      );
+      return;
+    }
+    for (const id of ids) this.#revoke(id, term, signal);
+  }
+
+  #revoke(id: bigint, leaderTerm: number, signal: AbortSignal): void {
+    if (this.#revoking.has(id)) return;
+    this.#revoking.add(id);
     const request = LeaseRevokeRequest.encode({ ID: id }).finish();
+    const { proposals, logger } = this.#options;
     proposals
-      .propose("leaseRevoke", request, { signal })
+      .propose("leaseRevoke", request, { signal, leaderTerm })
       .catch((error: unknown) => {
         if (signal.aborted || isGone(error)) return;
         logger.warn(
@@ -73,7 +122,7 @@ function revokeExpired(
           "failed to revoke lease, will retry",
         );
       })
-      .finally(() => revoking.delete(id));
+      .finally(() => this.#revoking.delete(id));
   }
 }
 

@@ -1,7 +1,5 @@
-import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Lessor } from "../lease/types.ts";
-import { StoreError } from "../proto/errors.ts";
 import {
   LeaseGrantRequest,
   LeaseKeepAliveRequest,
@@ -12,7 +10,10 @@ import {
   LeaseTimeToLiveResponse,
 } from "../proto/gen/rpc.ts";
 import type { Replica } from "../replica/replica.ts";
+import type { AskLeader } from "./ask-leader.ts";
 import { decodeRequest } from "./decode-request.ts";
+import type { LeaseRenewals } from "./lease-renewals.ts";
+import { TIME_TO_LIVE_CALL } from "./peer-calls.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import type { CallContext, Handler, ServiceTable, StreamHandler } from "./service.ts";
@@ -25,11 +26,12 @@ export interface LeaseServiceOptions {
   readonly lessor: Lessor;
   readonly proposals: Proposals;
   readonly headers: ResponseHeaders;
-  readonly clock: Clock;
+  readonly renewals: Pick<LeaseRenewals, "renew">;
+  readonly askLeader: AskLeader;
   readonly random: Random;
 }
 
-/** The service Lease (etcd rpc.proto). Grant and revoke are proposed; renewals are this leader's alone. */
+/** The service Lease (etcd rpc.proto). Grant and revoke are proposed; time is the leader's alone. */
 export function leaseService(options: LeaseServiceOptions): ServiceTable {
   return new Map<string, Handler>([
     [
@@ -77,69 +79,50 @@ async function revoke(
 }
 
 /** Answers in the order of the requests; a lease that is gone is TTL 0, not an error. */
-function keepAlive({ lessor, clock, headers, replica }: LeaseServiceOptions): StreamHandler {
+function keepAlive({ renewals, headers, replica }: LeaseServiceOptions): StreamHandler {
   return async (requests, respond, context) => {
     for await (const bytes of requests) {
       const { ID } = decodeRequest(LeaseKeepAliveRequest, bytes);
-      await assertLeads(replica, context);
       // The revision of before the renewal: a client must never see a renewal at a revision after the revocation.
       const { revision } = replica.state;
-      const TTL = orGone(() => lessor.renew(ID, clock.monotonicMs())) ?? 0;
+      const TTL = await renewals.renew(ID, context);
       const body = LeaseKeepAliveResponse.encode({ header: undefined, ID, TTL }).finish();
       await respond(headers.before(revision, body));
     }
   };
 }
 
-/**
- * A leader that has been replaced, and does not know it yet, would promise what the new one knows nothing of (etcd
- * v3_server.go, ensureLeadership). Throws StoreError NotLeader.
- */
-async function assertLeads(replica: Replica, context: CallContext): Promise<void> {
-  const { role, term } = replica.status;
-  if (role === "leader") await replica.readIndex(context);
-  if (replica.status.role !== "leader" || replica.status.term !== term) throw new StoreError("NotLeader");
-}
-
+/** What is left is the leader's to say; the keys are the same here, and may be more than an answer between members holds. */
 async function timeToLive(
-  { lessor, clock, headers, replica }: LeaseServiceOptions,
+  { lessor, headers, replica, askLeader }: LeaseServiceOptions,
   bytes: Uint8Array,
   context: CallContext,
 ): Promise<Buffer> {
   const { ID, keys } = decodeRequest(LeaseTimeToLiveRequest, bytes);
+  const body = LeaseTimeToLiveRequest.encode({ ID, keys: false }).finish();
+  const { TTL } = LeaseTimeToLiveResponse.decode(
+    await askLeader({ method: TIME_TO_LIVE_CALL, body }, context),
+  );
   await replica.readIndex(context);
   const lease = lessor.lookup(ID);
-  const TTL = orGone(() => lessor.remainingSeconds(ID, clock.monotonicMs())) ?? -1;
   const isThere = lease !== undefined && TTL !== -1;
-  const body = LeaseTimeToLiveResponse.encode({
+  const answer = LeaseTimeToLiveResponse.encode({
     header: undefined,
     ID,
-    TTL,
+    TTL: isThere ? TTL : -1,
     grantedTTL: isThere ? lease.grantedTtlSeconds : 0,
     keys: isThere && keys ? [...lease.keys].map((key) => Buffer.from(key, "latin1")) : [],
   }).finish();
-  return headers.before(replica.state.revision, body);
+  return headers.before(replica.state.revision, answer);
 }
 
-/** Soonest to expire first, as etcd lists them. */
+/** At the leader soonest to expire first, as etcd lists them; the others know the leases, and not their time. */
 async function leases(
-  { lessor, clock, headers, replica }: LeaseServiceOptions,
+  { lessor, headers, replica }: LeaseServiceOptions,
   context: CallContext,
 ): Promise<Buffer> {
   await replica.readIndex(context);
-  const nowMs = clock.monotonicMs();
-  const statuses = [...lessor.all()]
-    .map(({ id }) => ({ ID: id, secondsLeft: orGone(() => lessor.remainingSeconds(id, nowMs)) ?? 0 }))
-    .sort((one, other) => one.secondsLeft - other.secondsLeft || (one.ID < other.ID ? -1 : 1));
+  const statuses = Array.from(lessor.all(), ({ id }) => ({ ID: id }));
   const body = LeaseLeasesResponse.encode({ header: undefined, leases: statuses }).finish();
   return headers.before(replica.state.revision, body);
-}
-
-function orGone(read: () => number): number | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof StoreError && error.code === "LeaseNotFound") return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { idText } from "../membership/types.ts";
 import { GRPC_CODE, type GrpcCode } from "../proto/errors.ts";
+import type { LoopDelay } from "../replica/loop-delay.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { WatchHub } from "../watch/types.ts";
+import { type MeasuredTransport, registerPeerMetrics } from "./peer-metrics.ts";
 import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
 
 /** etcd's: 1 ms and its doublings. */
@@ -81,10 +84,6 @@ export class StoreMetrics {
     this.#proposalsFailed.inc();
   }
 
-  leaderChanged(): void {
-    this.#leaderChanges.inc();
-  }
-
   walSynced(seconds: number): void {
     this.#walSyncs.observe(seconds);
   }
@@ -94,16 +93,31 @@ export class StoreMetrics {
     readonly replica: Replica;
     readonly watchHub: WatchHub;
     readonly pendingProposals: () => number;
-    readonly countKeys: () => Promise<number>;
+    readonly countKeys: () => Promise<number | undefined>;
+    readonly transport: MeasuredTransport;
+    readonly loopDelay: LoopDelay;
   }): void {
-    const { replica, watchHub } = member;
+    const { replica, watchHub, loopDelay } = member;
     const { state } = replica;
+    registerPeerMetrics(this.registry, { memberId: replica.memberId, transport: member.transport });
+    const id = this.#gauge("etcd_server_id", "This member's id.", "server_id");
+    id.set({ server_id: idText(replica.memberId) }, 1);
+    this.#countLeaders(replica);
     this.#read("etcd_server_has_leader", "Whether a leader is known.", () =>
       replica.status.leader === 0n ? 0 : 1,
     );
     this.#read("etcd_server_is_leader", "Whether this member leads.", () =>
       replica.status.role === "leader" ? 1 : 0,
     );
+    this.#read("etcd_server_is_learner", "Whether this member is a learner.", () =>
+      replica.status.isLearner ? 1 : 0,
+    );
+    this.#read("logstore_raft_term", "The term this member is in.", () => replica.status.term);
+    this.#read("logstore_raft_last_index", "Index of the log's end.", () => replica.status.lastIndex);
+    this.#read("logstore_loop_delay_seconds", "How late the last tick was.", () => loopDelay.lastMs / 1_000);
+    this.#read("logstore_loop_delay_max_seconds", "How late one was since the last scrape.", () => {
+      return loopDelay.takeMaxMs() / 1_000;
+    });
     this.#read("etcd_server_proposals_committed_total", "Index committed.", () => replica.status.commit);
     this.#read("etcd_server_proposals_applied_total", "Index applied.", () => state.appliedIndex);
     this.#read("etcd_server_proposals_pending", "Proposals that wait.", member.pendingProposals);
@@ -123,13 +137,27 @@ export class StoreMetrics {
     });
   }
 
-  #read(name: string, help: string, read: () => number | Promise<number>): void {
+  /** Each that takes over from another, or after there was none (as etcd counts). */
+  #countLeaders(replica: Replica): void {
+    let last = 0n;
+    const see = ({ leader }: { readonly leader: bigint }) => {
+      if (leader !== 0n && leader !== last) this.#leaderChanges.inc();
+      last = leader;
+    };
+    see(replica.status);
+    replica.onLeadership(see);
+  }
+
+  /** Left out of a scrape at which it cannot be read: undefined. */
+  #read(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
       async collect() {
-        this.set(await read());
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
       },
     });
   }

@@ -4,20 +4,32 @@ import type { FetchMembers } from "../membership/remote-cluster.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import { callPeer } from "../peer/peer-call.ts";
 import { StoreError } from "../proto/errors.ts";
-import { MemberListResponse, MemberPromoteRequest } from "../proto/gen/rpc.ts";
+import {
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+  MemberListResponse,
+  MemberPromoteRequest,
+} from "../proto/gen/rpc.ts";
 import type { Replica } from "../replica/replica.ts";
 import { decodeRequest } from "./decode-request.ts";
+import { decodeLeaseSeconds, encodeLeaseSeconds, type LeasesAtLeader } from "./leases-at-leader.ts";
 import type { MemberChanges } from "./member-changes.ts";
 
-/** The questions that members ask each other beside the log (as etcd's peer port has `/members` and `/members/promote/`). */
+/**
+ * The questions that members ask each other beside the log, as etcd's peer port has `/members`, `/members/promote/`,
+ * `/leases` and `/leases/internal`.
+ */
 export const MEMBERS_CALL = "members";
 export const PROMOTE_CALL = "promote";
+export const RENEW_CALL = "lease-renew";
+export const TIME_TO_LIVE_CALL = "lease-time-to-live";
 
 export interface CallsServed {
   readonly replica: Pick<Replica, "clusterId" | "memberId" | "status"> & {
     readonly state: Pick<Replica["state"], "members">;
   };
   readonly changes: Pick<MemberChanges, "promote">;
+  readonly leases: Pick<LeasesAtLeader, "renew" | "remainingSeconds">;
 }
 
 /** Answers the calls of other members; a transport is there before what it asks is. */
@@ -30,7 +42,7 @@ export class PeerCalls {
 
   readonly answer: CallHandler = async ({ method, body }, options) => {
     if (this.#served === undefined) throw new StoreError("Stopped");
-    const { replica, changes } = this.#served;
+    const { replica, changes, leases } = this.#served;
     switch (method) {
       case MEMBERS_CALL: {
         const { clusterId, memberId, status } = replica;
@@ -39,6 +51,13 @@ export class PeerCalls {
       }
       case PROMOTE_CALL:
         return changes.promote(decodeRequest(MemberPromoteRequest, body).ID, options);
+      case RENEW_CALL:
+        return encodeLeaseSeconds(await leases.renew([...decodeLeaseSeconds(body).keys()], options));
+      case TIME_TO_LIVE_CALL: {
+        const { ID } = decodeRequest(LeaseTimeToLiveRequest, body);
+        const TTL = await leases.remainingSeconds(ID, options);
+        return LeaseTimeToLiveResponse.encode(LeaseTimeToLiveResponse.fromPartial({ ID, TTL })).finish();
+      }
       default:
         throw new CodedError("EPEERCALL", `Cannot answer call "${method}": this version does not know it`);
     }

@@ -1,7 +1,7 @@
 import type { ApplyOutcome, RaftRequest } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
-import type { Replica } from "../replica/replica.ts";
+import type { ProposeOptions, Replica } from "../replica/replica.ts";
 import { encodeRaftRequest, type RaftRequestKind } from "./raft-request.ts";
 
 type Done = Extract<ApplyOutcome, { kind: "done" }>;
@@ -33,11 +33,7 @@ export class Proposals {
    * Proposes a client's marshalled request and resolves once it is durable and applied. Throws StoreError:
    * RequestTooLarge, what {@link Replica.propose} rejects with, and the refusal of apply.
    */
-  async propose(
-    kind: RaftRequestKind,
-    request: Uint8Array,
-    options: { readonly signal: AbortSignal },
-  ): Promise<Done> {
+  async propose(kind: RaftRequestKind, request: Uint8Array, options: ProposeOptions): Promise<Done> {
     const requestId = this.#replica.nextRequestId();
     const data = encodeRaftRequest(kind, requestId, request);
     if (data.length > this.#requestBytesMax) throw new StoreError("RequestTooLarge");
@@ -67,11 +63,7 @@ export class Proposals {
     throw new StoreError("NoSpace");
   }
 
-  async #outcome(
-    requestId: bigint,
-    data: Uint8Array,
-    options: { readonly signal: AbortSignal },
-  ): Promise<ApplyOutcome> {
+  async #outcome(requestId: bigint, data: Uint8Array, options: ProposeOptions): Promise<ApplyOutcome> {
     this.#pending += 1;
     try {
       return await this.#replica.propose(requestId, data, options);

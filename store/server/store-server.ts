@@ -8,6 +8,7 @@ import { bootstrapPlan } from "../membership/bootstrap-plan.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
 import { bootstrapConfig } from "./bootstrap-config.ts";
+import { callMember } from "./call-member.ts";
 import { GrpcAdapter } from "./grpc-adapter.ts";
 import { HttpEndpoints, listenError } from "./http-endpoints.ts";
 import { lookUp } from "./look-up.ts";
@@ -16,7 +17,6 @@ import { MemberServices } from "./member-services.ts";
 import { StoreMetrics } from "./metrics.ts";
 import { type OpenedMember, openMember } from "./open-member.ts";
 import { fetchMembers, PeerCalls } from "./peer-calls.ts";
-import { promoteAtLeader } from "./promote-at-leader.ts";
 
 export interface StoreServerOptions {
   readonly settings: StoreSettings;
@@ -67,16 +67,17 @@ export class StoreServer implements AsyncDisposable {
       isStrict: flags["strict-reconfig-check"],
       learnersMax: flags["max-learners"],
       isConnected: (id) => transport.isActive(id),
-      promoteAtLeader: promoteAtLeader({ replica, clock, timeoutMs: requestTimeoutMs(settings) }),
+      callMember,
+      calls,
+      electionMs: flags["election-timeout"],
+      requestTimeoutMs: requestTimeoutMs(settings),
       scratchFolder: join(settings.dataFolder, "member"),
       requestBytesMax,
       txnOpsMax: flags["max-txn-ops"],
       progressIntervalMs: flags["watch-progress-notify-interval"],
       onProposalFailed: () => metrics.proposalFailed(),
-      onLeaderChanged: () => metrics.leaderChanged(),
     });
-    const { proposals, table, changes } = this.#services;
-    calls.serve({ replica, changes });
+    const { proposals, table } = this.#services;
     metrics.observe({
       ...member,
       pendingProposals: () => proposals.pending,

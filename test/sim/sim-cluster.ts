@@ -1,6 +1,7 @@
 import { errorMessage } from "../../base/errors.ts";
 import { type Member, unstarted } from "../../store/membership/types.ts";
 import { StoreError } from "../../store/proto/errors.ts";
+import type { CallMember } from "../../store/server/call-member.ts";
 import type { Endpoint } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import type { MessageLog } from "./message-log.ts";
@@ -94,7 +95,7 @@ export class SimCluster {
         tuning,
         firstMembers: isFirst ? this.#firstMembers : [],
         knownMembers,
-        promoteAtLeader: (member, options) => this.#promoteAtLeader(member, options),
+        callMember: this.#callMember,
         onFatal,
         onRemoved: () => this.#removed(machine, process),
       }).then((member) => {
@@ -171,14 +172,15 @@ export class SimCluster {
     if (machine.isRetired) return;
     machine.isRetired = true;
     this.#options.log.note(`${machine.name} learnt that it is removed`);
-    process.after(1000, () => this.crash(machine.id, "kill"));
+    process.after(1000, () => this.stop(machine.id));
   }
 
-  async #promoteAtLeader(id: bigint, options: { readonly signal: AbortSignal }): Promise<Uint8Array> {
-    const leader = this.living().find(({ replica }) => replica.memberId === this.leader());
-    if (leader === undefined) throw new StoreError("NoLeader");
-    return leader.services.changes.promote(id, options);
-  }
+  /** At once, and whatever the network does: what members say beside the log promises nothing. */
+  readonly #callMember: CallMember = async ({ peerUrls }, call, options) => {
+    const member = this.living().find(({ replica }) => peerUrls.includes(urlOf(replica.memberId)));
+    if (member === undefined) throw new StoreError("NoLeader");
+    return member.services.calls.answer(call, options);
+  };
 }
 
 function urlOf(id: bigint): string {

@@ -8,7 +8,8 @@ import { bootstrapEntries } from "../../store/membership/bootstrap-entries.ts";
 import type { Member } from "../../store/membership/types.ts";
 import { openReplica } from "../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
-import type { ReplicaLimits } from "../../store/replica/replica-limits.ts";
+import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "../../store/replica/replica-limits.ts";
+import type { CallMember } from "../../store/server/call-member.ts";
 import { MemberServices } from "../../store/server/member-services.ts";
 import { memberSnapshots } from "../../store/server/member-snapshots.ts";
 import { recoverSnapshot } from "../../store/snap/recover-snapshot.ts";
@@ -43,8 +44,8 @@ export interface SimMemberOptions {
   readonly firstMembers: readonly Member[];
   /** Whom one that joins may talk with until the log tells it. */
   readonly knownMembers: readonly Member[];
-  /** Asks the leader to promote a learner. */
-  readonly promoteAtLeader: (id: bigint, options: { readonly signal: AbortSignal }) => Promise<Uint8Array>;
+  /** Asks another member beside the log. */
+  readonly callMember: CallMember;
   /** Nothing more can be promised: the process has to end. */
   readonly onFatal: (error: unknown) => void;
   /** It learnt that it does not belong to the cluster any more. */
@@ -137,7 +138,9 @@ export class SimMember {
       isStrict: true,
       learnersMax: 1,
       isConnected: (id) => transport?.isActive(id) ?? false,
-      promoteAtLeader: options.promoteAtLeader,
+      callMember: options.callMember,
+      electionMs: limits.electionTicks * limits.tickMs,
+      requestTimeoutMs: limits.requestTimeoutMs ?? DEFAULT_REPLICA_LIMITS.requestTimeoutMs,
       scratchFolder: SNAPSHOT_FOLDER,
       requestBytesMax: 1_500_000,
       txnOpsMax: 128,

@@ -54,6 +54,7 @@ export class ClusterBed {
         return this.#apply(change);
       },
       transferLeader: async (to) => void this.transfers.push(to),
+      onLeadership: () => () => undefined,
       progress: () => this.progress,
       readIndex: async () => {
         this.reads += 1;
