@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Disk, DiskFile } from "../../base/disk.ts";
 import { invariant } from "../../base/invariant.ts";
-import type { Entry, EntryId } from "../raft/types.ts";
+import type { Entry, EntryId, KeptEntries } from "../raft/types.ts";
 import { corrupt, SECTOR_BYTES, WalError } from "./format.ts";
 import { Replay } from "./replay.ts";
 import { newSalt, placeSegment } from "./segment-file.ts";
@@ -9,6 +9,8 @@ import { decodeSegmentHeader, type SegmentHeader } from "./segment-header.ts";
 import { formatSegmentName, NEXT_SEGMENT, parseSegmentName, type SegmentName } from "./segment-name.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import type { WalEnd, WalOptions } from "./wal.ts";
+
+const NONE_KEPT: KeptEntries = { entries: 0, bytes: 0 };
 
 interface OpenedLog {
   readonly end: WalEnd;
@@ -28,6 +30,8 @@ export async function openLog(options: WalOptions): Promise<OpenedLog> {
   }
   const segments = segmentsOf(names);
   if (segments.length === 0) return createLog(options);
+  // The process before may have been killed between a rename and its sync.
+  await disk.syncFolder(folder);
   const first = await firstOfLog(disk, folder, segments);
   const opened = await readLog(options, segments.slice(first.position));
   await removeSegments(options, segments.slice(0, first.position));
@@ -39,9 +43,11 @@ export interface WalStart {
   /** The entry behind which the log begins; index 0: it has all. */
   readonly after: EntryId;
   readonly logId: bigint;
+  /** An entry follows. */
+  readonly hasEntries: boolean;
 }
 
-/** Where the log in `folder` begins; undefined when there is none. Reads headers only. Throws WalError as `Wal.open` does. */
+/** Where the log in `folder` begins; undefined when there is none. Reads to the first entry. Throws WalError as `Wal.open` does. */
 export async function readWalStart({
   disk,
   folder,
@@ -49,8 +55,30 @@ export async function readWalStart({
   await disk.makeFolder(folder);
   const segments = segmentsOf(await disk.list(folder));
   if (segments.length === 0) return undefined;
-  const { header } = await firstOfLog(disk, folder, segments);
-  return { after: header.previous, logId: header.logId };
+  const { position, header } = await firstOfLog(disk, folder, segments);
+  const path = join(folder, formatSegmentName(segments[position] as SegmentName));
+  const isFollowed = position < segments.length - 1;
+  const hasEntries = isFollowed || (await hasEntry(disk, path, header));
+  return { after: header.previous, logId: header.logId, hasEntries };
+}
+
+/** Whether a log that is one segment has an entry, as far as it can be read: `openLog` finds what is wrong with it. */
+async function hasEntry(disk: Disk, path: string, header: SegmentHeader): Promise<boolean> {
+  const file = await disk.open(path, { create: false });
+  try {
+    const reader = new SegmentReader(file);
+    const seat = { number: header.firstFrame, chain: header.chain, salt: header.salt };
+    for (let position = SECTOR_BYTES; ; ) {
+      const read = await reader.frame(position, seat);
+      if (read.kind !== "frame") return read.kind === "damaged";
+      if (read.header.entryCount > 0) return true;
+      seat.number += 1;
+      seat.chain = read.header.chain;
+      position = read.end;
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 function segmentsOf(names: readonly string[]): readonly SegmentName[] {
@@ -128,7 +156,7 @@ async function createLog(options: WalOptions): Promise<OpenedLog> {
 }
 
 async function readLog(options: WalOptions, segments: readonly SegmentName[]): Promise<OpenedLog> {
-  const { disk, folder, after, keptEntries = 0 } = options;
+  const { disk, folder, after, keep = NONE_KEPT } = options;
   let replay: Replay | undefined;
   let before: { readonly path: string; readonly end: number } | undefined;
   for (const [i, name] of segments.entries()) {
@@ -141,8 +169,7 @@ async function readLog(options: WalOptions, segments: readonly SegmentName[]): P
       const header = decodeSegmentHeader(Buffer.from(await reader.view(0, SECTOR_BYTES)), path);
       requireName(header, name, path);
       requireLogId(header, path, options.logId);
-      if (replay === undefined || before === undefined)
-        replay = new Replay(header, path, { after, keptEntries });
+      if (replay === undefined || before === undefined) replay = new Replay(header, path, { after, keep });
       else replay.enter(header, path, before);
       const position = await readFrames(reader, { replay, path, salt: header.salt });
       if (isLast) {
@@ -150,6 +177,8 @@ async function readLog(options: WalOptions, segments: readonly SegmentName[]): P
         // A log that is refused is left as it is.
         const kept = replay.finish(folder);
         if (torn !== undefined) await cutEnd({ file, path, position, found: torn }, options);
+        // A frame whose writer was killed before its sync is here, and could still be lost with the power.
+        else await file.sync();
         keepOpen = true;
         return { end: await endOf({ file, path, position, header, replay }, segments, options), ...kept };
       }
