@@ -60,7 +60,7 @@ export interface Interpose {
   wal(wal: LoopWal): LoopWal;
 }
 
-type LoopWal = ReadyLoopOptions<DrivenState>["wal"];
+export type LoopWal = ReadyLoopOptions<DrivenState>["wal"];
 
 /**
  * Opens the WAL and starts a member. A sole voter is awaited until it serves: it leads, and every entry of its log is
@@ -74,7 +74,10 @@ export async function openReplica<State extends DrivenState>(
   const limits = { ...DEFAULT_REPLICA_LIMITS, ...options.limits };
   const asked = { clusterId: options.clusterId, memberId: options.memberId };
   const after = { index: state.appliedIndex, term: state.appliedTerm };
-  const opened = await Wal.open({ ...options, identity: asked, after, segmentBytes: limits.segmentBytes });
+  const { segmentBytes, keptEntries: entries, keptBytes: bytes } = limits;
+  // So that a follower that lagged before this start needs no snapshot after it.
+  const keep = { entries, bytes };
+  const opened = await Wal.open({ ...options, identity: asked, after, keep, segmentBytes });
   const { wal, identity } = opened;
   options.onLogId?.(opened.logId, identity);
   noteIdentity(logger, { asked, identity });

@@ -11,7 +11,7 @@ import type { ReadSnapshotMeta, SnapshotFolder } from "./snapshot-folder.ts";
  */
 export async function recoverSnapshot(parts: {
   readonly snapshots: SnapshotFolder;
-  readonly walStart: WalStart | undefined;
+  readonly walStart: Pick<WalStart, "after" | "logId"> | undefined;
   readonly backend: Backend;
   readonly readMeta: ReadSnapshotMeta;
 }): Promise<void> {
@@ -36,7 +36,7 @@ export async function recoverSnapshot(parts: {
 }
 
 /** Beside another's log nothing is done: opening the log tells of it. */
-function isOfLog(backend: Backend, { logId }: WalStart): boolean {
+function isOfLog(backend: Backend, { logId }: Pick<WalStart, "logId">): boolean {
   const own = readLogId(backend);
   return own === undefined || own === logId;
 }

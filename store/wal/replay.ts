@@ -1,5 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
-import type { Entry, EntryId, HardState } from "../raft/types.ts";
+import type { Entry, EntryId, HardState, KeptEntries } from "../raft/types.ts";
 import { corrupt, hex32, WalError } from "./format.ts";
 import { decodeEntries, type FrameHeader, type FrameSeat } from "./frame.ts";
 import type { SegmentHeader } from "./segment-header.ts";
@@ -7,12 +7,15 @@ import { TermRuns } from "./term-runs.ts";
 
 /**
  * Puts a log together from its frames, in order. Of the entries up to `after`, which the backend holds already, all are
- * read and checked and only the last `keptEntries` kept, so that memory is bounded.
+ * read and checked and only the newest kept, as many as `keep` lets in, so that memory is bounded.
  */
 export class Replay {
   readonly #after: EntryId;
+  readonly #keptBytesMax: number;
   /** Entries behind this index are kept. */
-  readonly #keptFrom: number;
+  #keptFrom: number;
+  /** Of those among them that `after` covers. */
+  #keptBytes = 0;
   readonly #terms: TermRuns;
   #entries: Entry[] = [];
   #last: EntryId;
@@ -24,7 +27,7 @@ export class Replay {
   constructor(
     oldest: SegmentHeader,
     path: string,
-    { after, keptEntries }: { readonly after: EntryId; readonly keptEntries: number },
+    { after, keep }: { readonly after: EntryId; readonly keep: KeptEntries },
   ) {
     if (oldest.previous.index > after.index) {
       throw new WalError(
@@ -33,7 +36,8 @@ export class Replay {
       );
     }
     this.#after = after;
-    this.#keptFrom = Math.max(oldest.previous.index, after.index - keptEntries);
+    this.#keptBytesMax = keep.bytes;
+    this.#keptFrom = Math.max(oldest.previous.index, after.index - keep.entries);
     this.#terms = new TermRuns(oldest.previous);
     this.#last = oldest.previous;
     this.#hardState = oldest.hardState;
@@ -112,6 +116,7 @@ export class Replay {
         `Cannot read WAL in ${folder}: entry ${index} has term ${found}, the backend has applied it with term ${term}`,
       );
     }
+    this.#dropOldest();
     const compactedTerm = this.#terms.at(this.#keptFrom);
     invariant(compactedTerm !== undefined, `the term of entry ${this.#keptFrom} was read`);
     return { entries: this.#entries, compacted: { index: this.#keptFrom, term: compactedTerm } };
@@ -120,10 +125,30 @@ export class Replay {
   /** An entry at an index that is there already replaces it and everything behind it (Raft §5.3). */
   #append(entry: Entry): void {
     if (entry.index <= this.#last.index) {
-      this.#entries.length = Math.max(0, Math.min(this.#entries.length, entry.index - 1 - this.#keptFrom));
+      const replaced = this.#entries.splice(Math.max(0, entry.index - 1 - this.#keptFrom));
+      for (const each of replaced) this.#keptBytes -= this.#bytesOf(each);
     }
-    if (entry.index > this.#keptFrom) this.#entries.push({ ...entry, data: Buffer.from(entry.data) });
+    if (entry.index > this.#keptFrom) {
+      this.#entries.push({ ...entry, data: Buffer.from(entry.data) });
+      this.#keptBytes += this.#bytesOf(entry);
+      if (this.#keptBytes > 2 * this.#keptBytesMax) this.#dropOldest();
+    }
     this.#last = { term: entry.term, index: entry.index };
     this.#terms.append(this.#last);
+  }
+
+  /** An entry that is still to be applied is kept, whatever its size. */
+  #bytesOf({ index, data }: Entry): number {
+    return index <= this.#after.index ? data.byteLength : 0;
+  }
+
+  /** Down to the bytes that may be kept. */
+  #dropOldest(): void {
+    let dropped = 0;
+    for (; this.#keptBytes > this.#keptBytesMax; dropped += 1) {
+      this.#keptBytes -= this.#bytesOf(this.#entries[dropped] as Entry);
+    }
+    this.#entries.splice(0, dropped);
+    this.#keptFrom += dropped;
   }
 }

@@ -4,7 +4,7 @@ import { errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import type { Entry, EntryId, HardState } from "../raft/types.ts";
+import type { Entry, EntryId, HardState, KeptEntries } from "../raft/types.ts";
 import { SECTOR_BYTES, WalError } from "./format.ts";
 import { FrameEncoder } from "./frame.ts";
 import { NextSegment } from "./next-segment.ts";
@@ -28,8 +28,8 @@ export interface WalOptions {
   readonly identity: WalIdentity;
   /** Last entry whose effect the backend holds durably; entries up to it are checked. */
   readonly after: EntryId;
-  /** Entries up to `after` that are kept all the same, as far as the log has them, for followers that lag. Default 0. */
-  readonly keptEntries?: number;
+  /** Entries up to `after` that are kept all the same, as far as the log has them, for followers that lag. Default: none. */
+  readonly keep?: KeptEntries;
   /** Of the log that the backend belongs to; undefined while it belongs to none. */
   readonly logId?: bigint | undefined;
   /** Size from which a segment is followed by the next; one frame above it passes alone. */

@@ -18,6 +18,24 @@ async function filled(bed: WalBed, count = 30) {
   return wal;
 }
 
+test("readWalStart() tells whether an entry follows", async () => {
+  const bed = new WalBed();
+  const hasEntries = async () => (await readWalStart({ disk: bed.disk, folder: FOLDER }))?.hasEntries;
+  assert.equal(await hasEntries(), undefined);
+  const { wal } = await bed.open();
+  assert.equal(await hasEntries(), false);
+  // A member that has none may have voted.
+  await wal.append({ hardState: hardState(1), entries: [] });
+  await wal.append({ hardState: hardState(2), entries: [] });
+  assert.equal(await hasEntries(), false);
+  await wal.append({ hardState: hardState(3), entries: [entry(1, 3)] });
+  assert.equal(await hasEntries(), true);
+  await wal.close();
+  const long = new WalBed();
+  await (await filled(long)).close();
+  assert.equal((await readWalStart({ disk: long.disk, folder: FOLDER }))?.hasEntries, true);
+});
+
 suite("Wal.reset()", () => {
   test("reset() leaves an empty log behind the snapshot, in this run and the next", async () => {
     const bed = new WalBed();
@@ -225,10 +243,45 @@ suite("Wal.open()", () => {
       [3, { index: 3, term: 1 }],
       [50, { index: 0, term: 0 }],
     ] as const) {
-      const again = await bed.open({ after, keptEntries });
+      const again = await bed.open({
+        after,
+        keep: { entries: keptEntries, bytes: Number.POSITIVE_INFINITY },
+      });
       assert.deepEqual(again.compacted, compacted);
       const all = [1, 1, 1, 2, 2, 2, 2, 3].map((term, i) => `${i + 1}.${term} e${i + 1}.${term}`);
       assert.deepEqual(texts(again.entries), all.slice(compacted.index));
+      await again.wal.close();
+    }
+  });
+
+  test("open() keeps no more bytes of entries before `after` than it is told, and every entry behind it", async () => {
+    const bed = new WalBed();
+    const { wal } = await bed.open();
+    const data = (index: number) => Buffer.alloc(index === 9 ? 900 : 100, index);
+    for (let i = 1; i <= 9; i += 1) {
+      await wal.append({ hardState: hardState(1), entries: [entry(i, 1, data(i))] });
+    }
+    // What was replaced does not count any more.
+    await wal.append({ hardState: hardState(2), entries: [entry(5, 2, data(5)), entry(6, 2, data(6))] });
+    await wal.append({ hardState: hardState(2), entries: [entry(7, 2, data(7)), entry(8, 2, data(9))] });
+    await wal.close();
+    const after = { index: 7, term: 2 };
+    for (const [bytes, entries, first] of [
+      [0, 50, 8],
+      [99, 50, 8],
+      [100, 50, 7],
+      [350, 50, 5],
+      [350, 2, 6],
+      [699, 50, 2],
+      [700, 50, 1],
+    ] as const) {
+      const again = await bed.open({ after, keep: { entries, bytes } });
+      assert.equal(again.entries[0]?.index, first, `${bytes} bytes`);
+      assert.deepEqual(again.compacted, { index: first - 1, term: first > 5 ? 2 : first > 1 ? 1 : 0 });
+      assert.deepEqual(
+        again.entries.map(({ index, term }) => [index, term]),
+        [1, 1, 1, 1, 2, 2, 2, 2].map((term, i) => [i + 1, term]).slice(first - 1),
+      );
       await again.wal.close();
     }
   });
