@@ -7,6 +7,7 @@ export class CompactionSteps {
   readonly #waiting = new Set<PendingCall<void>>();
   /** A restart may have interrupted one. */
   #mayHaveWork = true;
+  #isHeld = false;
 
   /** `step` does a bounded part; false when nothing is left. */
   constructor(step: () => boolean) {
@@ -18,9 +19,20 @@ export class CompactionSteps {
     this.#mayHaveWork = true;
   }
 
-  /** There may be work. */
+  /** There may be work that can be done now. */
   get isDue(): boolean {
-    return this.#mayHaveWork;
+    return this.#mayHaveWork && !this.#isHeld;
+  }
+
+  /** Runs work that replaces the state: no step is done meanwhile, and the new state may have records to drop. */
+  async holding(work: () => Promise<void>): Promise<void> {
+    this.#isHeld = true;
+    try {
+      await work();
+    } finally {
+      this.#isHeld = false;
+      this.#mayHaveWork = true;
+    }
   }
 
   /** Does a step; true when there is more to do. */

@@ -92,7 +92,8 @@ export class ReadyLoop<State extends DrivenState>
       batchBytes: limits.writeBytes,
       mayInstall: () => this.#toApply.isEmpty,
       install: async (snapshot, hardState) => {
-        await this.#flusher.holding(() => this.#snapshots.install(snapshot, hardState));
+        const install = () => this.#snapshots.install(snapshot, hardState);
+        await this.#compaction.holding(() => this.#flusher.holding(install));
         options.onMembers();
       },
       onPersisted: (writes) => this.#turn(writes),
@@ -117,10 +118,9 @@ export class ReadyLoop<State extends DrivenState>
       onReadState: (state) => this.#calls.readAnswered(state),
       onSoftState: (state) => this.#noteSoftState(state),
     });
-    const { tickMs } = limits;
     this.#ticker = new Ticker({
       ...options,
-      tickMs,
+      ...limits,
       loopDelay: this.loopDelay,
       onTick: (nowMs) => this.#tick(nowMs),
       onError,
