@@ -18,12 +18,13 @@ import { type BootstrapConfig, type BootstrapPlan, firstLog } from "../membershi
 import { idText, type Member } from "../membership/types.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import type { TcpTransport } from "../peer/tcp-transport.ts";
+import type { LoopDelay } from "../replica/loop-delay.ts";
 import { openReplica } from "../replica/open-replica.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { ReplicaLimits } from "../replica/replica-limits.ts";
 import { recoverSnapshot } from "../snap/recover-snapshot.ts";
 import { SnapshotFolder } from "../snap/snapshot-folder.ts";
-import { readWalStart } from "../wal/open-log.ts";
+import { readWalStart, type WalStart } from "../wal/open-log.ts";
 import type { WalIdentity } from "../wal/wal.ts";
 import type { WatchHub } from "../watch/types.ts";
 import { MemberPeers } from "./member-peers.ts";
@@ -36,6 +37,7 @@ export interface OpenedMember extends AsyncDisposable {
   readonly watchHub: WatchHub;
   readonly lessor: Lessor;
   readonly backend: Backend;
+  readonly loopDelay: LoopDelay;
   /** Makes everything durable and lets go of the folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -123,7 +125,7 @@ async function startMember(
     minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1_000),
   });
   const { state } = opened;
-  const plan = await options.plan(walStart !== undefined || state.members.length > 0);
+  const plan = await planOf(options, state, walStart);
   const first = plan.kind === "restart" ? { ...firstLog(options.bootstrap), memberId: 0n } : plan;
   const peers = new MemberPeers(options, { state, planned: plan.kind === "restart" ? [] : plan.members });
   const replica = await openReplica({
@@ -149,7 +151,31 @@ async function startMember(
     await replica.close();
     await peers.transport.close();
   };
-  return { ...opened, replica, transport: peers.transport, close };
+  return { ...opened, replica, transport: peers.transport, loopDelay: replica.loopDelay, close };
+}
+
+/**
+ * How the member begins. One that joined, and ended before the leader sent it anything, has a log without an entry: it is
+ * told anew of the others, whom it would not know otherwise. When nobody tells it, it waits to hear from them.
+ */
+async function planOf(
+  { bootstrap, plan, logger }: MemberOptions,
+  state: OpenedStateMachine["state"],
+  walStart: WalStart | undefined,
+): Promise<BootstrapPlan> {
+  const hasLog = walStart !== undefined && (walStart.hasEntries || walStart.after.index > 0);
+  if (hasLog || state.members.length > 0) return plan(true);
+  if (walStart === undefined || bootstrap.isNew) return plan(false);
+  try {
+    return await plan(false);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    logger.warn(
+      { reason: error.message },
+      "cannot ask for the members of the cluster, waiting to hear from it",
+    );
+    return plan(true);
+  }
 }
 
 /** What a folder of before there were several members does not say of its one. */
