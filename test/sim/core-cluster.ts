@@ -1,11 +1,11 @@
 import { type ConfChange, encodeConfChange } from "../../store/raft/conf-change.ts";
 import type { Message } from "../../store/raft/message.ts";
-import type { ConfState, Entry, RaftCore } from "../../store/raft/types.ts";
+import type { ConfState, Entry, RaftCore, RaftLimits } from "../../store/raft/types.ts";
 import { Chance } from "./chance.ts";
 import { CoreDisk, type ListSnapshot } from "./core-disk.ts";
-import { CoreMember } from "./core-member.ts";
+import { CoreMember, coreLimits } from "./core-member.ts";
 import { MessageLog } from "./message-log.ts";
-import { Network } from "./network.ts";
+import { fairWeather, Network } from "./network.ts";
 import { RaftLaws } from "./raft-laws.ts";
 import { SimProcess } from "./sim-process.ts";
 import { Timeline } from "./timeline.ts";
@@ -44,6 +44,7 @@ export class CoreCluster {
   acknowledged = 0;
   readsServed = 0;
   readonly #options: CoreClusterOptions;
+  readonly #limits: RaftLimits;
   #processes = 0;
   #values = 0;
   #contexts = 0n;
@@ -58,7 +59,12 @@ export class CoreCluster {
     this.#options = options;
     this.chance = new Chance(options.seed);
     this.log = new MessageLog(this.timeline, { kept: 60 });
-    this.network = new Network(this.timeline, this.chance.fork());
+    this.network = new Network(
+      this.timeline,
+      this.chance.fork(),
+      fairWeather(this.chance.pick([0.3, 0.3, 3, 30])),
+    );
+    this.#limits = coreLimits(this.chance.fork());
     this.outside = this.#process("outside");
     const ids = Array.from({ length: options.members }, (_, i) => BigInt(i + 1));
     this.#nextId = BigInt(options.members + 1);
@@ -92,6 +98,7 @@ export class CoreCluster {
       chance: this.chance.fork(),
       laws: this.laws,
       tickMs: 100,
+      limits: this.#limits,
       send: (messages, snapshot) => this.#send(messages, snapshot),
       onApplied: (entry, member) => this.#applied(entry, member),
       onRead: (context, member) => this.#served(context, member),

@@ -9,16 +9,19 @@ import { ObservedCore } from "./observed-core.ts";
 import type { RaftLaws } from "./raft-laws.ts";
 import type { SimProcess } from "./sim-process.ts";
 
-export const CORE_LIMITS: RaftLimits = {
-  electionTicks: 10,
-  heartbeatTicks: 1,
-  uncommittedBytes: 2000,
-  appendBytes: 200,
-  inflightMessages: 4,
-  inflightBytes: 1000,
-  applyingBytes: 200,
-  pendingReads: 8,
-};
+/** Small, so that their limits are met; of some seeds so small that each entry travels alone. */
+export function coreLimits(chance: Chance): RaftLimits {
+  return {
+    electionTicks: 10,
+    heartbeatTicks: 1,
+    uncommittedBytes: 2000,
+    appendBytes: chance.pick([0, 0, 200, 5000]),
+    inflightMessages: chance.pick([1, 4, 100]),
+    inflightBytes: 1000,
+    applyingBytes: 200,
+    pendingReads: 8,
+  };
+}
 
 /** Of the log, below what is flushed. */
 const KEPT = { entries: 5, bytes: 1000 };
@@ -30,6 +33,7 @@ export interface CoreMemberOptions {
   readonly chance: Chance;
   readonly laws: RaftLaws;
   readonly tickMs: number;
+  readonly limits: RaftLimits;
   /** `snapshot` is what a snapshot message among them goes with. */
   readonly send: (messages: readonly Message[], snapshot: ListSnapshot) => void;
   readonly onApplied: (entry: Entry, member: CoreMember) => void;
@@ -66,8 +70,8 @@ export class CoreMember {
     this.#applied = disk.snapshot.meta;
     const start = disk.start(id);
     const raft = new Raft(start, {
-      limits: CORE_LIMITS,
-      policy: { preVote: true, checkQuorum: true, stepDownOnRemoval: true, validateConfChanges: true },
+      limits: options.limits,
+      policy: { preVote: true, checkQuorum: true, stepDownOnRemoval: false, validateConfChanges: true },
       random: chance.fork(),
       snapshot: () => this.disk.snapshot.meta,
     });
@@ -115,10 +119,19 @@ export class CoreMember {
     const { process, tickMs, chance } = this.#options;
     process.after(tickMs * (0.9 + 0.2 * chance.next()), () => {
       this.core.tick();
+      this.#handOver();
       this.#turn();
       if (chance.hits(0.02)) this.#flush();
       this.#tick();
     });
+  }
+
+  /** One that was removed leads only until another one can (the driver's part, as stepDownOnRemoval is off). */
+  #handOver(): void {
+    const { voters } = this.#applied.confState;
+    const { role, transferee } = this.core.status;
+    if (role !== "leader" || transferee !== 0n || voters.length === 0 || voters.includes(this.id)) return;
+    this.core.transferLeader(this.#options.chance.pick(voters));
   }
 
   #turn(): void {

@@ -9,6 +9,10 @@ export interface Mortals extends Inhabitants {
   processOf(id: bigint): SimProcess | undefined;
   crash(id: bigint): void;
   start(id: bigint): void;
+  /** Told of each new leader. Returns how to end that. */
+  onLeader(listener: (id: bigint) => void): () => void;
+  /** In virtual time, whoever dies meanwhile. */
+  after(ms: number, run: () => void): void;
 }
 
 /** Crashes of one and of all, and pauses. */
@@ -32,6 +36,22 @@ export function memberFaults(who: Mortals, chance: Chance): readonly Fault[] {
       strike: () => {
         const id = victim(living, chance);
         return crash(id === undefined ? [] : [id]);
+      },
+    },
+    {
+      // An election is where most can go wrong: each leader, for a while, lives only for a moment.
+      name: "crash new leaders",
+      weight: 3,
+      strike: () => {
+        const restartMs = chance.pick([100, 1000, 3000]);
+        const lifeMs = chance.pick([5, 20, 100]);
+        const end = who.onLeader((id) => {
+          who.after(chance.longTail(lifeMs), () => {
+            who.crash(id);
+            who.after(chance.longTail(restartMs), () => who.start(id));
+          });
+        });
+        return { what: `after ${lifeMs} ms, for ${restartMs} ms`, mend: end };
       },
     },
     { name: "crash all", weight: 1, strike: () => crash(up()) },

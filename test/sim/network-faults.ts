@@ -1,6 +1,6 @@
 import type { Chance } from "./chance.ts";
 import type { Fault } from "./faults.ts";
-import { FAIR_WEATHER, type LinkWeather, type Network } from "./network.ts";
+import type { LinkWeather, Network } from "./network.ts";
 
 type Way = readonly [from: bigint, to: bigint];
 
@@ -59,7 +59,7 @@ export function networkFaults(network: Network, who: Inhabitants, chance: Chance
       strike: () => {
         const weather = badWeather(chance);
         network.setWeather(weather);
-        return { what: JSON.stringify(weather), mend: () => network.setWeather(FAIR_WEATHER) };
+        return { what: JSON.stringify(weather), mend: () => network.setWeather() };
       },
     },
     {
@@ -72,7 +72,7 @@ export function networkFaults(network: Network, who: Inhabitants, chance: Chance
         network.setLinkWeather(from, to, weather);
         return {
           what: `${hex(from)}→${hex(to)} ${JSON.stringify(weather)}`,
-          mend: () => network.setLinkWeather(from, to, FAIR_WEATHER),
+          mend: () => network.setLinkWeather(from, to),
         };
       },
     },

@@ -13,7 +13,10 @@ export interface LinkWeather {
   readonly delayMs: number;
 }
 
-export const FAIR_WEATHER: LinkWeather = { dropRate: 0, duplicateRate: 0, reorderRate: 0, delayMs: 0.3 };
+/** Nothing is lost, and everything arrives in order. */
+export function fairWeather(delayMs: number): LinkWeather {
+  return { dropRate: 0, duplicateRate: 0, reorderRate: 0, delayMs };
+}
 
 interface Link {
   /** Faults that cut it. */
@@ -31,20 +34,24 @@ export class Network {
   readonly #timeline: Timeline;
   readonly #chance: Chance;
   readonly #links = new Map<bigint, Map<bigint, Link>>();
-  #weather = FAIR_WEATHER;
+  readonly #usual: LinkWeather;
+  #weather: LinkWeather;
 
-  constructor(timeline: Timeline, chance: Chance) {
+  /** `usual`: how it is while there is no fault. */
+  constructor(timeline: Timeline, chance: Chance, usual: LinkWeather) {
     this.#timeline = timeline;
     this.#chance = chance;
+    this.#usual = usual;
+    this.#weather = usual;
   }
 
-  /** Of every link. */
-  setWeather(weather: LinkWeather): void {
+  /** Of every link; undefined: as usual. */
+  setWeather(weather: LinkWeather = this.#usual): void {
     this.#weather = weather;
     for (const links of this.#links.values()) for (const link of links.values()) link.weather = weather;
   }
 
-  setLinkWeather(from: bigint, to: bigint, weather: LinkWeather): void {
+  setLinkWeather(from: bigint, to: bigint, weather: LinkWeather = this.#usual): void {
     this.#link(from, to).weather = weather;
   }
 

@@ -1,6 +1,7 @@
 import { Chance } from "./chance.ts";
 import type { Intensity } from "./faults.ts";
 import type { KvLoad } from "./kv-client.ts";
+import { fairWeather, type LinkWeather } from "./network.ts";
 import type { MemberTuning } from "./sim-member.ts";
 
 /** What a seed decides before anything happens. Everything rare is common in some seed. */
@@ -12,6 +13,8 @@ export interface Plan {
   readonly intensity: Intensity;
   /** Part of the kinds of faults that this seed has. */
   readonly faultRate: number;
+  /** Between members, while there is no fault. */
+  readonly weather: LinkWeather;
   readonly keys: readonly string[];
   readonly kvClients: number;
   readonly leaseClients: number;
@@ -39,6 +42,7 @@ export function planOf(seed: number): Plan {
       durationMs: chance.pick([1000, 3000, 8000]) * minutes,
     },
     faultRate: chance.pick([0.2, 0.5, 0.8]),
+    weather: fairWeather(chance.pick([0.3, 0.3, 3, 30])),
     keys: "abcdefgh".slice(0, chance.pick([1, 2, 4, 8])).split(""),
     kvClients,
     leaseClients: chance.below(3),
@@ -70,8 +74,8 @@ function tuningOf(chance: Chance, minutes: number): MemberTuning {
       unflushedBytes: 1024 * 1024,
       writeBytes: chance.pick([200, 100_000]),
       applyingBytes: chance.pick([100, 100_000]),
-      appendBytes: chance.pick([100, 100_000]),
-      inflightMessages: chance.pick([2, 8, 512]),
+      appendBytes: chance.pick([0, 100, 100_000]),
+      inflightMessages: chance.pick([1, 4, 512]),
       inflightBytes: chance.pick([1000, 1024 * 1024]),
       uncommittedBytes: chance.pick([5000, 1024 * 1024]),
       pendingReads: chance.pick([2, 4096]),

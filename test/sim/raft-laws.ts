@@ -19,6 +19,7 @@ export class RaftLaws {
   /** By index, then term. */
   readonly #entries: Map<number, Known>[] = [];
   readonly #committed: (Committed | undefined)[] = [];
+  readonly #onLeader = new Set<(id: bigint) => void>();
 
   /** Highest index that some member has handed out as committed. */
   get committedIndex(): number {
@@ -41,6 +42,13 @@ export class RaftLaws {
       throw new Violation("one leader by term", `${hex(known)} and ${hex(id)} lead in term ${term}`);
     }
     this.#leaders.set(term, id);
+    for (const listener of [...this.#onLeader]) listener(id);
+  }
+
+  /** Told of each new leader, in the middle of its work. Returns how to end that. */
+  onLeader(listener: (id: bigint) => void): () => void {
+    this.#onLeader.add(listener);
+    return () => this.#onLeader.delete(listener);
   }
 
   /** Leader completeness: what was committed in earlier terms is in the log of every later leader. */

@@ -61,7 +61,7 @@ function planOf(seed: number): Plan & { readonly chance: Chance } {
     chance,
     members: chance.pick([1, 2, 3, 3, 3, 3, 4, 5]),
     virtualMs: 60_000 * (chance.hits(0.8) ? 1 : 1 + chance.below(5)),
-    callRate: chance.pick([2, 10, 30]),
+    callRate: chance.pick([2, 10, 30, 100]),
     pauseMs: chance.pick([500, 2000, 5000]),
     durationMs: chance.pick([1000, 3000, 8000]),
   };
@@ -109,6 +109,8 @@ function chosenFaults(cluster: CoreCluster, chance: Chance): readonly Fault[] {
     processOf: (id: bigint) => cluster.places.get(id)?.member?.process,
     crash: (id: bigint) => cluster.crash(id),
     start: (id: bigint) => cluster.start(id),
+    onLeader: (listener: (id: bigint) => void) => cluster.laws.onLeader(listener),
+    after: (ms: number, run: () => void) => cluster.outside.after(ms, run),
   };
   const all = [
     ...networkFaults(cluster.network, mortals, chance.fork()),

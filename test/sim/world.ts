@@ -56,7 +56,7 @@ export class World {
     this.log = new MessageLog(timeline, { kept: MESSAGES_KEPT });
     this.chronicle = new Chronicle((chapter) => this.operations.inHistory(chapter));
     const ledger = new EntryLedger((entry) => this.#firstApplied(entry));
-    const network = new Network(timeline, chance.fork());
+    const network = new Network(timeline, chance.fork(), plan.weather);
     const { laws, chronicle, log } = this;
     const onViolation = (violation: unknown) => {
       this.violation ??= violation;
@@ -87,6 +87,8 @@ export class World {
       processOf: (id: bigint) => cluster.processOf(id),
       crash: (id: bigint) => cluster.crash(id, chance.hits(0.5) ? "kill" : "power"),
       start: (id: bigint) => cluster.start(id),
+      onLeader: (listener: (id: bigint) => void) => laws.onLeader(listener),
+      after: (ms: number, run: () => void) => process.after(ms, run),
     };
     const all = [
       ...networkFaults(network, mortals, chance.fork()),
@@ -103,7 +105,7 @@ export class World {
       operations: this.operations,
       endpoints: () => cluster.endpoints(),
       keys: plan.keys,
-      newValue: () => `v${(this.#values += 1)}`,
+      newValue: () => this.#newValue(),
       onViolation,
     });
     this.kvClients = times(plan.kvClients, () => new KvClient(client(), plan.load));
@@ -117,6 +119,11 @@ export class World {
       const span = world.chance.hits(0.5) ? { start: "a", end: "\xff" } : one;
       return new WatchClient(world, { span, slownessMs: world.chance.pick([0, 0, 50]), stayMs: 8000 });
     });
+  }
+
+  #newValue(): string {
+    this.#values += 1;
+    return `v${this.#values}`;
   }
 
   /** Who asked for what the log holds: the ends of leases, and deletions. */

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { outsideOfMicrotasks } from "./drain.ts";
+import { report } from "./report.ts";
+import { runCoreSeed } from "./run-core-seed.ts";
+import { type Outcome, runSeed } from "./run-seed.ts";
+
+const SEEDS = 300;
+const CORE_SEEDS = 150;
+
+suite("a simulated cluster", () => {
+  test(`keeps every promise in ${SEEDS} lives`, async () => {
+    const total = { acknowledged: 0, unknown: 0, leaders: 0, watched: 0, renewals: 0 };
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const outcome = await outsideOfMicrotasks(() => runSeed(seed));
+      assert.ok(outcome.violation === undefined, report(outcome));
+      for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += outcome[key];
+    }
+    // Worth something only if there was something to be kept.
+    assert.ok(total.acknowledged > 50 * SEEDS && total.watched > 50 * SEEDS, JSON.stringify(total));
+    assert.ok(
+      total.unknown > 2 * SEEDS && total.leaders > 4 * SEEDS && total.renewals > SEEDS,
+      JSON.stringify(total),
+    );
+  });
+
+  test("lives the same life again from the same seed", async () => {
+    for (const seed of [3, 7, 11]) {
+      const [one, again] = [await life(seed), await life(seed)];
+      assert.deepEqual(again, one, `seed ${seed}`);
+    }
+    assert.notEqual((await life(3)).traceHash, (await life(7)).traceHash);
+  });
+});
+
+suite("bare cores", () => {
+  test(`keep Raft's laws in ${CORE_SEEDS} lives`, async () => {
+    for (let seed = 1; seed <= CORE_SEEDS; seed += 1) {
+      const { violation, log, acknowledged } = await outsideOfMicrotasks(() => runCoreSeed(seed));
+      assert.ok(violation === undefined, [`core seed ${seed}`, ...log, violation?.stack].join("\n"));
+      assert.ok(acknowledged > 0, `core seed ${seed} had something acknowledged`);
+    }
+  });
+});
+
+function life(seed: number): Promise<Outcome> {
+  return outsideOfMicrotasks(() => runSeed(seed));
+}

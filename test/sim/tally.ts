@@ -1,0 +1,60 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { errorCode } from "../../base/errors.ts";
+import type { Outcome } from "./run-seed.ts";
+
+/** What was lived through so far, over all runs of the script. */
+export interface Tally {
+  /** The next one to be run; seeds are run in order, from 1. */
+  readonly nextSeed: number;
+  readonly seeds: number;
+  readonly virtualHours: number;
+  readonly cpuSeconds: number;
+  readonly acknowledgedWrites: number;
+  readonly leaders: number;
+  /** Seeds that found something. */
+  readonly failed: readonly number[];
+}
+
+const NOTHING: Tally = {
+  nextSeed: 1,
+  seeds: 0,
+  virtualHours: 0,
+  cpuSeconds: 0,
+  acknowledgedWrites: 0,
+  leaders: 0,
+  failed: [],
+};
+
+export function readTally(path: string): Tally {
+  try {
+    return { ...NOTHING, ...JSON.parse(readFileSync(path, "utf8")) };
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    return NOTHING;
+  }
+}
+
+export function writeTally(path: string, tally: Tally): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    `${JSON.stringify({ ...tally, seedsPerCpuSecond: seedsPerSecond(tally) }, undefined, 2)}\n`,
+  );
+}
+
+export function addTo(tally: Tally, outcome: Outcome, cpuSeconds: number): Tally {
+  return {
+    nextSeed: Math.max(tally.nextSeed, outcome.seed + 1),
+    seeds: tally.seeds + 1,
+    virtualHours: tally.virtualHours + outcome.virtualMs / 3_600_000,
+    cpuSeconds: tally.cpuSeconds + cpuSeconds,
+    acknowledgedWrites: tally.acknowledgedWrites + outcome.acknowledged,
+    leaders: tally.leaders + outcome.leaders,
+    failed: outcome.violation === undefined ? tally.failed : [...tally.failed, outcome.seed],
+  };
+}
+
+export function seedsPerSecond({ seeds, cpuSeconds }: Tally): number {
+  return Number((seeds / Math.max(cpuSeconds, 0.001)).toFixed(2));
+}
