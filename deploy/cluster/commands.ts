@@ -17,6 +17,8 @@ interface Command {
 }
 
 const MOVE_TIMEOUT_MS = 10_000;
+/** An election with the default timeouts takes one to two seconds: a command that comes meanwhile waits for it. */
+const ELECTION_WAIT_MS = 5_000;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   status: {
@@ -105,7 +107,7 @@ async function memberOf(
   if (takes === "nothing" && first !== undefined) return first;
   if (name === undefined) throw new CommandProblem(`${verb} needs a member: ${names.join(", ")}, or leader`);
   const member =
-    name === "leader" ? await cluster.leader() : cluster.members.find((one) => one.name === name);
+    name === "leader" ? await leaderSoon(cluster) : cluster.members.find((one) => one.name === name);
   if (member !== undefined) return member;
   throw new CommandProblem(
     name === "leader"
@@ -122,15 +124,22 @@ function mustBe({ name, state }: LocalMember, wanted: "running" | "paused"): voi
   if (state !== wanted) throw new CommandProblem(`${name} is ${state}, not ${wanted}`);
 }
 
+/** The leader, or the one that is being elected. */
+async function leaderSoon(cluster: LocalCluster): Promise<LocalMember | undefined> {
+  const running = cluster.members.filter(({ state }) => state === "running").length;
+  if (running * 2 <= cluster.members.length) return undefined;
+  return cluster.waitForLeader({ timeoutMs: ELECTION_WAIT_MS }).catch(() => undefined);
+}
+
 async function sayLeader(cluster: LocalCluster): Promise<string> {
-  const leader = await cluster.leader();
+  const leader = await leaderSoon(cluster);
   if (leader !== undefined) return `${leader.name} leads (${leader.clientUrl})`;
   const running = cluster.members.filter(({ state }) => state === "running").length;
   return `There is no leader: ${running} of ${cluster.members.length} members run, and more than half are needed`;
 }
 
 async function moveLeader(cluster: LocalCluster, member: LocalMember): Promise<string> {
-  const [leader, target] = [await cluster.leader(), await member.status()];
+  const [leader, target] = [await leaderSoon(cluster), await member.status()];
   if (leader === undefined) throw new CommandProblem("There is no leader that could be moved");
   if (target === undefined) throw new CommandProblem(`${member.name} does not answer`);
   if (leader === member) return `${member.name} leads already`;
