@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ListState } from "../../support/list-state.ts";
-import { ClusterBed, ELECTION_MS, TICK_MS } from "./cluster-bed.ts";
+import { ClusterBed, ELECTION_MS, type Member, TICK_MS } from "./cluster-bed.ts";
 import { put, read } from "./replica-bed.ts";
 
 suite("ReadyLoop, three of them", () => {
@@ -189,6 +189,64 @@ suite("ReadyLoop.propose() while leaders change", () => {
     }
     await bed.elected();
     assert.deepEqual(await bed.settled(), acknowledged);
+  });
+});
+
+suite("ReadyLoop.propose() for a leader of a term", () => {
+  test("is taken by that leader in that term, and by nobody else", async () => {
+    await using bed = await ClusterBed.open();
+    const leader = await bed.elected();
+    const { term: leaderTerm } = leader.replica.status;
+    const [follower] = bed.followers;
+    assert.ok(follower !== undefined);
+    assert.equal(await bed.result(put(leader.replica, "a", { leaderTerm })), "a");
+    await assert.rejects(put(follower.replica, "b", { leaderTerm }), { code: "NotLeader" });
+    await assert.rejects(put(leader.replica, "c", { leaderTerm: leaderTerm + 1 }), { code: "NotLeader" });
+    const { signal } = new AbortController();
+    for (const to of [follower, leader]) {
+      await bed.result((bed.leader as Member).replica.transferLeader(to.id, { signal }));
+    }
+    await bed.elected();
+    await assert.rejects(put(leader.replica, "d", { leaderTerm }), { code: "NotLeader" });
+    assert.deepEqual(await bed.settled(), ["a"]);
+  });
+
+  test("does not wait while leadership is handed over to somebody else", async () => {
+    await using bed = await ClusterBed.open();
+    const leader = await bed.elected();
+    const { term: leaderTerm } = leader.replica.status;
+    const [follower] = bed.followers;
+    assert.ok(follower !== undefined);
+    const { signal } = new AbortController();
+    const transfer = leader.replica.transferLeader(follower.id, { signal });
+    const refused = assert.rejects(put(leader.replica, "a", { leaderTerm }), { code: "NotLeader" });
+    await bed.result(Promise.all([transfer, refused]));
+    assert.deepEqual(await bed.settled(), []);
+  });
+});
+
+suite("ReadyLoop.onLeadership()", () => {
+  test("tells of each leader after it has come about, and of none after its end", async () => {
+    await using bed = await ClusterBed.open();
+    const [member] = bed.members;
+    assert.ok(member !== undefined);
+    const told: bigint[] = [];
+    const end = member.replica.onLeadership(({ leader, term, role }) => {
+      const { status } = member.replica;
+      assert.deepEqual([leader, term, role], [status.leader, status.term, status.role]);
+      if (leader !== 0n) told.push(leader);
+    });
+    const { signal } = new AbortController();
+    const first = await bed.elected();
+    const [next] = bed.followers;
+    assert.ok(next !== undefined);
+    await bed.result(first.replica.transferLeader(next.id, { signal }));
+    await bed.elected();
+    assert.deepEqual(told, [first.id, next.id]);
+    end();
+    await bed.result(next.replica.transferLeader(first.id, { signal }));
+    await bed.elected();
+    assert.equal(told.length, 2);
   });
 });
 

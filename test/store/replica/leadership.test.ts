@@ -242,3 +242,23 @@ suite("Leadership.membersChanged()", () => {
     assert.equal(bed.campaigns, 1);
   });
 });
+
+suite("Leadership.on()", () => {
+  test("tells each change, until it is ended, also from within", () => {
+    const bed = new Bed();
+    const [all, some]: [bigint[], bigint[]] = [[], []];
+    bed.leadership.on(({ leader }) => void all.push(leader));
+    const end = bed.leadership.on(({ leader }) => {
+      some.push(leader);
+      if (leader === 0n) end();
+    });
+    for (const leader of [2n, 0n, 3n]) bed.learns(leader);
+    assert.deepEqual(
+      [all, some],
+      [
+        [2n, 0n, 3n],
+        [2n, 0n],
+      ],
+    );
+  });
+});

@@ -3,6 +3,7 @@ import type { Disk } from "../../../base/disk.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
 import { openReplica } from "../../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
+import type { ProposeOptions } from "../../../store/replica/replica.ts";
 import type { ReplicaLimits } from "../../../store/replica/replica-limits.ts";
 import { EMPTY_LIST, type ListImage, ListState, proposal } from "../../support/list-state.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -59,11 +60,12 @@ const forever = new AbortController().signal;
 export async function put(
   replica: ReadyLoop<ListState>,
   value: string,
-  options: { readonly signal?: AbortSignal } = {},
+  options: Partial<ProposeOptions> = {},
 ): Promise<string> {
   const requestId = replica.nextRequestId();
   const outcome = await replica.propose(requestId, proposal(requestId, value), {
-    signal: options.signal ?? forever,
+    signal: forever,
+    ...options,
   });
   if (outcome.kind !== "done") throw outcome.error;
   return Buffer.from(outcome.response).toString();

@@ -11,7 +11,7 @@ const DONE = { kind: "done", revision: 1, response: new Uint8Array(0) } as const
 class Bed {
   readonly proposals = new WaitingProposals();
   readonly sent: bigint[] = [];
-  outcome: ProposeOutcome = "accepted";
+  outcome: ProposeOutcome | "notLeader" = "accepted";
 
   add(requestId: bigint, { nowMs = 0, signal = forever }: { nowMs?: number; signal?: AbortSignal } = {}) {
     return this.proposals.add(requestId, {
@@ -83,6 +83,7 @@ suite("WaitingProposals", () => {
   for (const [outcome, code] of [
     ["tooManyUncommitted", "TooManyRequests"],
     ["removed", "Stopped"],
+    ["notLeader", "NotLeader"],
   ] as const) {
     test(`rejects with ${code} what the core refuses, "${outcome}", at once and later`, async () => {
       const bed = new Bed();
