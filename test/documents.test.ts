@@ -37,10 +37,12 @@ suite("docs/operations.md", () => {
   });
 
   test("has every metric of the store, and none that is not there", () => {
-    const named = [...sourcesOf("store/server").matchAll(/"((?:etcd_[a-z]+|grpc_server)_[a-z_]+)"/g)];
+    const named = [
+      ...sourcesOf("store/server").matchAll(/"((?:etcd_[a-z]+|grpc_server|logstore)_[a-z_]+)"/g),
+    ];
     const names = named.map(([, name = ""]) => name);
     assert.ok(names.length > 10, `${names.length} metrics`);
-    assert.deepEqual(documentedMetrics(/^(etcd|grpc)_/), sortedSet(names));
+    assert.deepEqual(documentedMetrics(/^(etcd|grpc|logstore)_/), sortedSet(names));
   });
 
   test("has every flag of a status", () => {

@@ -115,7 +115,7 @@ suite("logctl changes members as etcdctl does", () => {
       assert.ok(expected !== undefined && !expected.stderr.includes("goroutine"), expected?.stderr);
       for (const [index, actual] of others.entries()) {
         const side = sides[index + 1];
-        const code = side?.run === runLogctl ? (step.code ?? expected.code) : expected.code;
+        const code: number | null = side?.run === runLogctl ? (step.code ?? expected.code) : expected.code;
         assert.deepEqual(actual, { ...expected, code }, side?.name);
       }
     });

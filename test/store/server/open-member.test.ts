@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { CodedError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
+import type { BootstrapPlan } from "../../../store/membership/bootstrap-plan.ts";
+import { unstarted } from "../../../store/membership/types.ts";
 import { PutRequest } from "../../../store/proto/gen/rpc.ts";
 import { type OpenedMember, openMember } from "../../../store/server/open-member.ts";
 import { encodeRaftRequest } from "../../../store/server/raft-request.ts";
 import { temporaryFolder } from "../../support/process.ts";
-import { loneMember } from "./lone-member.ts";
+import { recordedLog } from "../../support/recorded-log.ts";
+import { CLUSTER_ID, loneMember, MEMBER_ID } from "./lone-member.ts";
 
 function open(dataFolder: string): Promise<OpenedMember> {
   return openMember({ ...loneMember(dataFolder), random: systemRandom });
@@ -48,4 +52,56 @@ test("openMember() makes a lost backend anew from a log that is whole, and keeps
   rmSync(join(folder, "member/wal"), { recursive: true });
   cpSync(join(other, "member/wal"), join(folder, "member/wal"), { recursive: true });
   await assert.rejects(open(folder), { code: "EWALMISMATCH" });
+});
+
+const OTHER_ID = 7n;
+const JOIN: BootstrapPlan = {
+  kind: "join",
+  clusterId: CLUSTER_ID,
+  memberId: MEMBER_ID,
+  members: [unstarted(OTHER_ID, ["http://127.0.0.1:9"]), unstarted(MEMBER_ID, ["http://p:2380"])],
+};
+
+/** Opens one that joins a cluster, and closes it; gives whom it knows, and what its plan was asked. */
+async function openJoining(
+  dataFolder: string,
+  whenJoining: () => BootstrapPlan = () => JOIN,
+  lone = loneMember(dataFolder),
+): Promise<{ readonly known: readonly bigint[]; readonly asked: readonly boolean[] }> {
+  const asked: boolean[] = [];
+  await using member = await openMember({
+    ...lone,
+    bootstrap: { ...lone.bootstrap, isNew: false },
+    plan: async (hasData) => {
+      asked.push(hasData);
+      return hasData ? { kind: "restart" } : whenJoining();
+    },
+    random: systemRandom,
+  });
+  assert.equal(member.replica.memberId, MEMBER_ID);
+  assert.equal(member.replica.clusterId, CLUSTER_ID);
+  return { known: [...member.transport.counters().keys()], asked };
+}
+
+test("openMember() asks anew for the others when it joined and was sent nothing", async () => {
+  const folder = temporaryFolder("join");
+  const expected = { known: [OTHER_ID], asked: [false] };
+  assert.deepEqual(await openJoining(folder), expected);
+  assert.deepEqual(await openJoining(folder), expected);
+});
+
+test("openMember() that joined and was sent nothing starts too when nobody answers, and says so", async () => {
+  const folder = temporaryFolder("join");
+  await openJoining(folder);
+  const { log, lines } = recordedLog();
+  const nobody = () => {
+    throw new CodedError("EBOOTSTRAP", "nobody is there");
+  };
+  const found = await openJoining(folder, nobody, { ...loneMember(folder), logger: log });
+  assert.deepEqual(found, { known: [], asked: [false, true] });
+  assert.ok(
+    lines.some(({ msg, reason }) => reason === "nobody is there" && /waiting to hear/.test(`${msg}`)),
+  );
+  // The first time it is an error: there is nothing to start with.
+  await assert.rejects(openJoining(temporaryFolder("join"), nobody), { code: "EBOOTSTRAP" });
 });
