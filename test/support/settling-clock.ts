@@ -41,6 +41,11 @@ export class SettlingClock implements Clock {
     });
   }
 
+  /** Time passes in which nobody runs: who sleeps wakes late. */
+  jump(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Lets what is ready run, then wakes each sleeper that is due within `ms`, in order. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
@@ -49,7 +54,7 @@ export class SettlingClock implements Clock {
       const next = [...this.#sleepers].sort((a, b) => a.dueMs - b.dueMs)[0];
       if (next === undefined || next.dueMs > endMs) break;
       this.#sleepers.delete(next);
-      this.#nowMs = next.dueMs;
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
       next.wake();
       await settle();
     }

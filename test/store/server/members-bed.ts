@@ -302,7 +302,7 @@ export class MembersBed implements AsyncDisposable {
 
   /**
    * From now on no message passes between these and the others, in no direction. What members ask each other beside the
-   * log does not name who asks: it passes nowhere while any member is apart.
+   * log does not name who asks: these are not asked, and may ask the others.
    */
   part(...members: readonly BedMember[]): void {
     for (const { id } of members) this.#apart.add(id);
@@ -315,10 +315,11 @@ export class MembersBed implements AsyncDisposable {
   }
 
   #wire(): void {
-    const { size } = this.#apart;
-    for (const { wires } of this.members) {
-      wires.allow(({ kind, from, to }) =>
-        kind === "call" ? size === 0 : this.#apart.has(from) === this.#apart.has(to),
+    for (const member of this.members) {
+      member.wires.allow(({ kind, from, to }) =>
+        kind === "call"
+          ? !member.isRunning || !this.#apart.has(member.id)
+          : this.#apart.has(from) === this.#apart.has(to),
       );
     }
   }
