@@ -25,9 +25,11 @@ export function proposeAsLeader(node: Node, entry: ProposedEntry): ProposeOutcom
   if (!node.tracker.progress.has(node.id)) return "removed";
   if (node.transferee !== NONE) return "transferring";
   const { length } = entry.data;
-  const isTooMany = node.uncommittedBytes + length > node.options.limits.uncommittedBytes;
+  // What others have committed is no lesser load for a disk that hangs here.
+  const waitingBytes = Math.max(node.uncommittedBytes, node.log.unstableBytes);
+  const isTooMany = waitingBytes + length > node.options.limits.uncommittedBytes;
   // An empty entry always passes: it opens a term, or leaves a joint configuration.
-  if (isTooMany && node.uncommittedBytes > 0 && length > 0) return "tooManyUncommitted";
+  if (isTooMany && waitingBytes > 0 && length > 0) return "tooManyUncommitted";
   appendOwn(node, entry);
   broadcastAppend(node);
   return "accepted";

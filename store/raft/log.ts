@@ -1,4 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
+import { ApplyWindow } from "./apply-window.ts";
 import type { Entry, EntryId, KeptEntries, SnapshotMeta } from "./types.ts";
 
 /**
@@ -18,15 +19,11 @@ export class RaftLog {
   /** #entries[0] has index #compacted.index + 1. */
   #entries: Entry[];
   #stable: number;
+  /** Of the data of entries that are not on disk. */
+  #unstableBytes = 0;
   #writing: number;
   #committed: number;
-  #applying: number;
-  #applied: number;
-  readonly #applyingBytesMax: number;
-  /** Bytes of the entries between applied and applying. */
-  #applyingBytes = 0;
-  /** Nothing more is handed out before something is reported as applied. */
-  #isApplyingPaused = false;
+  readonly #window: ApplyWindow;
   /** Replaces log and state; undefined once it is installed. */
   #snapshot: SnapshotMeta | undefined;
   #isSnapshotTaken = true;
@@ -48,8 +45,7 @@ export class RaftLog {
       invariant(entry.index === next, `entry ${entry.index} at the start of the log has index ${next}`);
     }
     this.#stable = this.#writing = next;
-    this.#applied = this.#applying = start.applied;
-    this.#applyingBytesMax = start.applyingBytes;
+    this.#window = new ApplyWindow({ applied: start.applied, bytesMax: start.applyingBytes });
     // Figure 2 counts the commit index as volatile: what the backend has applied was committed, whatever is on disk.
     this.#committed = Math.max(start.commit, start.applied);
     invariant(
@@ -72,7 +68,7 @@ export class RaftLog {
   }
 
   get applied(): number {
-    return this.#applied;
+    return this.#window.applied;
   }
 
   get compacted(): EntryId {
@@ -107,6 +103,7 @@ export class RaftLog {
       `entry ${first.index} follows the last one, ${this.lastIndex}`,
     );
     invariant(first.index > this.#committed, `entry ${first.index} is behind the commit, ${this.#committed}`);
+    this.#unstableBytes -= this.dataBytes(Math.max(this.#stable, first.index - 1), this.lastIndex);
     this.#entries.length = first.index - 1 - this.#compacted.index;
     this.#stable = Math.min(this.#stable, first.index - 1);
     this.#writing = Math.min(this.#writing, first.index - 1);
@@ -116,6 +113,7 @@ export class RaftLog {
         `entry ${entry.index} follows the last one, ${this.lastIndex}`,
       );
       this.#entries.push(entry);
+      this.#unstableBytes += entry.data.byteLength;
     }
   }
 
@@ -160,6 +158,10 @@ export class RaftLog {
     return this.#writing < this.lastIndex;
   }
 
+  get unstableBytes(): number {
+    return this.#unstableBytes;
+  }
+
   /** True when no entry is on its way to the disk, or yet to go. */
   get isStable(): boolean {
     return this.#stable === this.lastIndex;
@@ -175,6 +177,7 @@ export class RaftLog {
       entry.index <= this.#writing,
       `entry ${entry.index} on disk was handed out, up to ${this.#writing}`,
     );
+    this.#unstableBytes -= this.dataBytes(this.#stable, entry.index);
     this.#stable = entry.index;
   }
 
@@ -188,33 +191,23 @@ export class RaftLog {
   /** Committed entries that are on disk here and not handed out, as far as the bound on bytes lets them. */
   takeCommitted(): readonly Entry[] {
     if (!this.hasCommitted) return [];
-    const taken = this.#slice(
-      this.#applying,
-      this.#applicable(),
-      this.#applyingBytesMax - this.#applyingBytes,
-    );
-    this.#applying += taken.length;
-    for (const { data } of taken) this.#applyingBytes += data.byteLength;
-    this.#isApplyingPaused =
-      this.#applyingBytes >= this.#applyingBytesMax || this.#applying < this.#applicable();
+    const last = this.#applicable();
+    const taken = this.#slice(this.#window.applying, last, this.#window.roomBytes);
+    this.#window.handedOut(taken, last);
     return taken;
   }
 
   get hasCommitted(): boolean {
-    return !this.#isApplyingPaused && this.#snapshot === undefined && this.#applying < this.#applicable();
+    return this.#snapshot === undefined && this.#window.hasRoomFor(this.#applicable());
   }
 
   appliedTo(index: number): void {
-    if (index <= this.#applied) return;
-    invariant(index <= this.#applying, `applied ${index} was handed out, up to ${this.#applying}`);
-    this.#applyingBytes -= this.dataBytes(this.#applied, index);
-    this.#applied = index;
-    this.#isApplyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
+    if (index > this.applied) this.#window.appliedTo(index, this.dataBytes(this.applied, index));
   }
 
   /** Committed entries that are not yet applied hold one of this kind. */
   hasUnapplied(kind: Entry["kind"]): boolean {
-    for (let index = this.#applied + 1; index <= this.#committed; index += 1) {
+    for (let index = this.applied + 1; index <= this.#committed; index += 1) {
       if (this.#entries[index - this.#compacted.index - 1]?.kind === kind) return true;
     }
     return false;
@@ -222,7 +215,7 @@ export class RaftLog {
 
   /** Forgets entries up to `index`, which has been applied, but for the newest that `keep` allows. Returns the last forgotten. */
   compactTo(index: number, keep: KeptEntries): number {
-    invariant(index <= this.#applied, `compacted ${index} is applied, up to ${this.#applied}`);
+    invariant(index <= this.applied, `compacted ${index} is applied, up to ${this.applied}`);
     let [to, bytes] = [index, 0];
     for (; to > this.#compacted.index && index - to < keep.entries; to -= 1) {
       bytes += this.#entries[to - this.#compacted.index - 1]?.data.byteLength ?? 0;
@@ -246,6 +239,7 @@ export class RaftLog {
     this.#compacted = { term: snapshot.term, index: snapshot.index };
     this.#entries = [];
     this.#stable = snapshot.index;
+    this.#unstableBytes = 0;
     this.#writing = snapshot.index;
     this.#committed = snapshot.index;
   }
@@ -265,11 +259,7 @@ export class RaftLog {
   /** The state holds this snapshot, durably. */
   snapshotInstalled(index: number): void {
     if (this.#snapshot?.index === index) this.#snapshot = undefined;
-    if (index <= this.#applied) return;
-    this.#applied = index;
-    this.#applying = Math.max(this.#applying, index);
-    this.#applyingBytes = 0;
-    this.#isApplyingPaused = false;
+    this.#window.skipTo(index);
   }
 
   /** Bytes of data in the entries after `from`, up to `to`. */

@@ -1,3 +1,4 @@
+import { bytesOf } from "./entry-bytes.ts";
 import type { Node } from "./node.ts";
 
 /** Sends entries, or the commit, to every other member that may be sent something. */
@@ -30,9 +31,7 @@ export function sendAppend(node: Node, to: bigint, { evenIfEmpty } = { evenIfEmp
   const entries = isFull ? [] : log.entriesFrom(progress.next, node.options.limits.appendBytes);
   if (entries.length === 0 && !evenIfEmpty) return false;
   node.send({ kind: "append", to, prev: { term, index: previous }, entries, commit: log.committed });
-  let bytes = 0;
-  for (const { data } of entries) bytes += data.byteLength;
-  progress.sentEntries(entries.length, bytes);
+  progress.sentEntries(entries.length, bytesOf(entries));
   progress.sentCommit(log.committed);
   return true;
 }

@@ -190,7 +190,7 @@ export interface RaftLimits {
   readonly electionTicks: number;
   /** Ticks between two heartbeats of a leader. */
   readonly heartbeatTicks: number;
-  /** Bytes of proposals that are in the log and not committed. */
+  /** Bytes of proposals that are in the leader's log and not committed, or not on its disk. */
   readonly uncommittedBytes: number;
   /** Bytes of entries in one append message. */
   readonly appendBytes: number;

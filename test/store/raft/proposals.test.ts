@@ -113,6 +113,22 @@ suite("Raft: proposals", () => {
     assert.equal(network.member(2n).disk.state.length, 4);
   });
 
+  test("a leader whose disk hangs while the others commit refuses above the uncommitted bytes, forwarded or not", () => {
+    const network = led({ uncommittedBytes: 100 });
+    const leader = network.member(1n);
+    leader.isDiskSlow = true;
+    for (let i = 0; i < 10; i += 1) {
+      network.propose(2n, "x".repeat(40));
+      network.settle();
+    }
+    assert.equal(network.propose(1n, "x"), "tooManyUncommitted");
+    assert.equal(leader.core.status.lastIndex - leader.core.status.applied, 2);
+    leader.isDiskSlow = false;
+    leader.flush();
+    network.settle();
+    assert.equal(network.propose(1n, "x"), "accepted");
+  });
+
   test("a new leader begins with no bytes uncommitted of its own, whatever it has taken over", () => {
     const network = led({ uncommittedBytes: 10 });
     network.isolate(3n);
