@@ -121,7 +121,7 @@ suite("Raft: proposals", () => {
       network.propose(2n, "x".repeat(40));
       network.settle();
     }
-    assert.equal(network.propose(1n, "x"), "tooManyUncommitted");
+    assert.equal(network.propose(1n, "x".repeat(40)), "tooManyUncommitted");
     assert.equal(leader.core.status.lastIndex - leader.core.status.applied, 2);
     leader.isDiskSlow = false;
     leader.flush();
