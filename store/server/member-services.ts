@@ -12,6 +12,7 @@ import type { CallMember } from "./call-member.ts";
 import { clusterService } from "./cluster-service.ts";
 import { healthService, ServingState } from "./health-service.ts";
 import { kvService } from "./kv-service.ts";
+import { LeaderLoss } from "./leader-loss.ts";
 import { LeaseExpiry } from "./lease-expiry.ts";
 import { LeaseRenewals } from "./lease-renewals.ts";
 import { leaseService } from "./lease-service.ts";
@@ -77,6 +78,7 @@ export class MemberServices implements AsyncDisposable {
   readonly #state: StateMachine;
   readonly #turns: Turns;
   readonly #stopping = new AbortController();
+  readonly #leaderLoss: LeaderLoss;
   readonly #renewals: LeaseRenewals;
   readonly #expiry: LeaseExpiry;
   readonly #publishing: Promise<void>;
@@ -123,7 +125,8 @@ export class MemberServices implements AsyncDisposable {
       ...authService(common),
       ...healthService(this.serving),
     ]);
-    this.table = refuseLearner(requireLeader(services, replica), replica);
+    this.#leaderLoss = new LeaderLoss(common);
+    this.table = refuseLearner(requireLeader(services, { replica, leaderLoss: this.#leaderLoss }), replica);
     const { signal } = this.#stopping;
     this.#expiry = new LeaseExpiry({ ...common, pauseMs: options.electionMs });
     this.#publishing = publishAttributes({ ...common, signal }).catch(options.onFatal);
@@ -150,6 +153,7 @@ export class MemberServices implements AsyncDisposable {
     await Promise.all([
       this.#expiry.close(),
       this.#renewals.close(),
+      this.#leaderLoss.close(),
       this.#publishing,
       this.#catchUp.close(),
     ]);

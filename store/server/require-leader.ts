@@ -1,26 +1,36 @@
+import { untilAborted } from "../../base/until-aborted.ts";
 import { StoreError } from "../proto/errors.ts";
 import type { Replica } from "../replica/replica.ts";
-import type { CallContext, Handler, ServiceTable } from "./service.ts";
+import type { LeaderLoss } from "./leader-loss.ts";
+import type { CallContext, Handler, ServiceTable, StreamHandler } from "./service.ts";
 
 /** Metadata with which a client says that it wants no answer from a member without a leader (etcd rpctypes). */
 const METADATA_KEY = "hasleader";
 
-/** The same table, where a call that requires a leader is refused with NoLeader while this member knows none. */
-export function requireLeader(table: ServiceTable, replica: Pick<Replica, "status">): ServiceTable {
-  const check = ({ metadata }: CallContext) => {
-    if (replica.status.leader === 0n && metadata.get(METADATA_KEY) === "true")
-      throw new StoreError("NoLeader");
-  };
-  return new Map([...table].map(([path, handler]) => [path, checked(handler, check)]));
+export interface RequireLeaderOptions {
+  readonly replica: Pick<Replica, "status">;
+  readonly leaderLoss: Pick<LeaderLoss, "onLost">;
 }
 
-function checked(handler: Handler, check: (context: CallContext) => void): Handler {
+/**
+ * The same table, where a call that requires a leader is refused with NoLeader while this member knows none, and where a
+ * stream that does ends with NoLeader once the leader is lost: its client finds another member. Other streams go on.
+ */
+export function requireLeader(table: ServiceTable, options: RequireLeaderOptions): ServiceTable {
+  return new Map([...table].map(([path, handler]) => [path, checked(handler, options)]));
+}
+
+function checked(handler: Handler, options: RequireLeaderOptions): Handler {
+  const isRequired = ({ metadata }: CallContext) => metadata.get(METADATA_KEY) === "true";
+  const check = () => {
+    if (options.replica.status.leader === 0n) throw new StoreError("NoLeader");
+  };
   if (handler.kind === "unary") {
     const { call } = handler;
     return {
       kind: "unary",
       call: async (request, context) => {
-        check(context);
+        if (isRequired(context)) check();
         return call(request, context);
       },
     };
@@ -29,8 +39,44 @@ function checked(handler: Handler, check: (context: CallContext) => void): Handl
   return {
     kind: "stream",
     call: async (requests, respond, context) => {
-      check(context);
-      return call(requests, respond, context);
+      if (!isRequired(context)) return call(requests, respond, context);
+      check();
+      return whileLed(call, options)(requests, respond, context);
     },
   };
+}
+
+function whileLed(call: StreamHandler, { leaderLoss }: RequireLeaderOptions): StreamHandler {
+  return async (requests, respond, { metadata, peer, signal: outer }) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const onAbort = () => controller.abort(outer.reason);
+    outer.addEventListener("abort", onAbort, { once: true });
+    if (outer.aborted) onAbort();
+    const forget = leaderLoss.onLost(() => controller.abort(new StoreError("NoLeader")));
+    try {
+      await call(untilOver(requests, signal), respond, { metadata, peer, signal });
+    } finally {
+      forget();
+      outer.removeEventListener("abort", onAbort);
+    }
+  };
+}
+
+/** The requests; throws the signal's reason when it is aborted, though no request comes. */
+async function* untilOver(
+  requests: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const iterator = requests[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await untilAborted(iterator.next(), { signal });
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // Not awaited: it may stand at a request that never comes.
+    iterator.return?.()?.catch(() => undefined);
+  }
 }
