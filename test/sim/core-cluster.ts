@@ -99,7 +99,7 @@ export class CoreCluster {
       laws: this.laws,
       tickMs: 100,
       limits: this.#limits,
-      send: (messages, snapshot) => this.#send(messages, snapshot),
+      send: (messages, snapshot, member) => this.#send(member, messages, snapshot),
       onApplied: (entry, member) => this.#applied(entry, member),
       onRead: (context, member) => this.#served(context, member),
       ...(this.#options.wrap && { wrap: this.#options.wrap }),
@@ -159,37 +159,36 @@ export class CoreCluster {
     return new SimProcess({ name, number: this.#processes, timeline: this.timeline });
   }
 
-  #send(messages: readonly Message[], snapshot: ListSnapshot): void {
+  #send(sender: CoreMember, messages: readonly Message[], snapshot: ListSnapshot): void {
     for (const message of messages) {
       if (message.kind === "snapshot") {
-        this.#sendSnapshot(message, snapshot);
+        this.#sendSnapshot(sender, message, snapshot);
         continue;
       }
-      const member = this.places.get(message.to)?.member;
-      if (member === undefined) continue;
-      this.network.send(message.from, message.to, member.process, () => {
+      const receiver = this.places.get(message.to)?.member;
+      if (receiver === undefined) continue;
+      this.network.send(sender, receiver, () => {
         this.log.delivered(message);
-        member.receive(message, undefined);
+        receiver.receive(message, undefined);
       });
     }
   }
 
   /** As a transport does, the sender is told how it went, sooner or later. */
-  #sendSnapshot(message: Message, content: ListSnapshot): void {
-    const sender = this.places.get(message.from)?.member;
+  #sendSnapshot(sender: CoreMember, message: Message, content: ListSnapshot): void {
     const receiver = this.places.get(message.to)?.member;
     let isOver = false;
     const report = (outcome: "delivered" | "failed") => {
-      if (isOver || sender === undefined) return;
+      if (isOver) return;
       isOver = true;
       sender.process.after(1, () => {
         sender.core.reportSnapshot(message.to, outcome);
         sender.schedule();
       });
     };
-    sender?.process.after(SNAPSHOT_MS_MAX, () => report("failed"));
+    sender.process.after(SNAPSHOT_MS_MAX, () => report("failed"));
     if (receiver === undefined) return;
-    this.network.send(message.from, message.to, receiver.process, () => {
+    this.network.send(sender, receiver, () => {
       this.log.delivered(message);
       receiver.receive(message, content);
       report("delivered");

@@ -35,7 +35,7 @@ export interface CoreMemberOptions {
   readonly tickMs: number;
   readonly limits: RaftLimits;
   /** `snapshot` is what a snapshot message among them goes with. */
-  readonly send: (messages: readonly Message[], snapshot: ListSnapshot) => void;
+  readonly send: (messages: readonly Message[], snapshot: ListSnapshot, member: CoreMember) => void;
   readonly onApplied: (entry: Entry, member: CoreMember) => void;
   readonly onRead: (context: bigint, member: CoreMember) => void;
   /** Replaces the core by one with a fault. */
@@ -136,7 +136,7 @@ export class CoreMember {
 
   #turn(): void {
     for (let ready = this.core.ready(); ready !== undefined; ready = this.core.ready()) {
-      this.#options.send(ready.messages, this.disk.snapshot);
+      this.#options.send(ready.messages, this.disk.snapshot, this);
       if (ready.write !== undefined) this.#writes.push(ready.write);
       for (const { index, context } of ready.readStates) this.#reads.push({ index, context });
       this.#apply(ready.committed);
@@ -200,6 +200,7 @@ export class CoreMember {
     this.#options.send(
       write.responses.filter(({ to }) => to !== this.id),
       this.disk.snapshot,
+      this,
     );
     for (const message of own) this.core.step(message);
     this.core.persisted(write);

@@ -24,7 +24,7 @@ export function coreMembership(cluster: CoreCluster, chance: Chance): readonly F
         cluster.change(at, change);
         return {
           what: changes.map(({ kind, id }) => `${kind} ${id.toString(16)}`).join(", "),
-          mend: () => {},
+          mend: nothing,
         };
       },
     },
@@ -37,10 +37,14 @@ export function coreMembership(cluster: CoreCluster, chance: Chance): readonly F
         if (member?.process.fate !== "alive") return undefined;
         member.core.transferLeader(to);
         member.schedule();
-        return { what: `to ${to.toString(16)}`, mend: () => {} };
+        return { what: `to ${to.toString(16)}`, mend: nothing };
       },
     },
   ];
+}
+
+function nothing(): void {
+  // What was asked for is over.
 }
 
 function oneChange(now: {

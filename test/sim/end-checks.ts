@@ -14,6 +14,7 @@ export function unquiet(world: World): string {
   const { cluster, laws, chronicle, leases } = world;
   const reasons: string[] = [];
   const members = cluster.living();
+  if (!world.operator.isSettled) reasons.push("members and machines are not the same");
   if (members.length < cluster.ids().length)
     reasons.push(`${members.length} of ${cluster.ids().length} are open`);
   if (!members.some(({ replica }) => replica.status.role === "leader")) reasons.push("nobody leads");

@@ -18,6 +18,12 @@ export function fairWeather(delayMs: number): LinkWeather {
   return { dropRate: 0, duplicateRate: 0, reorderRate: 0, delayMs };
 }
 
+/** One end of a connection. */
+export interface Station {
+  readonly id: bigint;
+  readonly process: SimProcess;
+}
+
 interface Link {
   /** Faults that cut it. */
   cuts: number;
@@ -26,6 +32,8 @@ interface Link {
   lastArrivalMs: number;
 }
 
+/** Of what a dead process has sent, this much had left its machine. */
+const LAST_WORDS_RATE = 0.5;
 /** Longest that a reordered message is late. */
 const REORDER_MS_MAX = 3000;
 
@@ -70,44 +78,41 @@ export class Network {
 
   /**
    * Sends something to a process, in order with what was sent on this way before, unless the weather is bad. What is on its
-   * way when the link is cut or the process dies is lost. False: it was lost at once, and the sender might notice.
+   * way when the link is cut or the receiver dies is lost, and some of it when the sender dies. False: it was lost at once,
+   * and the sender might notice.
    */
-  send(from: bigint, to: bigint, receiver: SimProcess, deliver: () => void): boolean {
-    const link = this.#link(from, to);
-    if (link.cuts > 0 || receiver.isDead) return false;
+  send(from: Station, to: Station, deliver: () => void): boolean {
+    const link = this.#link(from.id, to.id);
+    if (link.cuts > 0 || to.process.isDead) return false;
     const { weather } = link;
     const chance = this.#chance;
     if (weather.dropRate > 0 && chance.hits(weather.dropRate)) return true;
-    this.#carry(link, receiver, deliver);
-    if (weather.duplicateRate > 0 && chance.hits(weather.duplicateRate)) this.#carry(link, receiver, deliver);
+    const arrive = () => {
+      const isLost = link.cuts > 0 || (from.process.isDead && !chance.hits(LAST_WORDS_RATE));
+      if (!isLost) deliver();
+    };
+    this.#carry(link, to.process, arrive);
+    if (weather.duplicateRate > 0 && chance.hits(weather.duplicateRate))
+      this.#carry(link, to.process, arrive);
     return true;
   }
 
   /** Sends a part of a stream: it arrives behind the one before, or the connection breaks. */
-  carryInOrder(
-    from: bigint,
-    to: bigint,
-    receiver: SimProcess,
-    deliver: () => void,
-    onBroken: (reason: string) => void,
-  ): void {
-    const link = this.#link(from, to);
+  carryInOrder(from: Station, to: Station, deliver: () => void, onBroken: (reason: string) => void): void {
+    const link = this.#link(from.id, to.id);
     const { nowMs } = this.#timeline;
     link.lastArrivalMs = Math.max(link.lastArrivalMs, nowMs + this.#chance.longTail(link.weather.delayMs));
-    receiver.after(link.lastArrivalMs - nowMs, () => {
+    to.process.after(link.lastArrivalMs - nowMs, () => {
       if (link.cuts === 0) deliver();
       else onBroken("the link is cut");
     });
   }
 
-  #carry(link: Link, receiver: SimProcess, deliver: () => void): void {
+  #carry(link: Link, receiver: SimProcess, arrive: () => void): void {
     const { nowMs } = this.#timeline;
     const { weather } = link;
     const chance = this.#chance;
     const arrivalMs = nowMs + chance.longTail(weather.delayMs);
-    const arrive = () => {
-      if (link.cuts === 0) deliver();
-    };
     if (weather.reorderRate > 0 && chance.hits(weather.reorderRate)) {
       receiver.after(arrivalMs - nowMs + chance.between(0, REORDER_MS_MAX) * chance.next(), arrive);
       return;

@@ -11,6 +11,8 @@ export interface Plan {
   readonly virtualMs: number;
   readonly tuning: MemberTuning;
   readonly intensity: Intensity;
+  /** Between two changes of the members, typically; 0: there are none. */
+  readonly operatorPauseMs: number;
   /** Part of the kinds of faults that this seed has. */
   readonly faultRate: number;
   /** Between members, while there is no fault. */
@@ -41,6 +43,7 @@ export function planOf(seed: number): Plan {
       pauseMs: chance.pick([800, 2000, 5000]) * minutes,
       durationMs: chance.pick([1000, 3000, 8000]) * minutes,
     },
+    operatorPauseMs: chance.pick([0, 0, 0, 2000, 5000]) * minutes,
     faultRate: chance.pick([0.2, 0.5, 0.8]),
     weather: fairWeather(chance.pick([0.3, 0.3, 3, 30])),
     keys: "abcdefgh".slice(0, chance.pick([1, 2, 4, 8])).split(""),

@@ -23,6 +23,7 @@ export interface Outcome {
   readonly leaders: number;
   readonly watched: number;
   readonly renewals: number;
+  readonly memberChanges: number;
 }
 
 /** One life of a cluster, which the seed decides. To be called outside of microtasks (drain.ts). */
@@ -54,6 +55,7 @@ export function runSeed(
     leaders: world.laws.leaderCount,
     watched: world.watchClients.reduce((sum, { told }) => sum + told, 0),
     renewals: world.leaseClients.reduce((sum, { renewed }) => sum + renewed, 0),
+    memberChanges: world.operator.changes,
   };
 }
 
@@ -61,6 +63,7 @@ function live(world: World): void {
   const { timeline, plan, director } = world;
   for (const client of [...world.kvClients, ...world.leaseClients, ...world.watchClients]) client.start();
   director.start();
+  if (plan.operatorPauseMs > 0) world.operator.start();
   timeline.run({ untilMs: plan.virtualMs, isOver: () => world.violation !== undefined });
   if (world.violation !== undefined) throw world.violation;
 }
@@ -69,6 +72,7 @@ function live(world: World): void {
 function comeToRest(world: World): void {
   const { timeline, director, plan, cluster } = world;
   director.stop();
+  world.operator.stop();
   for (const client of world.watchClients) client.calm();
   for (const id of cluster.ids()) cluster.start(id);
   const { tickMs, electionTicks } = plan.tuning.limits;

@@ -44,8 +44,8 @@ export class SimCluster {
     const ids = Array.from({ length: options.members }, (_, i) => BigInt(0xa1 + i));
     this.#firstMembers = ids.map((id) => unstarted(id, [urlOf(id)]));
     for (const id of ids) {
-      this.#addMachine(id);
-      this.start(id, this.#firstMembers);
+      this.#addMachine(id, this.#firstMembers);
+      this.start(id);
     }
   }
 
@@ -73,7 +73,7 @@ export class SimCluster {
     return this.machines.get(id)?.process;
   }
 
-  start(id: bigint, knownMembers: readonly Member[] = this.#firstMembers): void {
+  start(id: bigint): void {
     const machine = this.machines.get(id);
     if (machine === undefined || machine.process !== undefined || machine.isRetired || machine.keptDown > 0)
       return;
@@ -94,7 +94,6 @@ export class SimCluster {
         watchers,
         tuning,
         firstMembers: isFirst ? this.#firstMembers : [],
-        knownMembers,
         callMember: this.#callMember,
         onFatal,
         onRemoved: () => this.#removed(machine, process),
@@ -127,7 +126,10 @@ export class SimCluster {
       this.outside.after(RESTART_MS, () => this.start(id));
     };
     const member = machine?.member;
-    if (member === undefined) return kill();
+    if (member === undefined) {
+      kill();
+      return;
+    }
     process.after(0, () => {
       member.close().then(
         () => this.outside.after(0, kill),
@@ -137,9 +139,24 @@ export class SimCluster {
     this.outside.after(10_000, kill);
   }
 
-  #addMachine(id: bigint): SimMachine {
+  /** A machine for a member that joins, started. */
+  join(id: bigint, knownMembers: readonly Member[]): void {
+    if (this.machines.has(id)) return;
+    this.#addMachine(id, knownMembers);
+    this.start(id);
+  }
+
+  /** It is never started again. */
+  retire(id: bigint): void {
+    const machine = this.machines.get(id);
+    if (machine === undefined) return;
+    machine.isRetired = true;
+    this.crash(id, "kill");
+  }
+
+  #addMachine(id: bigint, knownMembers: readonly Member[]): SimMachine {
     const { timeline, chance } = this.#options;
-    const machine = new SimMachine({ id, timeline, chance: chance.fork() });
+    const machine = new SimMachine({ id, timeline, chance: chance.fork(), knownMembers });
     this.machines.set(id, machine);
     return machine;
   }
@@ -152,14 +169,14 @@ export class SimCluster {
   /** A member ended itself, which only a disk that failed it excuses. */
   #ended(machine: SimMachine, process: SimProcess, error: unknown, isExcused: boolean): void {
     if (process.isDead) return;
-    if (error instanceof Violation) return this.#options.onViolation(error);
-    if (!isExcused) {
+    const { onViolation, log } = this.#options;
+    if (error instanceof Violation || !isExcused) {
       const stack = error instanceof Error ? error.stack : String(error);
-      return this.#options.onViolation(
-        new Violation("no reason to end", `${machine.name} ended itself: ${stack}`),
-      );
+      const violation = new Violation("no reason to end", `${machine.name} ended itself: ${stack}`);
+      onViolation(error instanceof Violation ? error : violation);
+      return;
     }
-    this.#options.log.note(`${machine.name} ended itself: ${errorMessage(error)}`);
+    log.note(`${machine.name} ended itself: ${errorMessage(error)}`);
     this.outside.after(0, () => {
       if (machine.process !== process) return;
       // What the disk has after a failed write is anybody's guess.

@@ -1,4 +1,5 @@
 import { MemFile } from "../../store/backend/mem-backend.ts";
+import type { Member } from "../../store/membership/types.ts";
 import type { Chance } from "./chance.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -17,13 +18,21 @@ export class SimMachine {
   process: SimProcess | undefined;
   /** Undefined while it is down, or has not opened yet. */
   member: SimMember | undefined;
+  /** Whom it may talk with until its log tells it. */
+  readonly knownMembers: readonly Member[];
   /** Somebody who ends it for good, or keeps it down for a while: nobody restarts it meanwhile. */
   keptDown = 0;
   /** Removed from the cluster: it is never started again. */
   isRetired = false;
 
-  constructor(options: { readonly id: bigint; readonly timeline: Timeline; readonly chance: Chance }) {
+  constructor(options: {
+    readonly id: bigint;
+    readonly timeline: Timeline;
+    readonly chance: Chance;
+    readonly knownMembers: readonly Member[];
+  }) {
     this.id = options.id;
+    this.knownMembers = options.knownMembers;
     this.name = options.id.toString(16);
     this.clock = new SimClock(options.timeline, options.chance.between(0, 1e9));
     this.disk = new SimDisk(options.chance);

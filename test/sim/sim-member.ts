@@ -42,8 +42,6 @@ export interface SimMemberOptions {
   readonly watchers: Watchers;
   /** Of a new cluster; empty for a member that joins. */
   readonly firstMembers: readonly Member[];
-  /** Whom one that joins may talk with until the log tells it. */
-  readonly knownMembers: readonly Member[];
   /** Asks another member beside the log. */
   readonly callMember: CallMember;
   /** Nothing more can be promised: the process has to end. */
@@ -165,9 +163,9 @@ export class SimMember {
 const SILENT: Logger = pino({ level: "silent" });
 
 function peersOf(
-  { machine, knownMembers }: SimMemberOptions,
+  { machine }: SimMemberOptions,
   state: StateMachine,
 ): ReadonlyMap<bigint, { readonly peerUrls: readonly string[] }> {
-  const members = state.members.length > 0 ? state.members : knownMembers;
+  const members = state.members.length > 0 ? state.members : machine.knownMembers;
   return new Map(members.filter(({ id }) => id !== machine.id).map((member) => [member.id, member]));
 }

@@ -61,7 +61,7 @@ export class SimTransport implements PeerTransport {
       const isSent =
         receiver?.knows(this.id) === true &&
         this.#known.has(to) &&
-        this.#peers.network.send(this.id, to, receiver.process, () => {
+        this.#peers.network.send(this, receiver, () => {
           this.#peers.log.delivered(message);
           receiver.handler.receive(message);
         });

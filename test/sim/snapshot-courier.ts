@@ -28,14 +28,13 @@ export async function carrySnapshot(carriage: Carriage): Promise<void> {
     receiver.process.after(CHUNK_MS, () => inlet.fail(new Error(reason)));
   };
   const answer = (error: unknown) => {
-    const isSent = network.send(receiver.id, sender.id, sender.process, () => {
+    const isSent = network.send(receiver, sender, () => {
       if (error === undefined) outcome.resolve();
       else outcome.reject(error);
     });
     if (!isSent) breakOff("the connection broke before the answer");
   };
-  const carry = (deliver: () => void) =>
-    network.carryInOrder(sender.id, receiver.id, receiver.process, deliver, breakOff);
+  const carry = (deliver: () => void) => network.carryInOrder(sender, receiver, deliver, breakOff);
   const forget = [
     sender.process.onEnd(() =>
       receiver.process.after(CHUNK_MS, () => inlet.fail(new Error("the sender died"))),

@@ -14,6 +14,7 @@ import { memberFaults } from "./member-faults.ts";
 import { MessageLog } from "./message-log.ts";
 import { Network } from "./network.ts";
 import { networkFaults } from "./network-faults.ts";
+import { Operator } from "./operator.ts";
 import { Operations } from "./operations.ts";
 import type { Plan } from "./plan.ts";
 import { RaftLaws } from "./raft-laws.ts";
@@ -43,6 +44,7 @@ export class World {
   readonly leases = new LeaseLaws({ rateMax: CLOCK_RATE_MAX });
   readonly cluster: SimCluster;
   readonly director: FaultDirector;
+  readonly operator: Operator;
   readonly kvClients: readonly KvClient[];
   readonly leaseClients: readonly LeaseClient[];
   readonly watchClients: readonly WatchClient[];
@@ -98,6 +100,8 @@ export class World {
     const faults = all.filter(() => chance.hits(plan.faultRate));
     const { intensity } = plan;
     this.director = new FaultDirector({ process, chance: chance.fork(), faults, intensity, log });
+    const { operatorPauseMs: pauseMs } = plan;
+    this.operator = new Operator({ cluster, caller, chance: chance.fork(), log, pauseMs, onViolation });
     const client = (): ClientWorld => ({
       caller,
       chance: chance.fork(),
