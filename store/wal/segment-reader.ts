@@ -36,7 +36,8 @@ export class SegmentReader {
   async view(position: number, length: number): Promise<Buffer> {
     const start = position - this.#windowStart;
     if (start < 0 || start + length > this.#window.length) {
-      const target = Buffer.allocUnsafeSlow(Math.max(length, WINDOW_BYTES));
+      const rest = (await this.#file.size()) - position;
+      const target = Buffer.allocUnsafeSlow(Math.max(length, Math.min(WINDOW_BYTES, rest)));
       const bytes = await this.#file.read(target, position);
       this.#window = target.subarray(0, bytes);
       this.#windowStart = position;
