@@ -56,8 +56,11 @@ async function run({ settings, warnings }: Run): Promise<number> {
       onRemoved: removed.resolve,
       onFatal,
     });
-    logReady(logger, await server.listen(settings), server);
-    await Promise.race([stop, removed.promise.then(() => leaveCluster(logger))]);
+    const bound = await server.listen(settings);
+    const end = Promise.race([stop, removed.promise.then(() => leaveCluster(logger))]);
+    const isReady = await Promise.race([end, server.serving().then(() => true as const)]);
+    if (isReady === true) logReady(logger, bound, server);
+    await end;
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     logger.fatal({ code: error.code, reason: error.message }, "cannot run");

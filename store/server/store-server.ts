@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { authority, type ListenAddress, type StoreSettings } from "../../conf/store-settings.ts";
 import { bootstrapPlan } from "../membership/bootstrap-plan.ts";
+import { StoreError } from "../proto/errors.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
 import { bootstrapConfig } from "./bootstrap-config.ts";
@@ -42,11 +43,14 @@ interface Parts {
   readonly calls: PeerCalls;
 }
 
+/** Between two tries to find out whether there is a leader, on top of what a try waits. */
+const SERVING_RETRY_MS = 100;
 const NEVER = new AbortController().signal;
 
 /** A running member: data, services, listeners. */
 export class StoreServer implements AsyncDisposable {
   readonly #member: OpenedMember;
+  readonly #clock: Clock;
   readonly #services: MemberServices;
   readonly #grpc: GrpcAdapter;
   readonly #http: HttpEndpoints;
@@ -59,6 +63,7 @@ export class StoreServer implements AsyncDisposable {
     const { flags } = settings;
     const { replica, transport } = member;
     this.#member = member;
+    this.#clock = clock;
     const requestBytesMax = flags["max-request-bytes"];
     this.#services = new MemberServices({
       ...options,
@@ -152,6 +157,24 @@ export class StoreServer implements AsyncDisposable {
       bound.push(await bind(address, () => this.#http.listen(address)));
     }
     return bound;
+  }
+
+  /**
+   * Resolves when this member takes part in its cluster: there is a leader, and it has applied what that one had committed.
+   * Until then it answers what needs none (etcd's ReadyNotify). Pending for ever when it is closed before.
+   */
+  async serving(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (;;) {
+      try {
+        return await this.replica.readIndex({ signal });
+      } catch (error) {
+        if (signal.aborted || (error instanceof StoreError && error.code === "Stopped"))
+          return new Promise(() => undefined);
+        if (!(error instanceof StoreError)) throw error;
+        await this.#clock.sleep(SERVING_RETRY_MS, { signal }).catch(() => undefined);
+      }
+    }
   }
 
   /** Ends every call, makes everything durable and lets go of the data folder. Idempotent. */
