@@ -40,8 +40,8 @@ export interface MembersOptions {
   readonly electionMs?: number;
   /** More of etcd's flags, for each member. */
   readonly flags?: readonly string[];
-  /** A level of pino's, to see what the members log. */
-  readonly logLevel?: string;
+  /** Prints what the members log. */
+  readonly isLoud?: boolean;
 }
 
 const START_MS = 30_000;
@@ -50,9 +50,11 @@ const START_MS = 30_000;
 export class BedMember {
   readonly name: string;
   readonly wires: PeerWires;
+  /** The messages of its log, over all its lives. */
+  readonly logged: string[] = [];
   readonly #argv: readonly string[];
   readonly #clientPort: number;
-  readonly #logLevel: string;
+  readonly #isLoud: boolean;
   #server: StoreServer | undefined;
   #client: Client | undefined;
 
@@ -61,13 +63,13 @@ export class BedMember {
     readonly wires: PeerWires;
     readonly argv: readonly string[];
     readonly clientPort: number;
-    readonly logLevel: string;
+    readonly isLoud: boolean;
   }) {
     this.name = options.name;
     this.wires = options.wires;
     this.#argv = options.argv;
     this.#clientPort = options.clientPort;
-    this.#logLevel = options.logLevel;
+    this.#isLoud = options.isLoud;
   }
 
   get endpoint(): string {
@@ -104,7 +106,7 @@ export class BedMember {
       disk: nodeDisk,
       clock: systemClock,
       random: systemRandom,
-      logger: pino({ level: this.#logLevel, base: { member: this.name } }),
+      logger: pino({ base: { member: this.name } }, { write: (line) => this.#log(line) }),
       onRemoved: () => undefined,
       onFatal: (error) => assert.fail(error instanceof Error ? error : String(error)),
     });
@@ -167,6 +169,11 @@ export class BedMember {
 
   status(): Promise<StatusResponse> {
     return this.call("Maintenance/Status", [StatusRequest, StatusResponse]);
+  }
+
+  #log(line: string): void {
+    this.logged.push(JSON.parse(line).msg);
+    if (this.#isLoud) process.stderr.write(line);
   }
 
   #open(): Client {
@@ -241,7 +248,7 @@ export class MembersBed implements AsyncDisposable {
 
   /** Starts them and waits until one leads and all follow it. */
   static async open(options: MembersOptions = {}): Promise<MembersBed> {
-    const { size = 3, heartbeatMs = 50, electionMs = 500, flags = [], logLevel = "silent" } = options;
+    const { size = 3, heartbeatMs = 50, electionMs = 500, flags = [], isLoud = false } = options;
     const names = Array.from({ length: size }, (_, index) => `m${index + 1}`);
     const places = await Promise.all(
       names.map(async (name) => {
@@ -264,7 +271,7 @@ export class MembersBed implements AsyncDisposable {
         `--election-timeout=${electionMs}`,
         ...flags,
       ];
-      return new BedMember({ name, wires, argv, clientPort, logLevel });
+      return new BedMember({ name, wires, argv, clientPort, isLoud });
     });
     const bed = new MembersBed(members);
     await Promise.all(members.map((member) => member.start()));
