@@ -4,9 +4,9 @@ import {
   MemberAddResponse,
   MemberListRequest,
   MemberListResponse,
+  type Member as MemberMessage,
   MemberPromoteRequest,
   MemberRemoveRequest,
-  type Member as MemberMessage,
 } from "../../store/proto/gen/rpc.ts";
 import type { Answer, Caller } from "./caller.ts";
 import type { Chance } from "./chance.ts";
@@ -76,7 +76,8 @@ export class Operator {
     const { chance } = this.#options;
     const learner = members.find(({ isLearner }) => isLearner);
     const one = chance.pick(members).ID;
-    if (learner !== undefined) await (chance.hits(0.8) ? this.#promote(learner.ID) : this.#remove(learner.ID));
+    if (learner !== undefined)
+      await (chance.hits(0.8) ? this.#promote(learner.ID) : this.#remove(learner.ID));
     else if (members.length < MEMBERS_MAX && chance.hits(members.length < 3 ? 0.9 : 0.4)) await this.#add();
     else if (members.length >= 3 && chance.hits(0.5)) this.#loseDisk(one);
     else if (members.length > 1) await this.#remove(one);
@@ -141,7 +142,9 @@ export class Operator {
 
   #call(method: string, request: Uint8Array): Promise<Answer> {
     const { cluster, caller, chance } = this.#options;
-    return caller.call(chance.pick(cluster.endpoints()), CLUSTER + method, request, { timeoutMs: TIMEOUT_MS });
+    return caller.call(chance.pick(cluster.endpoints()), CLUSTER + method, request, {
+      timeoutMs: TIMEOUT_MS,
+    });
   }
 
   #note(what: string, whom: string, answer: Answer): void {

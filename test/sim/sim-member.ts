@@ -100,7 +100,8 @@ export class SimMember {
     watchers.state(machine.name, opened);
     const logId = readLogId(backend);
     let transport: SimTransport | undefined;
-    const setPeers = () => transport?.setPeers(peersOf(options, opened.state));
+    const planned = walStart === undefined ? machine.knownMembers : [];
+    const setPeers = () => transport?.setPeers(peersOf(opened.state, planned));
     const replica = await openReplica<StateMachine>({
       disk,
       folder: WAL_FOLDER,
@@ -114,7 +115,14 @@ export class SimMember {
       state: opened.state,
       snapshots: memberSnapshots({ folder, state: opened.state, clock, later }),
       connect: (handler) => {
-        transport = new SimTransport({ id: machine.id, process, handler, peers: options.peers });
+        transport = new SimTransport({
+          id: machine.id,
+          process,
+          handler,
+          peers: options.peers,
+          isRemoved: (id) => opened.state.removedMembers.has(id),
+          onRemoved: options.onRemoved,
+        });
         setPeers();
         return transport;
       },
@@ -162,10 +170,12 @@ export class SimMember {
 
 const SILENT: Logger = pino({ level: "silent" });
 
+/** As store/server/member-peers.ts has it. */
 function peersOf(
-  { machine }: SimMemberOptions,
-  state: StateMachine,
-): ReadonlyMap<bigint, { readonly peerUrls: readonly string[] }> {
-  const members = state.members.length > 0 ? state.members : machine.knownMembers;
-  return new Map(members.filter(({ id }) => id !== machine.id).map((member) => [member.id, member]));
+  { members, removedMembers }: StateMachine,
+  planned: readonly Member[],
+): ReadonlyMap<bigint, Member> {
+  const known = new Map([...planned, ...members].map((member) => [member.id, member]));
+  for (const id of removedMembers) known.delete(id);
+  return known;
 }

@@ -37,7 +37,11 @@ export class SimTransport implements PeerTransport {
   readonly process: SimProcess;
   readonly handler: PeerHandler;
   readonly #peers: PeerNetwork;
+  readonly #isRemoved: (id: bigint) => boolean;
+  readonly #onRemoved: () => void;
   #known: ReadonlyMap<bigint, Peer> = new Map();
+  /** They have named themselves, and are in no table of this member's yet (as etcd's "remotes"). */
+  readonly #remotes = new Set<bigint>();
   readonly #seenMs = new Map<bigint, number>();
   readonly #away = new Set<bigint>();
 
@@ -46,27 +50,32 @@ export class SimTransport implements PeerTransport {
     readonly process: SimProcess;
     readonly handler: PeerHandler;
     readonly peers: PeerNetwork;
+    /** Whether this member knows that another one belongs to the cluster no longer. */
+    readonly isRemoved: (id: bigint) => boolean;
+    /** Another one says so of this member. May be called more than once. */
+    readonly onRemoved: () => void;
   }) {
     this.id = options.id;
     this.process = options.process;
     this.handler = options.handler;
     this.#peers = options.peers;
+    this.#isRemoved = options.isRemoved;
+    this.#onRemoved = options.onRemoved;
     options.peers.listen(this);
   }
 
   send(messages: readonly Message[]): void {
     for (const message of messages) {
-      const { to } = message;
-      const receiver = this.#peers.find(to);
+      const receiver = this.#reach(message.to);
       const isSent =
-        receiver?.knows(this.id) === true &&
-        this.#known.has(to) &&
+        receiver !== undefined &&
         this.#peers.network.send(this, receiver, () => {
+          if (!receiver.#welcomes(this)) return;
           this.#peers.log.delivered(message);
           receiver.handler.receive(message);
         });
-      if (isSent) this.#away.delete(to);
-      else this.#lost(to);
+      if (isSent) this.#away.delete(message.to);
+      else this.#lost(message.to);
     }
   }
 
@@ -75,8 +84,8 @@ export class SimTransport implements PeerTransport {
     content: SnapshotContent,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const receiver = this.#known.has(message.to) ? this.#peers.find(message.to) : undefined;
-    if (receiver?.knows(this.id) !== true) return Promise.reject(new Error("the peer is away"));
+    const receiver = this.#reach(message.to);
+    if (receiver === undefined) return Promise.reject(new Error("the peer is away"));
     return carrySnapshot({ sender: this, receiver, message, content, signal, peers: this.#peers });
   }
 
@@ -85,7 +94,7 @@ export class SimTransport implements PeerTransport {
   }
 
   isActive(id: bigint): boolean {
-    if (!this.#known.has(id) || this.#peers.find(id) === undefined) return false;
+    if (this.#reach(id) === undefined) return false;
     const { network } = this.#peers;
     const { nowMs } = this.process;
     if (!network.isCut(this.id, id) && !network.isCut(id, this.id)) this.#seenMs.set(id, nowMs);
@@ -94,11 +103,21 @@ export class SimTransport implements PeerTransport {
 
   async close(): Promise<void> {
     this.#known = new Map();
+    this.#remotes.clear();
   }
 
-  /** A member talks only with those that it knows, and with those whom it does not know yet because it has just joined. */
-  knows(id: bigint): boolean {
-    return this.#known.size === 0 || this.#known.has(id);
+  #reach(id: bigint): SimTransport | undefined {
+    return this.#known.has(id) || this.#remotes.has(id) ? this.#peers.find(id) : undefined;
+  }
+
+  /** Takes what comes from others, but for those that were removed: they are told. */
+  #welcomes(sender: SimTransport): boolean {
+    if (this.#isRemoved(sender.id)) {
+      this.#peers.network.send(this, sender, () => sender.#onRemoved());
+      return false;
+    }
+    if (!this.#known.has(sender.id)) this.#remotes.add(sender.id);
+    return true;
   }
 
   #lost(to: bigint): void {
