@@ -50,6 +50,10 @@ export const STORE_ERRORS = {
     GRPC_CODE.unavailable,
     "etcdserver: request timed out, possibly due to previous leader failure",
   ],
+  TimeoutConnectionLost: [
+    GRPC_CODE.unavailable,
+    "etcdserver: request timed out, possibly due to connection lost",
+  ],
   // etcd lets reads wait for its lock meanwhile, however long; a client tries an unavailable member again.
   InstallingSnapshot: [GRPC_CODE.unavailable, "logstore: installing a snapshot"],
   Corrupt: [GRPC_CODE.dataLoss, "etcdserver: corrupt cluster"],

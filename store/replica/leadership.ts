@@ -1,6 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
+import type { PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
 import type { RaftCore, SoftState } from "../raft/types.ts";
+import { ConnectionTimes } from "./connection-times.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
 
 const NONE = 0n;
@@ -14,15 +16,18 @@ export class Leadership {
   /** When this member last saw a leader take over. */
   #electedMs = Number.NEGATIVE_INFINITY;
   readonly #listeners = new Set<(state: SoftState) => void>();
+  readonly #connections: ConnectionTimes;
 
   constructor(options: {
     readonly core: RaftCore;
+    readonly transport: Pick<PeerTransport, "isActive">;
     readonly clock: Clock;
     readonly limits: Pick<ReplicaLimits, "tickMs" | "electionTicks">;
   }) {
     this.#core = options.core;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#connections = new ConnectionTimes((id) => options.transport.isActive(id));
   }
 
   changed(state: SoftState): void {
@@ -44,11 +49,26 @@ export class Leadership {
     if (voters.length === 1 && votersOutgoing.length === 0) this.#core.campaign();
   }
 
-  /** What a call that has waited in vain is told: a change of leaders takes with it what the old one had (etcd v3_server.go). */
+  /**
+   * What a call that has waited in vain is told: a change of leaders takes with it what the old one had, and a lost connection
+   * what was on it (etcd server.go parseProposeCtxErr).
+   */
   timeoutSince(sinceMs: number): StoreError {
     const lostMs = this.#electedMs - 2 * this.#electionMs;
-    const isByFailure = sinceMs > lostMs && sinceMs < this.#electedMs;
-    return new StoreError(isByFailure ? "TimeoutLeaderFail" : "Timeout");
+    if (sinceMs > lostMs && sinceMs < this.#electedMs) return new StoreError("TimeoutLeaderFail");
+    return new StoreError(this.#isConnectedSince(sinceMs) ? "Timeout" : "TimeoutConnectionLost");
+  }
+
+  /** With the leader; a leader with a quorum. */
+  #isConnectedSince(sinceMs: number): boolean {
+    const { id, leader } = this.#core.status;
+    if (leader === NONE) return true;
+    if (leader !== id) return this.#connections.isConnectedSince(leader, sinceMs);
+    const { voters } = this.#core.confState;
+    const connected = voters.filter(
+      (voter) => voter === id || this.#connections.isConnectedSince(voter, sinceMs),
+    );
+    return connected.length > voters.length / 2;
   }
 
   /** Resolves when `to` leads; rejects with StoreError TimeoutLeaderTransfer after an election timeout, as the core gives up then. */
@@ -63,6 +83,8 @@ export class Leadership {
   /** A leader that is no voter any more leads only until somebody else can. */
   tick(): void {
     const { role, id, transferee } = this.#core.status;
+    const others = this.#core.confState.voters.filter((voter) => voter !== id);
+    this.#connections.tick(others, this.#clock.monotonicMs());
     if (role !== "leader" || transferee !== NONE || this.#core.confState.voters.includes(id)) return;
     const successor = this.#successor();
     if (successor !== undefined) this.#core.transferLeader(successor);

@@ -63,7 +63,7 @@ export class ReadyLoop<State extends DrivenState>
     this.nextRequestId = createRequestIds(identity.memberId, clock);
     this.#core = core;
     this.#clock = clock;
-    this.#leadership = new Leadership({ core, clock, limits });
+    this.#leadership = new Leadership(options);
     this.#calls = new WaitingCalls({
       core,
       clock,

@@ -27,12 +27,15 @@ class Bed {
   voters: bigint[] = [1n, 2n, 3n];
   votersOutgoing: bigint[] = [];
   followers: Record<string, Follower> = {};
+  /** Those to whom there is no connection. */
+  readonly away = new Set<bigint>();
   onTransfer: (to: bigint) => void = () => undefined;
   readonly leadership: Leadership;
 
   constructor() {
     this.leadership = new Leadership({
       core: this.#core(),
+      transport: { isActive: (id) => !this.away.has(id) },
       clock: this.clock,
       limits: { tickMs: TICK_MS, electionTicks: ELECTION_TICKS },
     });
@@ -261,4 +264,35 @@ suite("Leadership.on()", () => {
       ],
     );
   });
+});
+
+test("timeoutSince() puts what waited down to a connection that was lost meanwhile: a follower's to its leader", async () => {
+  const bed = new Bed();
+  bed.learns(2n);
+  await bed.after(60_000);
+  const before = bed.clock.monotonicMs();
+  bed.away.add(2n);
+  bed.leadership.tick();
+  assert.equal(bed.leadership.timeoutSince(before - 1).code, "TimeoutConnectionLost");
+  bed.away.clear();
+  await bed.after(TICK_MS);
+  bed.leadership.tick();
+  assert.equal(bed.leadership.timeoutSince(before - 1).code, "TimeoutConnectionLost");
+  assert.equal(bed.leadership.timeoutSince(before + 1).code, "Timeout");
+  bed.away.add(3n);
+  bed.leadership.tick();
+  assert.equal(bed.leadership.timeoutSince(before + 1).code, "Timeout");
+});
+
+test("timeoutSince() puts what waited down to lost connections where a leader has no quorum of them", async () => {
+  const bed = new Bed();
+  bed.learns(1n);
+  await bed.after(60_000);
+  const before = bed.clock.monotonicMs() - 1;
+  bed.away.add(2n);
+  bed.leadership.tick();
+  assert.equal(bed.leadership.timeoutSince(before).code, "Timeout");
+  bed.away.add(3n);
+  bed.leadership.tick();
+  assert.equal(bed.leadership.timeoutSince(before).code, "TimeoutConnectionLost");
 });
