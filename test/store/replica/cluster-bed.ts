@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pino } from "pino";
 import type { Clock } from "../../../base/clock.ts";
+import type { Disk } from "../../../base/disk.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
 import type { PeerTransport } from "../../../store/peer/transport.ts";
 import type { ConfChange } from "../../../store/raft/conf-change.ts";
@@ -180,6 +181,7 @@ interface MemberOptions {
 interface Life {
   readonly replica: ReadyLoop<ListState>;
   readonly snapshots: ListSnapshots;
+  readonly ended: Promise<void>;
   end(): void;
 }
 
@@ -188,6 +190,8 @@ export class Member {
   readonly id: bigint;
   readonly disk = new MemoryDisk();
   readonly fatal: unknown[] = [];
+  /** What the next start is given instead of the disk as it is. */
+  inFront: (disk: Disk) => Disk = (disk) => disk;
   /** Of the next start. */
   prepareState: (state: ListState) => void = () => undefined;
   readonly #options: MemberOptions;
@@ -214,6 +218,12 @@ export class Member {
     return this.replica.state;
   }
 
+  /** Resolves when this life of it is over. */
+  get ended(): Promise<void> {
+    assert.ok(this.#life !== undefined, `member ${this.id} runs`);
+    return this.#life.ended;
+  }
+
   get snapshots(): ListSnapshots {
     assert.ok(this.#life !== undefined, `member ${this.id} runs`);
     return this.#life.snapshots;
@@ -222,7 +232,7 @@ export class Member {
   async start(): Promise<void> {
     assert.equal(this.#life, undefined);
     const { id, voters, clock, network, random, limits } = this.#options;
-    const disk = this.disk.forProcess();
+    const disk = this.inFront(this.disk.forProcess());
     const image = await recoverImage(disk, { wal: WAL, snapshots: SNAPSHOTS }, this.#image);
     if (image !== this.#image) this.recovered += 1;
     this.#image = image;
@@ -259,10 +269,12 @@ export class Member {
         // Who is not in it yet, or any more, knows whom it was told of.
         if (ids.includes(id)) setPeers(new Map(ids.map((peer) => [peer, { peerUrls: [] }])));
       },
-      onFatal: (error) => this.fatal.push(error),
+      onFatal: (error) => {
+        if (!life.isOver) this.fatal.push(error);
+      },
       limits,
     });
-    this.#life = { replica, snapshots, end };
+    this.#life = { replica, snapshots, ended: life.ended, end };
   }
 
   /** The power goes: what is not synced or flushed may be gone. */
@@ -304,6 +316,7 @@ export class Member {
 /** Time as a process has it: none after its end. */
 class LifeTime implements Clock {
   readonly #clock: Clock;
+  readonly #over = Promise.withResolvers<void>();
   #isOver = false;
 
   constructor(clock: Clock) {
@@ -312,6 +325,15 @@ class LifeTime implements Clock {
 
   end(): void {
     this.#isOver = true;
+    this.#over.resolve();
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get ended(): Promise<void> {
+    return this.#over.promise;
   }
 
   later(work: () => void): void {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { Disk, DiskFile } from "../../../base/disk.ts";
+import type { Disk } from "../../../base/disk.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
 import { EMPTY_LIST, type ListImage, ListState } from "../../support/list-state.ts";
-import { put, ReplicaBed, read, turns } from "./replica-bed.ts";
+import { put, ReplicaBed, read, turns, withoutSync } from "./replica-bed.ts";
 
 const SEEDS = 60;
 const LIVES = 6;
@@ -155,17 +155,6 @@ class History {
   #below(limit: number): number {
     return Math.floor(this.#random.next() * limit);
   }
-}
-
-/** A disk whose files say that they are synced, and are not. */
-function withoutSync(disk: Disk): Disk {
-  return {
-    ...disk,
-    open: async (path, options): Promise<DiskFile> => ({
-      ...(await disk.open(path, options)),
-      sync: async () => undefined,
-    }),
-  };
 }
 
 /** A backend that says it has flushed what it has only applied. */

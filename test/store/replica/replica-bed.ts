@@ -1,5 +1,5 @@
 import { type Logger, pino } from "pino";
-import type { Disk } from "../../../base/disk.ts";
+import type { Disk, DiskFile } from "../../../base/disk.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
 import { openReplica } from "../../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
@@ -78,4 +78,15 @@ export function read(replica: ReadyLoop<ListState>, signal: AbortSignal = foreve
 /** Turns of the event loop. */
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A disk whose files say that they are synced, and are not. */
+export function withoutSync(disk: Disk): Disk {
+  return {
+    ...disk,
+    open: async (path, options): Promise<DiskFile> => ({
+      ...(await disk.open(path, options)),
+      sync: async () => undefined,
+    }),
+  };
 }
