@@ -33,9 +33,12 @@ __attribute__((constructor)) static void find_faults(void) {
   for (ssize_t at = 0; at < length; at += (ssize_t)strlen(arguments + at) + 1) {
     static const char flag[] = "--data-dir=";
     if (strncmp(arguments + at, flag, sizeof flag - 1) != 0) continue;
-    snprintf(folder, sizeof folder, "%s/", arguments + at + sizeof flag - 1);
+    const char *data = arguments + at + sizeof flag - 1;
+    snprintf(folder, sizeof folder, "%s/", data);
+    /* The data folder itself may not be there yet. */
     char path[4200];
-    snprintf(path, sizeof path, "%s../disk-faults", folder);
+    const char *last = strrchr(data, '/');
+    snprintf(path, sizeof path, "%.*s/disk-faults", last == NULL ? 0 : (int)(last - data), data);
     int control = open(path, O_RDWR);
     if (control < 0) return;
     void *mapped = mmap(NULL, sizeof *faults, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);

@@ -56,6 +56,14 @@ export class ClusterBed implements AsyncDisposable {
     return disk;
   }
 
+  /** A member that ends, and is neither killed nor stopped. */
+  onUnexpectedEnd(listener: (text: string) => void): void {
+    for (const member of this.cluster.members) {
+      member.onUnexpectedEnd = ({ exit, lastLines }) =>
+        listener(`member ${member.name} ended with ${exit.code ?? exit.signal}: ${lastLines.at(-1)}`);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster.close();
     await this.wires[Symbol.asyncDispose]();

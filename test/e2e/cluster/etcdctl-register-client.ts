@@ -85,9 +85,9 @@ export interface AnswerKey {
 
 /** Revisions stay below 2^53 here; a lease's id does not. */
 export function parseAnswer<Shape>(json: string): Shape {
-  return JSON.parse(json, (key, value, { source }: { readonly source?: string }) =>
-    key === "lease" && source !== undefined ? BigInt(source) : value,
-  ) as Shape;
+  const revive = (key: string, value: unknown, context?: { readonly source?: string }): unknown =>
+    key === "lease" && context?.source !== undefined ? BigInt(context.source) : value;
+  return JSON.parse(json, revive) as Shape;
 }
 
 export function seenKey(kv: AnswerKey): SeenKey {

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LocalMember } from "../../../deploy/cluster/local-member.ts";
+import { StoreClient } from "../../../store/client/client.ts";
+import { ClientError } from "../../../store/client/client-error.ts";
 import type { Wire } from "../../support/peer-wires.ts";
 import type { ClusterBed } from "./cluster-bed.ts";
 
@@ -24,7 +26,10 @@ const PAUSE_MS = 3_000;
 const CUT_MS = 3_000;
 const SLOW_MS = 2_000;
 const SYNC_DELAY_MS = 300;
-const FULL_ENDS_MS = 5_000;
+const FULL_ENDS_MS = 20_000;
+const FILL_BYTES = 200_000;
+const FILL_RETRY_MS = 50;
+const FILLER_LIMITS = { dialTimeoutMs: 500, tryTimeoutMs: 1_000, callTimeoutMs: 2_000, backoffMaxMs: 200 };
 /** Room for a few writes: it gets full in the middle of things. */
 const FULL_BYTES = 2_000;
 
@@ -76,17 +81,28 @@ function cut(choose: (scene: Scene) => readonly Wire[]): Fault {
   };
 }
 
-/** What is not kept is not acknowledged: the member ends, and is started again when there is room. */
+/**
+ * What cannot be kept is not promised: the member ends, and is started again when there is room. Its log has zeros to
+ * write over for a while; large values make the rest of its files grow.
+ */
 function diskFull(choose: Choice): Fault {
   return {
     begin: async (scene) => {
       const member = choose(scene);
-      scene.bed.disk(member).full(FULL_BYTES);
-      const onUnexpectedEnd = member.onUnexpectedEnd;
+      using client = StoreClient.create({ endpoints: scene.bed.endpoints, limits: FILLER_LIMITS });
+      const tooLate = AbortSignal.timeout(FULL_ENDS_MS);
+      const { onUnexpectedEnd } = member;
+      let hasEnded = false;
+      const ended = member.ended().then(() => {
+        hasEnded = true;
+      });
       member.onUnexpectedEnd = undefined;
-      const isOver = await Promise.race([member.ended().then(() => true), sleep(FULL_ENDS_MS, false)]);
+      scene.bed.disk(member).full(FULL_BYTES);
+      while (!hasEnded) {
+        if (tooLate.aborted) throw new Error(`Member ${member.name} goes on without room on its disk`);
+        await Promise.race([ended, fill(client)]);
+      }
       member.onUnexpectedEnd = onUnexpectedEnd;
-      if (!isOver) throw new Error(`Member ${member.name} goes on without room on its disk`);
     },
     lastsMs: 0,
     end: async (scene) => {
@@ -95,6 +111,16 @@ function diskFull(choose: Choice): Fault {
       await member.start();
     },
   };
+}
+
+/** Whether it is acknowledged does not matter: the key is no register. */
+async function fill(client: StoreClient): Promise<void> {
+  try {
+    await client.put("fill", "x".repeat(FILL_BYTES), { signal: AbortSignal.timeout(FULL_ENDS_MS) });
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    await sleep(FILL_RETRY_MS);
+  }
 }
 
 function diskSlow(choose: Choice): Fault {

@@ -48,6 +48,7 @@ async function playBatch(rounds: number): Promise<void> {
   await using bed = await ClusterBed.start();
   const witnesses = await Witnesses.start(bed.endpoints, random);
   const { history } = witnesses;
+  bed.onUnexpectedEnd((text) => history.violate("alive", text));
   const before = { ...state };
   for (let round = 0; round < rounds; round += 1) {
     const name = `round${state.rounds + 1}`;
@@ -72,7 +73,7 @@ async function playBatch(rounds: number): Promise<void> {
 
 function report(): void {
   const sorted = state.recoveredMs.toSorted((a, b) => a - b);
-  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+  const at = (part: number) => sorted[Math.ceil(sorted.length * part) - 1] ?? 0;
   console.log(
     `${state.rounds} rounds of "${state.fault}": writes again after ${at(0.5)} ms (median), ${at(0.95)} ms (95 %), ` +
       `${at(1)} ms (most); ${state.writes} writes acknowledged, ${state.unknown} of unknown outcome, ` +
