@@ -367,6 +367,27 @@ suite("ReadyLoop on a disk that hangs", () => {
   });
 });
 
+suite("ReadyLoop on a disk that hangs, under load", () => {
+  test("the leader takes no more from others than it may hold, though a quorum commits it", async () => {
+    const uncommittedBytes = 2000;
+    await using bed = await ClusterBed.open({ limits: { uncommittedBytes, requestTimeoutMs: 1000 } });
+    const leader = await bed.elected();
+    const [follower] = bed.followers;
+    assert.ok(follower !== undefined);
+    const gate = Promise.withResolvers<void>();
+    const { turn } = leader.disk;
+    leader.disk.turn = (operation) => gate.promise.then(() => turn(operation));
+    const answers = Array.from({ length: 50 }, (_, i) => put(follower.replica, `${i}`.padEnd(492, ".")));
+    const outcomes = await bed.result(Promise.allSettled(answers));
+    const taken = outcomes.filter(({ status }) => status === "fulfilled").length;
+    assert.equal(taken, uncommittedBytes / 500);
+    leader.disk.turn = turn;
+    gate.resolve();
+    assert.equal((await bed.settled()).length, taken);
+    await bed.result(put(follower.replica, "on"));
+  });
+});
+
 suite("ReadyLoop whose disk fails", () => {
   test("a leader with an error is gone for the others, which elect another one", async () => {
     await using bed = await ClusterBed.open();
