@@ -126,6 +126,9 @@ suite("watches", () => {
       const keys = Array.from({ length: 150 }, (_, index) => `${prefix}${index}`);
       await Promise.all(keys.map((key) => leader.put(key)));
       await leader.put(`${prefix} last`);
+      // Until then its log keeps them all.
+      const { state } = leader.replica;
+      await eventually(() => assert.equal(state.flushedIndex, state.appliedIndex));
       expected.push(...keys, `${prefix} last`);
     };
     const installed = () => follower.logged.filter((message) => message === "snapshot was installed").length;
