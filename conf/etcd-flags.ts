@@ -14,7 +14,6 @@ export const FLAGS_WITHOUT_EFFECT = [
   "compact-hash-check-time",
   "compaction-batch-limit",
   "compaction-sleep-interval",
-  "corrupt-check-time",
   "cors",
   "distributed-tracing-address",
   "distributed-tracing-instance-id",

@@ -82,6 +82,12 @@ export const storeFlagsSchema = z.strictObject({
   "watch-progress-notify-interval": goDuration
     .default(600_000)
     .describe("How often a silent watch that asked for it is told the store's revision; 100ms at least."),
+  "corrupt-check-time": goDuration
+    .default(4 * 3_600_000)
+    .describe(
+      "How often the leader compares what the members hold; 0: never, etcd's default. Members that differ would tell " +
+        "agents different things and nobody would notice, and a comparison costs seconds of CPU time per GiB.",
+    ),
   "log-level": oneOf("debug", "info", "warn", "error", "panic", "fatal")
     .default("info")
     .describe("Least level that is logged; JSON lines on stderr."),

@@ -10,6 +10,7 @@ import { leaderAsker } from "./ask-leader.ts";
 import { authService } from "./auth-service.ts";
 import type { CallMember } from "./call-member.ts";
 import { clusterService } from "./cluster-service.ts";
+import { runCorruptionCheck } from "./corruption-check.ts";
 import { healthService, ServingState } from "./health-service.ts";
 import { kvService } from "./kv-service.ts";
 import { LeaderLoss } from "./leader-loss.ts";
@@ -63,6 +64,8 @@ export interface MemberServicesOptions {
   readonly later?: Later;
   readonly random: Random;
   readonly logger: Logger;
+  /** Between two comparisons of what the members hold; 0, or none: never. */
+  readonly corruptCheckMs?: number;
   readonly onFatal: (error: unknown) => void;
   readonly onProposalFailed?: () => void;
 }
@@ -82,6 +85,7 @@ export class MemberServices implements AsyncDisposable {
   readonly #renewals: LeaseRenewals;
   readonly #expiry: LeaseExpiry;
   readonly #publishing: Promise<void>;
+  readonly #checking: Promise<void>;
 
   constructor(options: MemberServicesOptions) {
     const { member, clock, requestBytesMax } = options;
@@ -104,7 +108,9 @@ export class MemberServices implements AsyncDisposable {
     this.#renewals = new LeaseRenewals({ askLeader, clock, timeoutMs });
     const common = { ...options, replica, lessor, headers, turns, askLeader, proposals: this.proposals };
     const changes = new MemberChanges(common);
-    this.calls.serve({ replica, changes, leases: new LeasesAtLeader(common) });
+    const hash = (revision: number, waits: { readonly signal: AbortSignal }) =>
+      turns.run(state.hashKv(revision), waits);
+    this.calls.serve({ replica, changes, leases: new LeasesAtLeader(common), hash });
     const services: ServiceTable = new Map([
       ...kvService(common),
       ...watchService({
@@ -130,6 +136,9 @@ export class MemberServices implements AsyncDisposable {
     const { signal } = this.#stopping;
     this.#expiry = new LeaseExpiry({ ...common, pauseMs: options.electionMs });
     this.#publishing = publishAttributes({ ...common, signal }).catch(options.onFatal);
+    const { corruptCheckMs: periodMs = 0 } = options;
+    this.#checking =
+      periodMs > 0 ? runCorruptionCheck({ ...common, hash, periodMs, signal }) : Promise.resolve();
   }
 
   /**
@@ -155,6 +164,7 @@ export class MemberServices implements AsyncDisposable {
       this.#renewals.close(),
       this.#leaderLoss.close(),
       this.#publishing,
+      this.#checking,
       this.#catchUp.close(),
     ]);
   }

@@ -1,10 +1,13 @@
 import { CodedError } from "../../base/errors.ts";
+import type { KvHash } from "../apply/types.ts";
 import { fromMessage, toMessage } from "../membership/member-codec.ts";
 import type { FetchMembers } from "../membership/remote-cluster.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import { callPeer } from "../peer/peer-call.ts";
 import { StoreError } from "../proto/errors.ts";
 import {
+  HashKVRequest,
+  HashKVResponse,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
   MemberListResponse,
@@ -17,19 +20,21 @@ import type { MemberChanges } from "./member-changes.ts";
 
 /**
  * The questions that members ask each other beside the log, as etcd's peer port has `/members`, `/members/promote/`,
- * `/leases` and `/leases/internal`.
+ * `/leases`, `/leases/internal` and `/members/hashkv`.
  */
 export const MEMBERS_CALL = "members";
 export const PROMOTE_CALL = "promote";
 export const RENEW_CALL = "lease-renew";
 export const TIME_TO_LIVE_CALL = "lease-time-to-live";
+export const HASH_CALL = "hash-kv";
 
 export interface CallsServed {
-  readonly replica: Pick<Replica, "clusterId" | "memberId" | "status"> & {
+  readonly replica: Pick<Replica, "clusterId" | "memberId" | "status" | "readIndex"> & {
     readonly state: Pick<Replica["state"], "members">;
   };
   readonly changes: Pick<MemberChanges, "promote">;
   readonly leases: Pick<LeasesAtLeader, "renew" | "remainingSeconds">;
+  readonly hash: (revision: number, options: { readonly signal: AbortSignal }) => Promise<KvHash>;
 }
 
 /** Answers the calls of other members; a transport is there before what it asks is. */
@@ -42,7 +47,7 @@ export class PeerCalls {
 
   readonly answer: CallHandler = async ({ method, body }, options) => {
     if (this.#served === undefined) throw new StoreError("Stopped");
-    const { replica, changes, leases } = this.#served;
+    const { replica, changes, leases, hash } = this.#served;
     switch (method) {
       case MEMBERS_CALL: {
         const { clusterId, memberId, status } = replica;
@@ -57,6 +62,13 @@ export class PeerCalls {
         const { ID } = decodeRequest(LeaseTimeToLiveRequest, body);
         const TTL = await leases.remainingSeconds(ID, options);
         return LeaseTimeToLiveResponse.encode(LeaseTimeToLiveResponse.fromPartial({ ID, TTL })).finish();
+      }
+      case HASH_CALL: {
+        const { revision } = decodeRequest(HashKVRequest, body);
+        // A member that is a little behind has the revision by then.
+        await replica.readIndex(options);
+        const held = await hash(revision, options);
+        return HashKVResponse.encode({ header: undefined, ...held }).finish();
       }
       default:
         throw new CodedError("EPEERCALL", `Cannot answer call "${method}": this version does not know it`);

@@ -79,6 +79,7 @@ export class StoreServer implements AsyncDisposable {
       scratchFolder: join(settings.dataFolder, "member"),
       requestBytesMax,
       txnOpsMax: flags["max-txn-ops"],
+      corruptCheckMs: flags["corrupt-check-time"],
       progressIntervalMs: flags["watch-progress-notify-interval"],
       onProposalFailed: () => metrics.proposalFailed(),
     });

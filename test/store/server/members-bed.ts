@@ -72,6 +72,12 @@ export class BedMember {
     this.#isLoud = options.isLoud;
   }
 
+  /** What --data-dir names. */
+  get dataFolder(): string {
+    const flag = "--data-dir=";
+    return this.#argv.find((text) => text.startsWith(flag))?.slice(flag.length) ?? "";
+  }
+
   get endpoint(): string {
     return `http://127.0.0.1:${this.#clientPort}`;
   }

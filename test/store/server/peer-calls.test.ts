@@ -19,6 +19,7 @@ test("fetchMembers() gives cluster and members as the one at the URL has them", 
       renew: () => assert.fail("nothing is renewed"),
       remainingSeconds: () => assert.fail("no lease is asked for"),
     },
+    hash: () => assert.fail("nothing is hashed"),
   });
   assert.deepEqual(await ask(), { clusterId: CLUSTER, members: bed.bed.state.members });
 });
