@@ -81,6 +81,7 @@ export async function openReplica<State extends DrivenState>(
   const { wal, identity } = opened;
   options.onLogId?.(opened.logId, identity);
   noteIdentity(logger, { asked, identity });
+  let transport: PeerTransport | undefined;
   try {
     const start = await begin(options, opened);
     const raftStart = { ...start, id: identity.memberId, confState: state.confState, applied: after.index };
@@ -91,7 +92,7 @@ export async function openReplica<State extends DrivenState>(
       snapshot: () => snapshotMeta(state),
     });
     let loop: ReadyLoop<State> | undefined;
-    const transport = options.connect(
+    transport = options.connect(
       {
         receive: (message) => loop?.receive(message),
         receiveSnapshot: (message, body) =>
@@ -113,6 +114,7 @@ export async function openReplica<State extends DrivenState>(
     if (isSoleVoter(options, identity)) await serving(loop);
     return loop;
   } catch (error) {
+    await transport?.close();
     await wal.close();
     throw error;
   }
