@@ -66,10 +66,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   restart: {
     takes: "member",
     help: "stops it, if it runs, and starts it on its data",
-    run: async (_, member) => {
-      await member.restart();
-      return `${member.name} runs again, as process ${member.pid}`;
-    },
+    run: restart,
   },
   "move-leader": {
     takes: "member",
@@ -124,10 +121,22 @@ function mustBe({ name, state }: LocalMember, wanted: "running" | "paused"): voi
   if (state !== wanted) throw new CommandProblem(`${name} is ${state}, not ${wanted}`);
 }
 
+async function restart(cluster: LocalCluster, member: LocalMember): Promise<string> {
+  await member.stop();
+  member.spawn();
+  const started = `${member.name} runs again, as process ${member.pid}`;
+  if (!mayHaveLeader(cluster)) return `${started}; nobody can lead before more than half of the members run`;
+  await member.ready();
+  return started;
+}
+
+function mayHaveLeader({ members }: LocalCluster): boolean {
+  return members.filter(({ state }) => state === "running").length * 2 > members.length;
+}
+
 /** The leader, or the one that is being elected. */
 async function leaderSoon(cluster: LocalCluster): Promise<LocalMember | undefined> {
-  const running = cluster.members.filter(({ state }) => state === "running").length;
-  if (running * 2 <= cluster.members.length) return undefined;
+  if (!mayHaveLeader(cluster)) return undefined;
   return cluster.waitForLeader({ timeoutMs: ELECTION_WAIT_MS }).catch(() => undefined);
 }
 

@@ -35,7 +35,7 @@ export class LocalCluster implements AsyncDisposable {
     for (const address of options.addresses) this.#make(address, { initialCluster, state: "new" });
   }
 
-  /** `size` members (3) on free ports; resolves when each of them listens and a leader is known. */
+  /** `size` members (3) on free ports; resolves when each of them serves, and one leads. */
   static async start(
     options: Omit<LocalClusterOptions, "addresses"> & { readonly size?: number },
   ): Promise<LocalCluster> {
@@ -50,7 +50,7 @@ export class LocalCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** Starts every member that is stopped; resolves when each of them listens and a leader is known. */
+  /** Starts every member that is stopped; resolves when each of them serves, and one leads. */
   async start(): Promise<LocalMember> {
     await Promise.all(this.members.map((member) => member.start()));
     return this.waitForLeader();

@@ -94,7 +94,7 @@ export class LocalMember {
     void this.#watch(member);
   }
 
-  /** Waits until it listens to clients. Throws, with its last lines, when it ends instead. */
+  /** Waits until it serves, which takes a leader. Throws, with its last lines, when it ends instead, or the time is over. */
   async ready(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     if (this.#process === undefined)
       throw new Error(`Member ${this.name} is not ready: it was never started`);
@@ -135,7 +135,7 @@ export class LocalMember {
     if (this.state === "paused") this.#process?.resume();
   }
 
-  /** Stops it if it runs, and starts it on the data it has; resolves when it is ready. */
+  /** Stops it if it runs, and starts it on the data it has; resolves when it serves, which takes a leader. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

@@ -101,7 +101,7 @@ export class MemberProcess {
     return this.output().trimEnd().split("\n").slice(-count);
   }
 
-  /** Resolves when it listens to clients, whether there is a leader or not. Throws, with its last lines, when it ends first. */
+  /** Resolves when it serves clients, which takes a leader. Throws, with its last lines, when it ends first. */
   async ready(timeoutMs = READY_TIMEOUT_MS): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
