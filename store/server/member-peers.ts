@@ -5,11 +5,17 @@ import type { Random } from "../../base/random.ts";
 import type { StateMachine } from "../apply/types.ts";
 import type { Member } from "../membership/types.ts";
 import type { CallHandler } from "../peer/call-server.ts";
+import { PEER_LIMITS } from "../peer/peer-limits.ts";
 import { TcpTransport } from "../peer/tcp-transport.ts";
 import type { PeerHandler } from "../peer/transport.ts";
 import type { WalIdentity } from "../wal/wal.ts";
 
+/** Around the largest request in the largest message: what an append holds beside it, and the encoding. */
+const MESSAGE_OVERHEAD_BYTES = 2 * 1024 * 1024;
+
 export interface MemberPeersOptions {
+  /** etcd `--max-request-bytes`: an entry of this size must pass, or nothing behind it would. */
+  readonly requestBytesMax: number;
   /** Answers what other members ask beside the log. */
   readonly onCall: CallHandler;
   /** This member was removed from the cluster, and is to end. May be called more than once. */
@@ -45,7 +51,7 @@ export class MemberPeers {
 
   /** To be called once, before anything else. */
   connect(handler: PeerHandler, { clusterId, memberId: id }: WalIdentity): TcpTransport {
-    const { onCall, onRemoved, clock, random, logger } = this.#options;
+    const { onCall, onRemoved, clock, random, logger, requestBytesMax } = this.#options;
     this.#ownId = id;
     this.#transport = new TcpTransport({
       id,
@@ -58,6 +64,9 @@ export class MemberPeers {
       clock,
       random,
       logger,
+      limits: {
+        messageBytesMax: Math.max(PEER_LIMITS.messageBytesMax, requestBytesMax + MESSAGE_OVERHEAD_BYTES),
+      },
     });
     this.changed();
     return this.#transport;

@@ -53,6 +53,8 @@ export interface MemberOptions {
   /** This member was removed from the cluster, and is to end. May be called more than once. */
   readonly onRemoved: () => void;
   readonly quotaBytes: number;
+  /** etcd `--max-request-bytes`. */
+  readonly requestBytesMax: number;
   readonly limits: Partial<ReplicaLimits> & { readonly tickMs: number; readonly electionTicks: number };
   readonly disk: Disk;
   readonly clock: Clock;

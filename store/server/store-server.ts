@@ -125,6 +125,7 @@ export class StoreServer implements AsyncDisposable {
       plan: (hasData) => bootstrapPlan(bootstrap, hasData, { fetchMembers, lookup: lookUp, signal: NEVER }),
       onCall: calls.answer,
       quotaBytes: flags["quota-backend-bytes"],
+      requestBytesMax: flags["max-request-bytes"],
       limits: {
         tickMs,
         electionTicks: Math.floor(flags["election-timeout"] / tickMs),

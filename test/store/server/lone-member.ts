@@ -36,6 +36,7 @@ export function loneMember(dataFolder: string): MemberOptions {
     onCall: () => Promise.reject(new Error("nobody calls")),
     onRemoved: () => assert.fail("a lone member is not removed"),
     quotaBytes: 0,
+    requestBytesMax: 1.5 * 1024 * 1024,
     limits: { tickMs: 100, electionTicks: 10 },
     disk: nodeDisk,
     clock: systemClock,
