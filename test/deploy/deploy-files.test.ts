@@ -1,82 +1,21 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { suite, test } from "node:test";
 import kafkajs from "kafkajs";
-import { parse } from "yaml";
 import { readOverrides } from "../../conf/env-overrides.ts";
 import { parseAgentConfig } from "../../conf/load.ts";
-import { readFlags } from "../../conf/store-command-line.ts";
 import { sharedKafka, withAdmin } from "../support/kafka.ts";
-import { freePort, runBin, spawnBin, temporaryFolder } from "../support/process.ts";
+import { runBin } from "../support/process.ts";
+import { commands, commandsOf, compose, dockerfile, read, root, units } from "./deployed-files.ts";
 
 /** What is deployed says what the programs understand: every flag, path and variable in these files exists. */
-const root = path.resolve(import.meta.dirname, "../..");
-const read = (file: string) => readFileSync(path.join(root, file), "utf8");
-
-interface Service {
-  readonly command?: readonly string[];
-  readonly image: string;
-  readonly build?: { readonly context: string; readonly dockerfile: string };
-  readonly environment?: Readonly<Record<string, string | number>>;
-  readonly volumes?: readonly string[];
-  readonly depends_on?: Readonly<Record<string, unknown>>;
-  readonly healthcheck: { readonly test: readonly string[] };
-}
-
-const compose = parse(read("docker-compose.yml")) as {
-  readonly services: Readonly<Record<string, Service>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-};
-const dockerfile = read("deploy/Dockerfile");
-const units = ["logstore", "logagent"].map((name) => ({
-  name,
-  text: read(`deploy/systemd/${name}.service`),
-}));
-
-/** Arguments of `ExecStart=` and the like, program first. */
-function unitCommands(text: string): readonly (readonly string[])[] {
-  return [...text.matchAll(/^Exec\w+=(.*)$/gm)].map(([, line = ""]) => line.split(/\s+/));
-}
-
-const commands: readonly (readonly string[])[] = [
-  ...Object.values(compose.services).flatMap(({ command }) => (command === undefined ? [] : [command])),
-  ...Object.values(compose.services).map(({ healthcheck }) => healthcheck.test.slice(1)),
-  ...units.flatMap(({ text }) => unitCommands(text)),
-  JSON.parse(/^CMD (.*)$/m.exec(dockerfile)?.[1] ?? "[]") as string[],
-];
-const commandsOf = (program: string) =>
-  commands.filter(([name]) => path.basename(name ?? "") === program).map((command) => command.slice(1));
-
 suite("docker-compose.yml, deploy/Dockerfile and the systemd units", () => {
   test("start only programs that the package has", () => {
     const bins = Object.keys((JSON.parse(read("package.json")) as { bin: Record<string, string> }).bin);
     const known = [...bins, "node", "sh", "test", "kafka-broker-api-versions.sh"];
     for (const [program] of commands) assert.ok(known.includes(path.basename(program ?? "")), `${program}`);
     for (const bin of bins) assert.ok(commandsOf(bin).length > 0, `${bin} is started nowhere`);
-  });
-
-  test("give logstore flags that it knows, and it serves with them", async () => {
-    const all = commandsOf("logstore");
-    assert.equal(all.length, 2);
-    for (const args of all) {
-      assert.doesNotThrow(() => readFlags(args));
-      // The exact command, on a folder and ports of this test: flags that come later win.
-      const endpoint = `http://127.0.0.1:${await freePort()}`;
-      const own = [`--data-dir=${temporaryFolder("store")}`, `--listen-client-urls=${endpoint}`];
-      await using store = await spawnBin(
-        "logstore",
-        [...args, ...own, `--advertise-client-urls=${endpoint}`, "--listen-peer-urls=http://127.0.0.1:0"],
-        {
-          readyLine: "ready to serve client requests",
-        },
-      );
-      assert.ok(store.pid > 0);
-      for (const check of commandsOf("logctl")) {
-        const { code, stdout, stderr } = await runBin("logctl", [...check, `--endpoints=${endpoint}`]);
-        assert.equal(code, 0, stdout + stderr);
-      }
-    }
   });
 
   test("give logagent a command, a file and variables that it knows", async () => {
@@ -89,6 +28,11 @@ suite("docker-compose.yml, deploy/Dockerfile and the systemd units", () => {
     assert.ok(dockerfile.includes(`COPY ${example} /etc/logagent/agent.yaml`));
     const { config, warnings } = parseAgentConfig({ path: example, text: read(example) }, environment);
     assert.deepEqual([config.ip, config.sink.createTopics, warnings], ["demo", true, []]);
+    const members = Object.keys(compose.services).filter((name) => name.startsWith("store"));
+    assert.deepEqual(
+      config.store.endpoints,
+      members.map((name) => `http://${name}:2379`),
+    );
     for (const args of commandsOf("logagent")) {
       assert.ok(["run", "check"].includes(args[0] ?? ""), `logagent ${args.join(" ")}`);
       assert.ok(args.join(" ").replace("=", " ").endsWith("--config /etc/logagent/agent.yaml"));
