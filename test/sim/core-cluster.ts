@@ -1,9 +1,10 @@
 import { type ConfChange, encodeConfChange } from "../../store/raft/conf-change.ts";
 import type { Message } from "../../store/raft/message.ts";
-import type { ConfState, Entry, RaftCore, RaftLimits } from "../../store/raft/types.ts";
+import type { ConfState, Entry, RaftCore } from "../../store/raft/types.ts";
 import { Chance } from "./chance.ts";
 import { CoreDisk, type ListSnapshot } from "./core-disk.ts";
-import { CoreMember, coreLimits } from "./core-member.ts";
+import { CoreMember } from "./core-member.ts";
+import type { CorePlan } from "./core-plan.ts";
 import { MessageLog } from "./message-log.ts";
 import { fairWeather, Network } from "./network.ts";
 import { RaftLaws } from "./raft-laws.ts";
@@ -27,7 +28,7 @@ const SNAPSHOT_MS_MAX = 3000;
 
 export interface CoreClusterOptions {
   readonly seed: number;
-  readonly members: number;
+  readonly plan: CorePlan;
   readonly wrap?: ((core: RaftCore) => RaftCore) | undefined;
 }
 
@@ -44,7 +45,6 @@ export class CoreCluster {
   acknowledged = 0;
   readsServed = 0;
   readonly #options: CoreClusterOptions;
-  readonly #limits: RaftLimits;
   #processes = 0;
   #values = 0;
   #contexts = 0n;
@@ -59,15 +59,10 @@ export class CoreCluster {
     this.#options = options;
     this.chance = new Chance(options.seed);
     this.log = new MessageLog(this.timeline, { kept: 60 });
-    this.network = new Network(
-      this.timeline,
-      this.chance.fork(),
-      fairWeather(this.chance.pick([0.3, 0.3, 3, 30])),
-    );
-    this.#limits = coreLimits(this.chance.fork());
+    this.network = new Network(this.timeline, this.chance.fork(), fairWeather(options.plan.delayMs));
     this.outside = this.#process("outside");
-    const ids = Array.from({ length: options.members }, (_, i) => BigInt(i + 1));
-    this.#nextId = BigInt(options.members + 1);
+    const ids = Array.from({ length: options.plan.members }, (_, i) => BigInt(i + 1));
+    this.#nextId = BigInt(options.plan.members + 1);
     const bootstrap = ids.map((id, i) => addVoter(id, i + 1));
     for (const id of ids) {
       this.places.set(id, { disk: new CoreDisk(bootstrap), member: undefined });
@@ -98,7 +93,7 @@ export class CoreCluster {
       chance: this.chance.fork(),
       laws: this.laws,
       tickMs: 100,
-      limits: this.#limits,
+      limits: this.#options.plan.limits,
       send: (messages, snapshot, member) => this.#send(member, messages, snapshot),
       onApplied: (entry, member) => this.#applied(entry, member),
       onRead: (context, member) => this.#served(context, member),

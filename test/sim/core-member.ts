@@ -9,20 +9,6 @@ import { ObservedCore } from "./observed-core.ts";
 import type { RaftLaws } from "./raft-laws.ts";
 import type { SimProcess } from "./sim-process.ts";
 
-/** Small, so that their limits are met; of some seeds so small that each entry travels alone. */
-export function coreLimits(chance: Chance): RaftLimits {
-  return {
-    electionTicks: 10,
-    heartbeatTicks: 1,
-    uncommittedBytes: 2000,
-    appendBytes: chance.pick([0, 0, 200, 5000]),
-    inflightMessages: chance.pick([1, 4, 100]),
-    inflightBytes: 1000,
-    applyingBytes: 200,
-    pendingReads: 8,
-  };
-}
-
 /** Of the log, below what is flushed. */
 const KEPT = { entries: 5, bytes: 1000 };
 

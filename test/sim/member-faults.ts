@@ -46,7 +46,9 @@ export function memberFaults(who: Mortals, chance: Chance): readonly Fault[] {
         const restartMs = chance.pick([100, 1000, 3000]);
         const lifeMs = chance.pick([5, 20, 100]);
         const end = who.onLeader((id) => {
+          const process = who.processOf(id);
           who.after(chance.longTail(lifeMs), () => {
+            if (process === undefined || who.processOf(id) !== process) return;
             who.crash(id);
             who.after(chance.longTail(restartMs), () => who.start(id));
           });

@@ -12,7 +12,7 @@ export interface Patch {
 }
 
 export interface PatchedRun {
-  /** Bare cores, or whole members. */
+  /** Bare cores, or whole members; of these seeds those alone that are about elections. */
   readonly of: "core" | "whole";
   readonly patch: Patch;
   readonly fromSeed: number;
@@ -40,12 +40,18 @@ registerHooks({
 });
 
 const { outsideOfMicrotasks } = await import("./drain.ts");
-const run =
-  of === "core" ? (await import("./run-core-seed.ts")).runCoreSeed : (await import("./run-seed.ts")).runSeed;
+const { run, planOf } =
+  of === "core"
+    ? {
+        run: (await import("./run-core-seed.ts")).runCoreSeed,
+        planOf: (await import("./core-plan.ts")).corePlanOf,
+      }
+    : { run: (await import("./run-seed.ts")).runSeed, planOf: (await import("./plan.ts")).planOf };
 invariant(isPatched, `${patch.file} is part of what is simulated`);
 
 const outcome = await outsideOfMicrotasks((): PatchedOutcome => {
   for (let seed = fromSeed; seed <= toSeed; seed += 1) {
+    if (planOf(seed).theme !== "elections") continue;
     const { violation } = run(seed);
     if (violation !== undefined) return { seed, law: lawOf(violation) };
   }

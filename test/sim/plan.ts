@@ -7,14 +7,15 @@ import type { MemberTuning } from "./sim-member.ts";
 /** What a seed decides before anything happens. Everything rare is common in some seed. */
 export interface Plan {
   readonly chance: Chance;
+  readonly theme: "any" | "elections";
   readonly members: number;
   readonly virtualMs: number;
   readonly tuning: MemberTuning;
   readonly intensity: Intensity;
   /** Between two changes of the members, typically; 0: there are none. */
   readonly operatorPauseMs: number;
-  /** Part of the kinds of faults that this seed has. */
-  readonly faultRate: number;
+  /** Of the kinds of faults, by their names, a seed has some. */
+  readonly hasFault: (name: string) => boolean;
   /** Between members, while there is no fault. */
   readonly weather: LinkWeather;
   readonly keys: readonly string[];
@@ -26,26 +27,22 @@ export interface Plan {
   readonly clientDelayMs: number;
 }
 
+const ELECTION_FAULTS = ["crash new leaders", "crash and restart at once"];
+
 /** Calls of all clients that a seed has, more or less: what a long one has is spread out. */
 const CALLS = 220;
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed ^ 0x5eed);
+  const theme = chance.hits(0.15) ? "elections" : "any";
   const minutes = chance.hits(0.9) ? 1 : 2 + chance.below(9);
   const kvClients = 1 + chance.below(4);
   const valueBytes = chance.pick([8, 40, 400]);
-  return {
+  const common = {
     chance,
-    members: chance.pick([1, 3, 3, 3, 3, 3, 3, 5]),
+    theme,
     virtualMs: minutes * 60_000,
     tuning: tuningOf(chance, minutes),
-    intensity: {
-      pauseMs: chance.pick([800, 2000, 5000]) * minutes,
-      durationMs: chance.pick([1000, 3000, 8000]) * minutes,
-    },
-    operatorPauseMs: chance.pick([0, 0, 0, 2000, 5000]) * minutes,
-    faultRate: chance.pick([0.2, 0.5, 0.8]),
-    weather: fairWeather(chance.pick([0.3, 0.3, 3, 30])),
     keys: "abcdefgh".slice(0, chance.pick([1, 2, 4, 8])).split(""),
     kvClients,
     leaseClients: chance.below(3),
@@ -57,6 +54,34 @@ export function planOf(seed: number): Plan {
       valueBytes,
     },
     clientDelayMs: chance.pick([0.2, 1, 10]),
+  } as const;
+  if (theme === "elections") return electionsPlan(common, minutes);
+  return {
+    ...common,
+    members: chance.pick([1, 3, 3, 3, 3, 3, 3, 5]),
+    intensity: {
+      pauseMs: chance.pick([800, 2000, 5000]) * minutes,
+      durationMs: chance.pick([1000, 3000, 8000]) * minutes,
+    },
+    operatorPauseMs: chance.pick([0, 0, 0, 2000, 5000]) * minutes,
+    hasFault: () => chance.hits(0.5),
+    weather: fairWeather(chance.pick([0.3, 0.3, 3, 30])),
+  };
+}
+
+type Common = Omit<Plan, "members" | "intensity" | "operatorPauseMs" | "hasFault" | "weather">;
+
+/** Leaders that live for a moment, on a slow network, and entries that travel alone (Raft, figure 8). */
+function electionsPlan(common: Common, minutes: number): Plan {
+  const { chance, tuning } = common;
+  return {
+    ...common,
+    tuning: { ...tuning, limits: { ...tuning.limits, electionTicks: 4, appendBytes: 0 } },
+    members: 3,
+    intensity: { pauseMs: 300 * minutes, durationMs: 3000 * minutes },
+    operatorPauseMs: 0,
+    hasFault: (name) => ELECTION_FAULTS.includes(name),
+    weather: fairWeather(chance.pick([10, 30])),
   };
 }
 

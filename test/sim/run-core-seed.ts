@@ -1,7 +1,7 @@
 import type { RaftCore } from "../../store/raft/types.ts";
-import { Chance } from "./chance.ts";
 import { CoreCluster } from "./core-cluster.ts";
 import { coreMembership } from "./core-membership.ts";
+import { type CorePlan, corePlanOf } from "./core-plan.ts";
 import { type Fault, FaultDirector } from "./faults.ts";
 import { memberFaults } from "./member-faults.ts";
 import { networkFaults } from "./network-faults.ts";
@@ -21,16 +21,18 @@ export interface CoreOutcome {
 /** Within this, after the last fault, everybody must have everything. */
 const LIVENESS_MS = 60_000;
 
+const ELECTION_FAULTS = ["crash new leaders", "bad link"];
+
 /** One life of a cluster of bare cores, decided by the seed. To be called outside of microtasks. */
 export function runCoreSeed(
   seed: number,
   options: { readonly wrap?: (core: RaftCore) => RaftCore } = {},
 ): CoreOutcome {
-  const { chance, ...plan } = planOf(seed);
-  const cluster = new CoreCluster({ seed, members: plan.members, wrap: options.wrap });
+  const plan = corePlanOf(seed);
+  const cluster = new CoreCluster({ seed, plan, wrap: options.wrap });
   let violation: Error | undefined;
   try {
-    live(cluster, chance, plan);
+    live(cluster, plan);
   } catch (error) {
     violation = error instanceof Error ? error : new Error(String(error));
   }
@@ -46,33 +48,13 @@ export function runCoreSeed(
   };
 }
 
-interface Plan {
-  readonly members: number;
-  readonly virtualMs: number;
-  /** Calls a second. */
-  readonly callRate: number;
-  readonly pauseMs: number;
-  readonly durationMs: number;
-}
-
-function planOf(seed: number): Plan & { readonly chance: Chance } {
-  const chance = new Chance(seed ^ 0x5eed);
-  return {
-    chance,
-    members: chance.pick([1, 2, 3, 3, 3, 3, 4, 5]),
-    virtualMs: 60_000 * (chance.hits(0.8) ? 1 : 1 + chance.below(5)),
-    callRate: chance.pick([2, 10, 30, 100]),
-    pauseMs: chance.pick([500, 2000, 5000]),
-    durationMs: chance.pick([1000, 3000, 8000]),
-  };
-}
-
-function live(cluster: CoreCluster, chance: Chance, plan: Plan): void {
+function live(cluster: CoreCluster, plan: CorePlan): void {
   const { timeline } = cluster;
+  const { chance } = plan;
   const director = new FaultDirector({
     process: cluster.outside,
     chance: chance.fork(),
-    faults: chosenFaults(cluster, chance),
+    faults: chosenFaults(cluster, plan),
     intensity: plan,
     log: cluster.log,
   });
@@ -102,7 +84,7 @@ function live(cluster: CoreCluster, chance: Chance, plan: Plan): void {
 }
 
 /** Of everything that can happen, a part: what is rare together with all the rest is common in some seed. */
-function chosenFaults(cluster: CoreCluster, chance: Chance): readonly Fault[] {
+function chosenFaults(cluster: CoreCluster, { chance, theme }: CorePlan): readonly Fault[] {
   const mortals = {
     ids: () => cluster.ids(),
     leader: () => cluster.leader(),
@@ -117,6 +99,7 @@ function chosenFaults(cluster: CoreCluster, chance: Chance): readonly Fault[] {
     ...memberFaults(mortals, chance.fork()),
     ...coreMembership(cluster, chance.fork()),
   ];
+  if (theme === "elections") return all.filter(({ name }) => ELECTION_FAULTS.includes(name));
   const chosen = all.filter(() => chance.hits(0.5));
   return chosen.length === 0 ? all : chosen;
 }

@@ -97,7 +97,7 @@ export class World {
       ...memberFaults(mortals, chance.fork()),
       ...machineFaults(cluster, caller, chance.fork()),
     ];
-    const faults = all.filter(() => chance.hits(plan.faultRate));
+    const faults = all.filter(({ name }) => plan.hasFault(name));
     const { intensity } = plan;
     this.director = new FaultDirector({ process, chance: chance.fork(), faults, intensity, log });
     const { operatorPauseMs: pauseMs } = plan;

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { suite, test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { outsideOfMicrotasks } from "./drain.ts";
+import { MUTATIONS } from "./mutations.ts";
+import type { Patch, PatchedOutcome, PatchedRun } from "./patched-worker.ts";
+import { planOf } from "./plan.ts";
+import { runSeed } from "./run-seed.ts";
+import { Violation } from "./violation.ts";
+import type { Mutation } from "./watchers.ts";
+
+/** A bug that is not found in so many lives would not be found by any run that somebody waits for. */
+const SEEDS_MAX = 1000;
+
+suite("the simulator finds", () => {
+  test("a vote that is not persisted", async () => {
+    const laws = [
+      "one leader by term",
+      "log matching",
+      "state machine safety",
+      "equal state",
+      "watch atomic",
+    ];
+    await assertFound(MUTATIONS.voteNotPersisted, laws, { theme: "elections" });
+  });
+
+  test("a commit of an earlier term's entry by counting replicas (Raft §5.4.2)", async () => {
+    const patch = {
+      file: "store/raft/leader.ts",
+      find: "if (index <= before || log.term(index) !== node.term) return false;",
+      replace: "if (index <= before) return false;",
+    };
+    assert.match((await firstFound(patch)).law, /leader completeness|state machine safety/);
+  });
+
+  test("a read that is served without a quorum", () =>
+    assertFound(MUTATIONS.readWithoutQuorum, ["linearizable"]));
+
+  test("an event that is sent twice", () => assertFound(MUTATIONS.eventSentTwice, ["watch once"]));
+
+  test("a WAL that is cut above the flushed index", () =>
+    assertFound(MUTATIONS.walCutTooFar, ["no reason to end"]));
+});
+
+async function assertFound(
+  mutation: Mutation,
+  laws: readonly string[],
+  { theme }: { readonly theme?: string } = {},
+): Promise<void> {
+  for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
+    if (theme !== undefined && planOf(seed).theme !== theme) continue;
+    const { violation } = await outsideOfMicrotasks(() => runSeed(seed, { mutation }));
+    if (violation === undefined) continue;
+    assert.ok(violation instanceof Violation && laws.includes(violation.law), `seed ${seed}: ${violation}`);
+    return;
+  }
+  assert.fail(`${SEEDS_MAX} seeds found nothing`);
+}
+
+/** In a thread of its own, whose sources have the bug. */
+async function firstFound(patch: Patch): Promise<PatchedOutcome> {
+  const run: PatchedRun = { of: "whole", patch, fromSeed: 1, toSeed: SEEDS_MAX };
+  const worker = new Worker(new URL("./patched-worker.ts", import.meta.url), { workerData: run });
+  const [outcome]: [PatchedOutcome] = await Promise.race([
+    once(worker, "message") as Promise<[PatchedOutcome]>,
+    once(worker, "error").then(([error]) => Promise.reject(error)),
+  ]);
+  assert.notEqual(outcome.seed, undefined, `${SEEDS_MAX} seeds found nothing`);
+  return outcome;
+}
