@@ -29,7 +29,7 @@ export function fieldsFormat(options: FormatOptions): FieldsFormat {
       }
     },
     alarms: (result) => {
-      head(result.header);
+      if (result.header !== undefined) head(result.header);
       for (const alarm of result.alarms) {
         field("MemberID", memberId(alarm.memberId));
         field("AlarmType", alarm.type);

@@ -63,7 +63,8 @@ export interface Format {
   memberAdd(result: MemberAddResult, options: { readonly name: string; readonly peerUrls: string }): void;
   memberChanged(change: MemberChanged, id: bigint, result: MemberListResult): void;
   moveLeader(leaders: { readonly from: bigint; readonly to: bigint }): void;
-  alarms(result: AlarmsResult): void;
+  /** Without a header: of several answers. */
+  alarms(result: Pick<AlarmsResult, "alarms"> & Partial<AlarmsResult>): void;
   endpointHealth(list: readonly EndpointHealth[]): void;
   endpointStatus(list: readonly EndpointStatus[]): void;
   endpointHash(list: readonly EndpointHash[]): void;

@@ -55,8 +55,13 @@ export function jsonFormat(options: FormatOptions): Format {
     memberChanged: (_, __, result) => write(membersJson(result, options)),
     // The answer has not even a header.
     moveLeader: () => write({}),
-    alarms: (result) =>
-      write(omitEmpty({ header: headerJson(result.header), alarms: result.alarms.map(alarmJson) })),
+    alarms: ({ header, alarms }) =>
+      write(
+        omitEmpty({
+          header: header === undefined ? undefined : headerJson(header),
+          alarms: alarms.map(alarmJson),
+        }),
+      ),
     endpointHealth: (list) =>
       write(
         list.map((one) => ({

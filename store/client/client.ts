@@ -35,6 +35,7 @@ import type {
   Transaction,
 } from "./operations.ts";
 import type {
+  Alarm,
   AlarmsResult,
   CompactResult,
   DeleteResult,
@@ -194,6 +195,17 @@ export class StoreClient implements Disposable {
   async alarms(options: CallOptions): Promise<AlarmsResult> {
     const plan = { what: "list alarms", repeatable: true, signal: options.signal };
     const request = { action: AlarmRequest_AlarmAction.GET, memberID: 0n, alarm: AlarmType.NONE };
+    return alarmsResult(await this.#unary(METHODS.alarm, request, plan));
+  }
+
+  /** Ends one alarm; the result names it, or nothing if there was no such alarm. */
+  async disarmAlarm(alarm: Alarm, options: CallOptions): Promise<AlarmsResult> {
+    const plan = { what: `end alarm ${alarm.type}`, repeatable: true, signal: options.signal };
+    const request = {
+      action: AlarmRequest_AlarmAction.DEACTIVATE,
+      memberID: alarm.memberId,
+      alarm: AlarmType[alarm.type],
+    };
     return alarmsResult(await this.#unary(METHODS.alarm, request, plan));
   }
 

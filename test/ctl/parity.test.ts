@@ -152,6 +152,8 @@ suite("logctl writes what etcdctl writes", () => {
       { args: ["member", "list", "-w", "table"] },
       { args: ["member", "list", "--consistency", "s"] },
       ...inEveryFormat(["alarm", "list"]),
+      { args: ["alarm", "disarm"] },
+      { args: ["alarm", "disarm", "-w", "json"] },
       { args: ["endpoint", "health"] },
       { args: ["endpoint", "health", "-w", "json"] },
       { args: ["endpoint", "hashkv"] },
