@@ -1,6 +1,6 @@
 import type { RangeAnswer } from "../mvcc/read-range.ts";
 import { BinaryWriter } from "../proto/binary-writer.ts";
-import { encodeMessages } from "../proto/encode-messages.ts";
+import { encodeMessages, encodeMessagesBetween } from "../proto/encode-messages.ts";
 
 /**
  * Response messages with stored records spliced in, which are marshalled already. The header is field 1 of each; inside a
@@ -8,10 +8,22 @@ import { encodeMessages } from "../proto/encode-messages.ts";
  */
 export function encodeRangeResponse(answer: RangeAnswer, headerRevision: number | undefined): Buffer {
   const head = beginResponse(headerRevision).finish();
+  return Buffer.concat([head, encodeMessages(KVS_TAG, answer.kvs), rangeTail(answer)]);
+}
+
+/** A whole RangeResponse behind its marshalled header field, in steps. */
+export function encodeRangeResponseBehind(
+  header: Uint8Array,
+  answer: RangeAnswer,
+): Generator<undefined, Buffer> {
+  return encodeMessagesBetween(header, { tag: KVS_TAG, messages: answer.kvs }, rangeTail(answer));
+}
+
+function rangeTail({ more, count }: RangeAnswer): Buffer {
   const tail = new BinaryWriter();
-  if (answer.more) tail.uint32(MORE_TAG).bool(true);
-  if (answer.count !== 0) tail.uint32(COUNT_TAG).int64(answer.count);
-  return Buffer.concat([head, encodeMessages(KVS_TAG, answer.kvs), tail.finish()]);
+  if (more) tail.uint32(MORE_TAG).bool(true);
+  if (count !== 0) tail.uint32(COUNT_TAG).int64(count);
+  return tail.finish();
 }
 
 /** rpc.proto PutResponse; `previous`: what was there, when asked for. */

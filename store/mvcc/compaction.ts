@@ -2,11 +2,11 @@ import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
 import { EVERY_KEY, type KeyRange } from "./key-range.ts";
-import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey, keyBehind } from "./revision.ts";
+import { readPage } from "./record-page.ts";
+import { decodeRevisionKey, encodeMainRevision, encodeRevisionKey } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
 const KEYS_A_STEP = 2000;
-const RECORDS_A_STEP = 500;
 
 const SCHEDULED_KEY = Buffer.from("scheduledCompactRev");
 const FINISHED_KEY = Buffer.from("finishedCompactRev");
@@ -88,15 +88,12 @@ export class Compaction {
     readonly cursor: Buffer;
   }): Phase | undefined {
     const end = encodeMainRevision(target + 1);
-    const pairs = [...this.#backend.range("key", cursor, end, RECORDS_A_STEP)];
+    const { pairs, rest } = readPage(this.#backend, cursor, end);
     for (const { key, value } of pairs) {
       const keyIndex = this.#index.get(latin1FromBytes(KeyValue.decode(value).key));
       if (keyIndex === undefined || !keyIndex.has(decodeRevisionKey(key))) this.#backend.delete("key", key);
     }
-    const last = pairs.at(-1);
-    if (last !== undefined && pairs.length === RECORDS_A_STEP) {
-      return { kind: "records", target, cursor: keyBehind(last.key) };
-    }
+    if (rest !== undefined) return { kind: "records", target, cursor: rest };
     this.#finished = target;
     this.#backend.put("meta", FINISHED_KEY, encodeRevisionKey(target, 0, false));
     return undefined;

@@ -3,10 +3,10 @@ import { latin1FromBytes } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
 import { EVERY_KEY, type KeyRange } from "./key-range.ts";
-import { decodeRevisionKey, encodeMainRevision, keyBehind } from "./revision.ts";
+import { readPage } from "./record-page.ts";
+import { decodeRevisionKey, encodeMainRevision } from "./revision.ts";
 import { STOP, type TreeIndex } from "./tree-index.ts";
 
-const RECORDS_A_STEP = 500;
 const KEYS_A_STEP = 5000;
 
 /**
@@ -21,9 +21,10 @@ export function* hashRecords(
   const { revision, compactRevision } = revisions;
   const keptAt = (yield* isAnythingInForce(from.index, revision)) ? revision : compactRevision;
   let hash = crc32c("key");
+  const end = encodeMainRevision(revision + 1);
   let cursor = encodeMainRevision(0);
   for (;;) {
-    const pairs = [...from.backend.range("key", cursor, encodeMainRevision(revision + 1), RECORDS_A_STEP)];
+    const { pairs, rest } = readPage(from.backend, cursor, end);
     for (const { key, value } of pairs) {
       const at = decodeRevisionKey(key);
       if (at.main <= compactRevision) {
@@ -33,9 +34,8 @@ export function* hashRecords(
       if (at.main === compactRevision && at.tombstone) continue;
       hash = crc32c(value, crc32c(key, hash));
     }
-    const last = pairs.at(-1);
-    if (last === undefined || pairs.length < RECORDS_A_STEP) return hash;
-    cursor = keyBehind(last.key);
+    if (rest === undefined) return hash;
+    cursor = rest;
     yield;
   }
 }

@@ -8,9 +8,10 @@ import { type KeyRange, keyRange } from "./key-range.ts";
 import { readRecord } from "./read-record.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
-/** Keys visited, and records read, between two yields: a few milliseconds each. */
+/** Keys visited, records read, and their bytes, between two yields: a few milliseconds each. */
 const KEYS_A_STEP = 5000;
 const RECORDS_A_STEP = 500;
+const BYTES_A_STEP = 1024 * 1024;
 
 const SORT_TARGET = RangeRequest_SortTarget;
 const SORT_ORDER = RangeRequest_SortOrder;
@@ -74,9 +75,15 @@ function* collect(
 
 function* readRecords(backend: Backend, hits: readonly Hit[]): Generator<undefined, Uint8Array[]> {
   const records: Uint8Array[] = [];
+  let bytes = 0;
   for (const hit of hits) {
-    records.push(readRecord(backend, hit));
-    if (records.length % RECORDS_A_STEP === 0 && records.length < hits.length) yield;
+    const record = readRecord(backend, hit);
+    records.push(record);
+    bytes += record.byteLength;
+    if (records.length === hits.length) break;
+    if (records.length % RECORDS_A_STEP !== 0 && bytes < BYTES_A_STEP) continue;
+    bytes = 0;
+    yield;
   }
   return records;
 }

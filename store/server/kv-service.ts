@@ -1,4 +1,4 @@
-import { encodeRangeResponse } from "../apply/response-encoding.ts";
+import { encodeRangeResponse, encodeRangeResponseBehind } from "../apply/response-encoding.ts";
 import type { EncodedRange } from "../apply/types.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/validate.ts";
 import { hasRevisionFilters, isDefaultOrder } from "../mvcc/read-range.ts";
@@ -66,7 +66,8 @@ class Kv {
     const request = decodeRequest(RangeRequest, bytes);
     checkRange(request);
     const { storeRevision, range } = await this.#read(request, context);
-    return this.#options.headers.before(storeRevision, encodeRangeResponse(range, undefined));
+    const { turns, headers } = this.#options;
+    return turns.run(encodeRangeResponseBehind(headers.before(storeRevision), range), context);
   }
 
   async rangeStream(
