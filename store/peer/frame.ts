@@ -60,6 +60,9 @@ export function encodeFrame(type: FrameType, writeBody?: (target: FieldWriter) =
   return target.take();
 }
 
+/** A frame of this many bytes is put together as its chunks come, so that no turn has to copy all of it. */
+const LARGE_FRAME_BYTES = 1024 * 1024;
+
 /** Finds frames in chunks as a socket gives them. It holds what arrived of one frame, and the frames not yet taken. */
 export class FrameDecoder {
   /** The longest payload that is taken, in bytes; may be set at any time. */
@@ -70,6 +73,9 @@ export class FrameDecoder {
   /** What came behind them. */
   #behind: Buffer[] = [];
   #behindBytes = 0;
+  /** A large frame, as far as it came; nothing is held beside it. */
+  #growing: Buffer | undefined;
+  #grown = 0;
   /** Bytes from #at on without which the next frame is not whole. */
   #needed = FRAME_HEADER_BYTES;
 
@@ -79,17 +85,20 @@ export class FrameDecoder {
 
   /** Bytes held, of frames that were not taken. */
   get heldBytes(): number {
-    return this.#front.length - this.#at + this.#behindBytes;
+    return this.#growing === undefined ? this.#front.length - this.#at + this.#behindBytes : this.#grown;
   }
 
   /** The first bytes that are held, at most 16, for a message about bytes that are no frame. */
   get head(): Buffer {
+    if (this.#growing !== undefined) return this.#growing.subarray(0, Math.min(this.#grown, 16));
     this.#join();
     return this.#front.subarray(this.#at, this.#at + 16);
   }
 
   /** The chunk must not change from now on. */
-  push(chunk: Buffer): void {
+  push(whole: Buffer): void {
+    const chunk = this.#grow(whole);
+    if (chunk.length === 0) return;
     if (this.#at === this.#front.length && this.#behindBytes === 0) {
       this.#front = chunk;
       this.#at = 0;
@@ -111,6 +120,7 @@ export class FrameDecoder {
     const frameBytes = FRAME_HEADER_BYTES + payloadBytes;
     if (this.heldBytes < frameBytes) {
       this.#needed = frameBytes;
+      if (frameBytes >= LARGE_FRAME_BYTES) this.#beginLarge(frameBytes);
       return undefined;
     }
     if (this.#front.length - this.#at < frameBytes) this.#join();
@@ -128,6 +138,29 @@ export class FrameDecoder {
     this.#at = start + payloadBytes;
     this.#needed = FRAME_HEADER_BYTES;
     return { type: payload.readUInt8(0), body: payload.subarray(TYPE_BYTES) };
+  }
+
+  #beginLarge(frameBytes: number): void {
+    const held = [this.#front.subarray(this.#at), ...this.#behind];
+    this.#front = Buffer.alloc(0);
+    this.#at = 0;
+    this.#behind = [];
+    this.#behindBytes = 0;
+    this.#growing = Buffer.allocUnsafeSlow(frameBytes);
+    this.#grown = 0;
+    for (const chunk of held) this.#grow(chunk);
+  }
+
+  /** What of the chunk does not belong to the large frame that is put together. */
+  #grow(chunk: Buffer): Buffer {
+    if (this.#growing === undefined) return chunk;
+    const taken = chunk.copy(this.#growing, this.#grown);
+    this.#grown += taken;
+    if (this.#grown === this.#growing.length) {
+      this.#front = this.#growing;
+      this.#growing = undefined;
+    }
+    return chunk.subarray(taken);
   }
 
   #join(): void {

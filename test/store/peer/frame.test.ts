@@ -39,8 +39,11 @@ function* chunksOf(bytes: Buffer, lengths: readonly number[]): Generator<Buffer>
 }
 
 /** All frames that are found, and the code of the error behind them. */
-function decodeAll(chunks: Iterable<Buffer>): { readonly frames: Plain[]; readonly error?: string } {
-  const decoder = new FrameDecoder(BYTES_MAX);
+function decodeAll(
+  chunks: Iterable<Buffer>,
+  bytesMax = BYTES_MAX,
+): { readonly frames: Plain[]; readonly error?: string } {
+  const decoder = new FrameDecoder(bytesMax);
   const frames: Plain[] = [];
   for (const chunk of chunks) {
     decoder.push(chunk);
@@ -66,6 +69,23 @@ suite("frames", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("FrameDecoder finds large frames among small ones", () => {
+    const small = { type: FRAME_TYPE.ping, body: Buffer.from("small") };
+    const large = [1024 * 1024 - 9, 1024 * 1024 - 8, 2_000_003].map((length, index) => ({
+      type: FRAME_TYPE.message,
+      body: Buffer.alloc(length, `${index}-`),
+    }));
+    const frames = [small, ...large, small, small, ...large.slice(1), small];
+    for (const lengths of [[65_536], [700_001, 3], [10_000_000], [1, 1_500_000]]) {
+      const { frames: found, error } = decodeAll(chunksOf(encodeAll(frames), lengths), 4_000_000);
+      assert.equal(error, undefined);
+      assert.equal(found.length, frames.length, `${lengths}`);
+      for (const [index, { type, body }] of frames.entries()) {
+        assert.ok(found[index]?.type === type && found[index].body.equals(body), `frame ${index}`);
+      }
+    }
   });
 
   test("FrameDecoder finds frames in single bytes", () => {
