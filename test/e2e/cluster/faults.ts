@@ -22,8 +22,8 @@ export interface Fault {
 }
 
 /** Longer than an election timeout, and than the longest that a member may draw. */
-const PAUSE_MS = 3_000;
-const CUT_MS = 3_000;
+const PAUSE_MS = 2_500;
+const CUT_MS = 2_500;
 const SLOW_MS = 2_000;
 const SYNC_DELAY_MS = 300;
 const FULL_ENDS_MS = 20_000;

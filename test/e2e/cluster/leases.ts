@@ -18,13 +18,14 @@ const MORTAL_EVERY_MS = 2_000;
 /** A leader that is new gives each lease its whole time again, and elections take theirs. */
 const MORTAL_LATE_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 15_000;
+const OUTPUT_CHARACTERS = 400;
 const CALL_TIMEOUT_MS = 10_000;
 
 /**
  * Two leases that are kept, by our client and by the Go etcdctl, and must never run out; and ones that are not, and must
  * run out, but not early.
  */
-export class Leases {
+export class Leases implements AsyncDisposable {
   readonly #history: History;
   readonly #client: StoreClient;
   readonly #endpoints: readonly string[];
@@ -61,7 +62,15 @@ export class Leases {
     const deadline = performance.now() + SETTLE_TIMEOUT_MS;
     while (this.#mortal.size > 0 && performance.now() < deadline) await sleep(100);
     for (const key of this.#mortal.keys()) this.#history.violate("lease ends", `${key} is still there`);
+    await this[Symbol.asyncDispose]();
+  }
+
+  /** Ends all leases at once. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOver) return;
     this.#isOver = true;
+    this.#stopping.abort();
+    await this.#running;
     for (const close of this.#closing) await close();
     this.#client.close();
   }
@@ -88,14 +97,21 @@ export class Leases {
     const child = spawn(
       await etcdProgram("etcdctl"),
       ["lease", "keep-alive", lease.toString(16), `--endpoints=${this.#endpoints.join(",")}`],
-      { stdio: "ignore" },
+      { stdio: ["ignore", "pipe", "pipe"] },
     );
+    let printed = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => {
+        printed = `${printed}${chunk}`.slice(-OUTPUT_CHARACTERS);
+      });
+    }
     await once(child, "spawn");
     const { pid } = child;
     if (pid !== undefined) leash(pid);
     const exited = once(child, "exit").then(() => {
       if (pid !== undefined) unleash(pid);
-      if (!this.#isOver) this.#history.violate("lease kept", "etcdctl lease keep-alive ended by itself");
+      if (!this.#isOver)
+        this.#history.violate("lease kept", `etcdctl lease keep-alive ended by itself: ${printed}`);
     });
     this.#closing.push(() => {
       child.kill();

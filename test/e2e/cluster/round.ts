@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../../base/random.ts";
+import type { AgentWitness } from "./agent-witness.ts";
 import type { ClusterBed } from "./cluster-bed.ts";
 import { FAULTS, type Fault, type FaultName } from "./faults.ts";
 import type { Witnesses } from "./witnesses.ts";
@@ -7,15 +8,23 @@ import type { Witnesses } from "./witnesses.ts";
 const RECOVERY_TIMEOUT_MS = 15_000;
 const CALM_MS = { least: 150, most: 600 };
 
-/** One fault under load, mended, and everything judged. Resolves with the milliseconds from the fault to the first write. */
+export interface RoundTimes {
+  /** From the fault until a write that began after it was acknowledged. */
+  readonly recoveredMs: number;
+  /** From the acknowledged put of a config during the fault until the agent's tasks were that. */
+  readonly configMs: number;
+}
+
+/** One fault under load, mended, and everything judged. */
 export async function playRound(options: {
   readonly bed: ClusterBed;
   readonly witnesses: Witnesses;
+  readonly agent: AgentWitness;
   readonly fault: FaultName;
   readonly name: string;
   readonly random: Random;
-}): Promise<number> {
-  const { bed, witnesses, name, random } = options;
+}): Promise<RoundTimes> {
+  const { bed, witnesses, agent, name, random } = options;
   const fault: Fault = FAULTS[options.fault];
   await sleep(CALM_MS.least + random.next() * (CALM_MS.most - CALM_MS.least));
   if (random.next() < 0.5) witnesses.changeStream();
@@ -24,12 +33,15 @@ export async function playRound(options: {
   if (a === undefined || b === undefined) throw new Error("A round needs three members");
   const scene = { bed, leader, followers: random.next() < 0.5 ? ([a, b] as const) : ([b, a] as const) };
   await fault.begin(scene);
+  // An agent at a member that hangs may learn of the change only once that goes on.
+  const config = agent.changeConfig();
   const [recoveredMs] = await Promise.all([
     witnesses.timeToRecover(name, RECOVERY_TIMEOUT_MS),
     sleep(fault.lastsMs),
   ]);
   await fault.end(scene);
+  const configMs = await config;
   await bed.cluster.waitForLeader();
   await witnesses.judge();
-  return recoveredMs;
+  return { recoveredMs, configMs };
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../../../base/random.ts";
+import { AgentWitness } from "./agent-witness.ts";
 import { ClusterBed } from "./cluster-bed.ts";
 import { FAULTS, type FaultName } from "./faults.ts";
 import { playRound } from "./round.ts";
@@ -17,6 +18,7 @@ interface State {
   fault: FaultName;
   rounds: number;
   recoveredMs: number[];
+  configMs: number[];
   writes: number;
   reads: number;
   unknown: number;
@@ -46,17 +48,21 @@ if (state.violations > 0) process.exitCode = 1;
 
 async function playBatch(rounds: number): Promise<void> {
   await using bed = await ClusterBed.start();
-  const witnesses = await Witnesses.start(bed.endpoints, random);
+  await using witnesses = await Witnesses.start(bed.endpoints, random);
   const { history } = witnesses;
+  await using agent = await AgentWitness.start(bed.endpoints, (law, text) => history.violate(law, text));
   bed.onUnexpectedEnd((text) => history.violate("alive", text));
   const before = { ...state };
   for (let round = 0; round < rounds; round += 1) {
     const name = `round${state.rounds + 1}`;
-    state.recoveredMs.push(Math.round(await playRound({ bed, witnesses, fault: state.fault, name, random })));
+    const times = await playRound({ bed, witnesses, agent, fault: state.fault, name, random });
+    state.recoveredMs.push(Math.round(times.recoveredMs));
+    state.configMs.push(Math.round(times.configMs));
     state.rounds += 1;
     add();
     report();
   }
+  await agent.stop();
   await witnesses.stop();
   add();
   save(values.state);
@@ -72,14 +78,18 @@ async function playBatch(rounds: number): Promise<void> {
 }
 
 function report(): void {
-  const sorted = state.recoveredMs.toSorted((a, b) => a - b);
-  const at = (part: number) => sorted[Math.ceil(sorted.length * part) - 1] ?? 0;
+  const { recoveredMs, configMs } = state;
   console.log(
-    `${state.rounds} rounds of "${state.fault}": writes again after ${at(0.5)} ms (median), ${at(0.95)} ms (95 %), ` +
-      `${at(1)} ms (most); ${state.writes} writes acknowledged, ${state.unknown} of unknown outcome, ` +
-      `${state.reads} reads, ${state.violations} violations`,
+    `${state.rounds} rounds of "${state.fault}": writes again after ${part(recoveredMs, 0.5)} ms (median), ` +
+      `${part(recoveredMs, 0.95)} ms (95 %), ${part(recoveredMs, 1)} ms (most); an agent's config arrives after ` +
+      `${part(configMs, 0.5)} ms (median), ${part(configMs, 1)} ms (most); ${state.writes} writes acknowledged, ` +
+      `${state.unknown} of unknown outcome, ${state.reads} reads, ${state.violations} violations`,
   );
   for (const example of state.examples) console.log(`  VIOLATION ${example}`);
+}
+
+function part(numbers: readonly number[], share: number): number {
+  return numbers.toSorted((a, b) => a - b)[Math.ceil(numbers.length * share) - 1] ?? 0;
 }
 
 function load(file: string | undefined, fault: FaultName): State {
@@ -87,6 +97,7 @@ function load(file: string | undefined, fault: FaultName): State {
     fault,
     rounds: 0,
     recoveredMs: [],
+    configMs: [],
     writes: 0,
     reads: 0,
     unknown: 0,

@@ -23,7 +23,7 @@ const LIMITS = { dialTimeoutMs: 500, tryTimeoutMs: 1_000, callTimeoutMs: 4_000, 
  * Everybody who uses the store during a test, and the history that they are held to: registers by our client, by plain
  * calls to single members and by the Go etcdctl; watchers of the same three kinds; leases.
  */
-export class Witnesses {
+export class Witnesses implements AsyncDisposable {
   readonly history: History;
   readonly #endpoints: readonly string[];
   readonly #client: StoreClient;
@@ -34,6 +34,7 @@ export class Witnesses {
   #leases: Leases | undefined;
   /** Everything up to here was compared on every member. */
   #judged = FIRST_REVISION;
+  #isOver = false;
 
   private constructor(endpoints: readonly string[], random: Random) {
     this.#endpoints = endpoints;
@@ -116,6 +117,16 @@ export class Witnesses {
     }
     this.history.assertDeletesExplained();
     for (const watcher of this.#watchers) await watcher.stop();
+    await this[Symbol.asyncDispose]();
+  }
+
+  /** Ends everything, and judges nothing: after a failure. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    await Promise.all(this.#loads.map((load) => load.stop()));
+    await this.#leases?.[Symbol.asyncDispose]();
+    await Promise.allSettled(this.#watchers.map((watcher) => watcher.stop()));
     for (const probe of this.#probes) probe[Symbol.dispose]();
     this.#client.close();
   }
