@@ -97,7 +97,7 @@ export class StatusWriter {
     while (!signal.aborted) {
       let waitMs = LOOK_MS;
       try {
-        waitMs = (await this.#writeIfDue(signal)) ? Math.min(LOOK_MS, this.#untilSettledMs()) : RETRY_MS;
+        waitMs = (await this.#writeIfDue(signal)) ? this.#untilNextLookMs() : RETRY_MS;
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof InvariantError) throw error;
@@ -139,6 +139,11 @@ export class StatusWriter {
     if (hasSettled) this.#settledAtMs = undefined;
     if (figures === written.figures) return false;
     return hasSettled || (atMs >= written.figuresAtMs && this.#budget.tryTake(atMs));
+  }
+
+  /** A write that took long may end when what it told of has settled already. */
+  #untilNextLookMs(): number {
+    return Math.max(0, Math.min(LOOK_MS, this.#untilSettledMs()));
   }
 
   #untilSettledMs(): number {

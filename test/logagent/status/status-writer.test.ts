@@ -168,6 +168,26 @@ suite("StatusWriter", () => {
       assert.equal(store.puts, 3);
     }));
 
+  test("never waits for less than nothing, however long the store took to write", () =>
+    withWriter(async ({ store, clock, writer, view }) => {
+      const waits: number[] = [];
+      const sleep = clock.sleep.bind(clock);
+      clock.sleep = (ms, options) => {
+        waits.push(ms);
+        return sleep(ms, options);
+      };
+      const txn = store.txn.bind(store);
+      store.txn = async (transaction) => {
+        clock.jump(5_000);
+        return txn(transaction);
+      };
+      view.config = { ...APPLIED, applied: { revision: 8, entries: 1, origin: "store" } };
+      writer.changed();
+      await clock.advance(10_000);
+      assert.equal(store.status().config.applied, 8);
+      assert.ok(waits.length > 0 && Math.min(...waits) >= 0, `waits of ${waits.join(", ")} ms`);
+    }));
+
   test("writes the figures of changes that follow one another once, when the last has settled", () =>
     withWriter(async ({ store, clock, writer, view }) => {
       for (let revision = 8; revision < 18; revision += 1) {
