@@ -79,6 +79,7 @@ export class WaitingCalls {
   leadershipChanged(softState: SoftState): void {
     this.#options.leadership.changed(softState);
     this.#reads.askAgain();
+    if (this.#isStopped) this.#endHopeless();
   }
 
   /** Ends what has waited too long, and asks again what may be lost. */
@@ -92,9 +93,8 @@ export class WaitingCalls {
   /** Refuses new calls, and ends those of which nothing can come; the others are let finish. */
   stop(): void {
     this.#isStopped = true;
-    const stopped = new StoreError("Stopped");
-    this.#proposals.rejectUnsent(stopped);
-    if (this.#options.core.status.leader === 0n) this.#reads.rejectAll(stopped);
+    this.#proposals.rejectUnsent(new StoreError("Stopped"));
+    this.#endHopeless();
   }
 
   /** Ends all calls. */
@@ -103,6 +103,11 @@ export class WaitingCalls {
     const stopped = new StoreError("Stopped");
     this.#proposals.rejectAll(stopped);
     this.#reads.rejectAll(stopped);
+  }
+
+  /** Who stops does not wait out deadlines where nobody leads: what was sent may still be applied, by others. */
+  #endHopeless(): void {
+    if (this.#options.core.status.leader === 0n) this.abort();
   }
 
   #propose(

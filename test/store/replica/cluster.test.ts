@@ -321,6 +321,18 @@ suite("ReadyLoop.close() among others", () => {
     assert.deepEqual(await bed.settled(), ["a"]);
   });
 
+  test("a leader whose quorum is gone closes without waiting for what it has sent", async () => {
+    await using bed = await ClusterBed.open();
+    const leader = await bed.elected();
+    for (const follower of bed.followers) follower.crash();
+    const sent = assert.rejects(put(leader.replica, "a"), { code: "Stopped" });
+    await bed.run(TICK_MS);
+    await bed.result(leader.close(), 2 * ELECTION_MS + TICK_MS);
+    await sent;
+    for (const member of bed.members) await member.start();
+    await bed.elected();
+  });
+
   test("one that waits for a leader in vain closes all the same, and says so to its callers", async () => {
     await using bed = await ClusterBed.open();
     await bed.elected();
