@@ -8,12 +8,23 @@ export interface Endpoint {
   readonly name: string;
   readonly process: SimProcess;
   readonly table: ServiceTable;
+  /** It serves nobody any more. */
+  isClosed: boolean;
+  /** What breaks when it closes. */
+  readonly connections: Set<() => void>;
 }
 
 export type Answer =
   | { readonly kind: "answer"; readonly bytes: Uint8Array }
   /** `code` of the store's error; "unreachable", "broken" (the connection) or "deadline" where there is none. */
   | { readonly kind: "error"; readonly code: string; readonly message: string };
+
+/** Breaks what is open to it, and takes nothing more. */
+export function closeEndpoint(endpoint: Endpoint): void {
+  endpoint.isClosed = true;
+  for (const onBroken of endpoint.connections) onBroken();
+  endpoint.connections.clear();
+}
 
 /** A call that is under way at a client; what its member still sends after it has ended goes nowhere. */
 export interface OpenStream {
@@ -80,19 +91,22 @@ export class Caller {
         isOver = true;
         on.onEnd(code, message);
       });
-    if (endpoint === undefined || endpoint.process.isDead) {
+    if (endpoint === undefined || endpoint.isClosed || endpoint.process.isDead) {
       end("unreachable", "nobody listens");
       return { close: () => (isOver = true) };
     }
     const { process } = endpoint;
     const aborting = new AbortController();
-    const forget = process.onEnd(() => end("broken", "the connection broke"));
+    const onBroken = () => end("broken", "the connection broke");
+    const forget = process.onEnd(onBroken);
+    endpoint.connections.add(onBroken);
     process.after(this.#delay(), () => {
       const respond = (bytes: Uint8Array): Promise<void> => {
         arrive(() => on.onMessage(bytes));
         return process.delay(on.slownessMs ?? 0);
       };
       const context: CallContext = { metadata: new Map(), signal: aborting.signal, peer: "sim" };
+      if (endpoint.isClosed) return;
       serve(endpoint.table.get(path), request, respond, context).then(
         () => end("ok", "the member ended the stream"),
         (reason: unknown) => end(errorCode(reason) ?? "error", errorMessage(reason)),
@@ -102,6 +116,7 @@ export class Caller {
       close: () => {
         isOver = true;
         forget();
+        endpoint.connections.delete(onBroken);
         process.after(this.#delay(), () => aborting.abort(new Error("the client has gone")));
       },
     };

@@ -16,6 +16,13 @@ import type { SimCluster } from "./sim-cluster.ts";
 const CLUSTER = "/etcdserverpb.Cluster/";
 const TIMEOUT_MS = 5000;
 const MEMBERS_MAX = 5;
+/**
+ * Of fewer none is removed: should the one of two that is removed end before the other has learnt that the change is
+ * committed, the other waits for its vote for ever (etcd-io/raft doc.go warns of clusters of two).
+ */
+const VOTERS_MIN = 3;
+/** Between two looks at whether it is to stop. */
+const LOOK_MS = 500;
 
 export interface OperatorOptions {
   readonly cluster: SimCluster;
@@ -62,7 +69,9 @@ export class Operator {
   async #run(): Promise<void> {
     const { caller, chance, pauseMs } = this.#options;
     while (!this.#isOver || !this.#isSettled) {
-      await caller.process.delay(this.#isOver ? 500 : chance.longTail(pauseMs));
+      const nextMs = caller.process.nowMs + chance.longTail(pauseMs);
+      do await caller.process.delay(LOOK_MS);
+      while (!this.#isOver && caller.process.nowMs < nextMs);
       const members = await this.#list();
       if (members === undefined) continue;
       this.#isSettled = this.#reconcile(members);
@@ -75,12 +84,14 @@ export class Operator {
   async #change(members: readonly MemberMessage[]): Promise<void> {
     const { chance } = this.#options;
     const learner = members.find(({ isLearner }) => isLearner);
-    const one = chance.pick(members).ID;
+    const voters = members.filter(({ isLearner }) => !isLearner);
+    const one = chance.pick(voters).ID;
     if (learner !== undefined)
       await (chance.hits(0.8) ? this.#promote(learner.ID) : this.#remove(learner.ID));
     else if (members.length < MEMBERS_MAX && chance.hits(members.length < 3 ? 0.9 : 0.4)) await this.#add();
-    else if (members.length >= 3 && chance.hits(0.5)) this.#loseDisk(one);
-    else if (members.length > 1) await this.#remove(one);
+    else if (voters.length < VOTERS_MIN) return;
+    else if (chance.hits(0.5)) this.#loseDisk(one);
+    else await this.#remove(one);
   }
 
   /** Every member has a machine, up or not; who is no member any more is ended, after a while. */

@@ -92,7 +92,7 @@ function comeToRest(world: World): void {
   timeline.run({ untilMs: restMs, isOver: () => isOver() || isAtRest() });
   if (world.violation !== undefined) throw world.violation;
   if (world.operations.done <= before)
-    throw new Violation("liveness", "nothing is committed after the last fault");
+    throw new Violation("liveness", `nothing is committed after the last fault: ${unquiet(world)}`);
   if (!isQuiet(world)) throw new Violation("liveness", unquiet(world));
   assertAgreement(world);
 }

@@ -2,7 +2,7 @@ import { errorMessage } from "../../base/errors.ts";
 import { type Member, unstarted } from "../../store/membership/types.ts";
 import { StoreError } from "../../store/proto/errors.ts";
 import type { CallMember } from "../../store/server/call-member.ts";
-import type { Endpoint } from "./caller.ts";
+import { closeEndpoint, type Endpoint } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import type { MessageLog } from "./message-log.ts";
 import { SimMachine } from "./sim-machine.ts";
@@ -99,7 +99,13 @@ export class SimCluster {
         onRemoved: () => this.#removed(machine, process),
       }).then((member) => {
         machine.member = member;
-        this.#endpoints.set(id, { name: machine.name, process, table: member.services.table });
+        this.#endpoints.set(id, {
+          name: machine.name,
+          process,
+          table: member.services.table,
+          isClosed: false,
+          connections: new Set(),
+        });
       }, onFatal);
     });
   }
@@ -131,6 +137,8 @@ export class SimCluster {
       return;
     }
     process.after(0, () => {
+      const endpoint = this.#endpoints.get(id);
+      if (endpoint !== undefined) closeEndpoint(endpoint);
       member.close().then(
         () => this.outside.after(0, kill),
         () => this.outside.after(0, kill),
