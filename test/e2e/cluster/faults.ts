@@ -55,6 +55,16 @@ export const FAULTS = {
 
 export type FaultName = keyof typeof FAULTS;
 
+/** Those that take its office from the leader: if there was no election, there was no fault. */
+export const DEPOSING: ReadonlySet<FaultName> = new Set<FaultName>([
+  "leader killed",
+  "leader paused",
+  "leader cut from both",
+  "leader is not heard",
+  "leader does not hear",
+  "leader's disk full",
+]);
+
 type Choice = (scene: Scene) => LocalMember;
 
 function killed(choose: Choice): Fault {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../../base/random.ts";
 import type { AgentWitness } from "./agent-witness.ts";
 import type { ClusterBed } from "./cluster-bed.ts";
-import { FAULTS, type Fault, type FaultName } from "./faults.ts";
+import { DEPOSING, FAULTS, type Fault, type FaultName } from "./faults.ts";
 import type { Witnesses } from "./witnesses.ts";
 
 const RECOVERY_TIMEOUT_MS = 15_000;
@@ -29,6 +29,7 @@ export async function playRound(options: {
   await sleep(CALM_MS.least + random.next() * (CALM_MS.most - CALM_MS.least));
   if (random.next() < 0.5) witnesses.changeStream();
   const leader = await bed.cluster.waitForLeader();
+  const termBefore = await termOf(bed);
   const [a, b] = bed.cluster.members.filter((member) => member !== leader);
   if (a === undefined || b === undefined) throw new Error("A round needs three members");
   const scene = { bed, leader, followers: random.next() < 0.5 ? ([a, b] as const) : ([b, a] as const) };
@@ -42,6 +43,16 @@ export async function playRound(options: {
   await fault.end(scene);
   const configMs = await config;
   await bed.cluster.waitForLeader();
+  const term = await termOf(bed);
+  if (DEPOSING.has(options.fault) && term <= termBefore) {
+    throw new Error(`There was no election during "${options.fault}": the term is ${term}, as before`);
+  }
   await witnesses.judge();
   return { recoveredMs, configMs };
+}
+
+/** The highest that any member tells. */
+async function termOf({ cluster }: ClusterBed): Promise<number> {
+  const statuses = await Promise.all(cluster.members.map((member) => member.status()));
+  return Math.max(0, ...statuses.map((status) => status?.raftTerm ?? 0));
 }
