@@ -1,12 +1,13 @@
 import { appendOwn } from "./leader.ts";
 import type { VoteMessage, VoteResponse } from "./message.ts";
-import { NONE, type Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 import { broadcastAppend } from "./replication.ts";
+import { NONE } from "./types.ts";
 
 type Campaign = "preElection" | "election" | "transfer";
 
 /** A tick of a member that does not lead. */
-export function tickElection(node: Node): void {
+export function tickElection(node: RaftNode): void {
   node.electionElapsed += 1;
   if (!node.isPromotable) return;
   // Nobody else can lead: waiting for a leader to be heard would only delay the start.
@@ -18,17 +19,17 @@ export function tickElection(node: Node): void {
 }
 
 /** Starts an election, unless there is no sense in it. */
-export function campaign(node: Node): void {
+export function campaign(node: RaftNode): void {
   hup(node, node.options.policy.preVote ? "preElection" : "election");
 }
 
 /** The leader wants this member to lead. No pre-vote: this is no return from a partition (thesis §3.10). */
-export function handleTimeoutNow(node: Node): void {
+export function handleTimeoutNow(node: RaftNode): void {
   hup(node, "transfer");
 }
 
 /** A vote is asked for, in a term that is not behind this member's. */
-export function handleVote(node: Node, message: VoteMessage): void {
+export function handleVote(node: RaftNode, message: VoteMessage): void {
   const { from, last, kind } = message;
   const isFuture = kind === "preVote" && message.term > node.term;
   const isFree = node.vote === NONE && node.leader === NONE;
@@ -46,7 +47,7 @@ export function handleVote(node: Node, message: VoteMessage): void {
 }
 
 /** A candidate counts a vote. */
-export function handleVoteResponse(node: Node, message: VoteResponse): void {
+export function handleVoteResponse(node: RaftNode, message: VoteResponse): void {
   const expected = node.role === "preCandidate" ? "preVoteResponse" : "voteResponse";
   if (message.kind !== expected) return;
   node.tracker.recordVote(message.from, !message.reject);
@@ -62,20 +63,20 @@ export function handleVoteResponse(node: Node, message: VoteResponse): void {
   }
 }
 
-function hup(node: Node, kind: Campaign): void {
+function hup(node: RaftNode, kind: Campaign): void {
   if (node.role === "leader" || !node.isPromotable) return;
   // A change that is committed and not applied may have made another quorum than the one that this member would ask.
   if (node.log.hasUnapplied("confChange")) return;
   stand(node, kind);
 }
 
-function stand(node: Node, kind: Campaign): void {
+function stand(node: RaftNode, kind: Campaign): void {
   if (kind === "preElection") askForPreVotes(node);
   else askForVotes(node, { isTransfer: kind === "transfer" });
 }
 
 /** For the term that would come: the own one is spent only once the answer is known (thesis §9.6). */
-function askForPreVotes(node: Node): void {
+function askForPreVotes(node: RaftNode): void {
   becomePreCandidate(node);
   const term = node.term + 1;
   const { last } = node.log;
@@ -90,7 +91,7 @@ function askForPreVotes(node: Node): void {
  * stand for the term again: with a shorter log, and votes that were given to the longer one; or to lead a second time a
  * term in which it has sent out entries before.
  */
-function askForVotes(node: Node, { isTransfer }: { readonly isTransfer: boolean }): void {
+function askForVotes(node: RaftNode, { isTransfer }: { readonly isTransfer: boolean }): void {
   becomeCandidate(node);
   const { last } = node.log;
   for (const to of node.tracker.voterIds()) {
@@ -100,19 +101,19 @@ function askForVotes(node: Node, { isTransfer }: { readonly isTransfer: boolean 
 }
 
 /** Changes neither term nor vote. */
-function becomePreCandidate(node: Node): void {
+function becomePreCandidate(node: RaftNode): void {
   node.tracker.resetVotes();
   node.role = "preCandidate";
   node.leader = NONE;
 }
 
-function becomeCandidate(node: Node): void {
+function becomeCandidate(node: RaftNode): void {
   node.reset(node.term + 1);
   node.role = "candidate";
   node.vote = node.id;
 }
 
-function becomeLeader(node: Node): void {
+function becomeLeader(node: RaftNode): void {
   node.reset(node.term);
   node.role = "leader";
   node.leader = node.id;
@@ -130,6 +131,6 @@ function becomeLeader(node: Node): void {
  * A disk that is slower than the election timeout: to campaign again would give up this candidacy for another with the
  * same fate, a term further on.
  */
-function isOwnVoteUnwritten(node: Node): boolean {
+function isOwnVoteUnwritten(node: RaftNode): boolean {
   return (node.role === "candidate" || node.role === "preCandidate") && !node.tracker.votes.has(node.id);
 }

@@ -1,18 +1,18 @@
 import { restoreConfig } from "./conf-changer.ts";
 import type { AppendMessage, HeartbeatMessage, SnapshotMessage } from "./message.ts";
-import type { Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 import { switchToConfig } from "./reconfiguration.ts";
 import { ProgressTracker } from "./tracker.ts";
 import type { ConfState, SnapshotMeta } from "./types.ts";
 
 /** The leader of this term is heard: a candidate gives way, a follower waits anew. */
-export function hearLeader(node: Node, leader: bigint): void {
+export function hearLeader(node: RaftNode, leader: bigint): void {
   if (node.role !== "follower") node.becomeFollower(node.term, leader);
   node.electionElapsed = 0;
   node.leader = leader;
 }
 
-export function handleAppend(node: Node, { from, prev, entries, commit }: AppendMessage): void {
+export function handleAppend(node: RaftNode, { from, prev, entries, commit }: AppendMessage): void {
   const { log } = node;
   if (prev.index < log.committed) {
     node.respond({ kind: "appendResponse", to: from, reject: false, index: log.committed });
@@ -30,25 +30,25 @@ export function handleAppend(node: Node, { from, prev, entries, commit }: Append
   node.respond({ kind: "appendResponse", to: from, reject: true, index: prev.index, hint });
 }
 
-export function handleHeartbeat(node: Node, { from, commit, readPosition }: HeartbeatMessage): void {
+export function handleHeartbeat(node: RaftNode, { from, commit, readPosition }: HeartbeatMessage): void {
   node.log.commitTo(commit);
   node.send({ kind: "heartbeatResponse", to: from, readPosition });
 }
 
-export function handleSnapshot(node: Node, { from, snapshot }: SnapshotMessage): void {
+export function handleSnapshot(node: RaftNode, { from, snapshot }: SnapshotMessage): void {
   const isRestored = restore(node, snapshot);
   const index = isRestored ? node.log.lastIndex : node.log.committed;
   node.respond({ kind: "appendResponse", to: from, reject: false, index });
 }
 
 /** Takes configuration and history from a confState, as a member does when it starts. */
-export function restoreConfState(node: Node, confState: ConfState): void {
+export function restoreConfState(node: RaftNode, confState: ConfState): void {
   node.tracker = new ProgressTracker();
   switchToConfig(node, restoreConfig(confState, node.freshProgress));
 }
 
 /** Raft §7. False when the snapshot tells nothing new, or is none for this member. */
-function restore(node: Node, snapshot: SnapshotMeta): boolean {
+function restore(node: RaftNode, snapshot: SnapshotMeta): boolean {
   const { log } = node;
   if (snapshot.index <= log.committed) return false;
   const { voters, votersOutgoing, learners } = snapshot.confState;

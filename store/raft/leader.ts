@@ -1,11 +1,11 @@
 import type { AppendAccepted, AppendRejected, HeartbeatResponse } from "./message.ts";
-import { NONE, type Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 import { answerConfirmed, releasePostponedReads } from "./reads.ts";
 import { broadcastAppend, broadcastHeartbeat, sendAppend } from "./replication.ts";
-import type { ProposedEntry, ProposeOutcome } from "./types.ts";
+import { NONE, type ProposedEntry, type ProposeOutcome } from "./types.ts";
 
 /** A tick of the leader. */
-export function tickHeartbeat(node: Node): void {
+export function tickHeartbeat(node: RaftNode): void {
   const { electionTicks, heartbeatTicks } = node.options.limits;
   node.heartbeatElapsed += 1;
   node.electionElapsed += 1;
@@ -21,7 +21,7 @@ export function tickHeartbeat(node: Node): void {
 }
 
 /** Appends to the leader's log and sends it out; says why not. */
-export function proposeAsLeader(node: Node, entry: ProposedEntry): ProposeOutcome {
+export function proposeAsLeader(node: RaftNode, entry: ProposedEntry): ProposeOutcome {
   if (!node.tracker.progress.has(node.id)) return "removed";
   if (node.transferee !== NONE) return "transferring";
   const { length } = entry.data;
@@ -36,14 +36,14 @@ export function proposeAsLeader(node: Node, entry: ProposedEntry): ProposeOutcom
 }
 
 /** Appends to the log; the leader acknowledges its own entries when they are on its disk, as a follower does. */
-export function appendOwn(node: Node, { kind, data }: ProposedEntry): void {
+export function appendOwn(node: RaftNode, { kind, data }: ProposedEntry): void {
   const index = node.log.lastIndex + 1;
   node.uncommittedBytes += data.byteLength;
   node.log.append([{ term: node.term, index, kind, data }]);
   node.respond({ kind: "appendResponse", to: node.id, reject: false, index });
 }
 
-export function handleAppendResponse(node: Node, message: AppendAccepted | AppendRejected): void {
+export function handleAppendResponse(node: RaftNode, message: AppendAccepted | AppendRejected): void {
   const progress = node.tracker.progress.get(message.from);
   if (progress === undefined) return;
   progress.recentActive = true;
@@ -51,7 +51,7 @@ export function handleAppendResponse(node: Node, message: AppendAccepted | Appen
   else handleAccepted(node, message);
 }
 
-export function handleHeartbeatResponse(node: Node, { from, readPosition }: HeartbeatResponse): void {
+export function handleHeartbeatResponse(node: RaftNode, { from, readPosition }: HeartbeatResponse): void {
   const progress = node.tracker.progress.get(from);
   if (progress === undefined) return;
   progress.recentActive = true;
@@ -63,13 +63,13 @@ export function handleHeartbeatResponse(node: Node, { from, readPosition }: Hear
   answerConfirmed(node);
 }
 
-export function handleUnreachable(node: Node, id: bigint): void {
+export function handleUnreachable(node: RaftNode, id: bigint): void {
   const progress = node.tracker.progress.get(id);
   // In optimistic replication, an append was likely lost.
   if (progress?.state === "replicate") progress.becomeProbe();
 }
 
-export function handleSnapshotReport(node: Node, id: bigint, outcome: "delivered" | "failed"): void {
+export function handleSnapshotReport(node: RaftNode, id: bigint, outcome: "delivered" | "failed"): void {
   const progress = node.tracker.progress.get(id);
   if (progress?.state !== "snapshot") return;
   if (outcome === "failed") progress.pendingSnapshot = 0;
@@ -79,7 +79,7 @@ export function handleSnapshotReport(node: Node, id: bigint, outcome: "delivered
 }
 
 /** Thesis §3.10: brings the transferee's log up to date, then tells it to campaign. */
-export function handleTransferLeader(node: Node, transferee: bigint): void {
+export function handleTransferLeader(node: RaftNode, transferee: bigint): void {
   const progress = node.tracker.progress.get(transferee);
   if (progress === undefined || progress.isLearner || node.transferee === transferee) return;
   node.transferee = NONE;
@@ -91,7 +91,7 @@ export function handleTransferLeader(node: Node, transferee: bigint): void {
 }
 
 /** Commits what a quorum holds; returns true when the commit moved, and the others are to hear of it. */
-export function advanceCommit(node: Node): boolean {
+export function advanceCommit(node: RaftNode): boolean {
   const { log } = node;
   const before = log.committed;
   const index = node.tracker.committed();
@@ -104,7 +104,7 @@ export function advanceCommit(node: Node): boolean {
 }
 
 /** Raft §5.3, with the skipping of whole terms: on both sides the hint passes over what cannot agree. */
-function handleRejected(node: Node, { from, index, hint }: AppendRejected): void {
+function handleRejected(node: RaftNode, { from, index, hint }: AppendRejected): void {
   const progress = node.tracker.progress.get(from);
   if (progress === undefined) return;
   const match = hint.term > 0 ? node.log.lastPossibleMatch(hint.index, hint.term).index : hint.index;
@@ -113,7 +113,7 @@ function handleRejected(node: Node, { from, index, hint }: AppendRejected): void
   sendAppend(node, from);
 }
 
-function handleAccepted(node: Node, { from, index }: AppendAccepted): void {
+function handleAccepted(node: RaftNode, { from, index }: AppendAccepted): void {
   const { log } = node;
   const progress = node.tracker.progress.get(from);
   if (progress === undefined) return;
@@ -141,7 +141,7 @@ function handleAccepted(node: Node, { from, index }: AppendAccepted): void {
 }
 
 /** Thesis §6.2: a leader that no quorum has answered for an election timeout may have been replaced. */
-function checkQuorum(node: Node): void {
+function checkQuorum(node: RaftNode): void {
   if (!node.tracker.quorumActive()) node.becomeFollower(node.term, NONE);
   for (const [id, progress] of node.tracker.progress) if (id !== node.id) progress.recentActive = false;
 }

@@ -4,24 +4,25 @@ import { campaign, tickElection } from "./election.ts";
 import { restoreConfState } from "./follower.ts";
 import { handleSnapshotReport, handleTransferLeader, handleUnreachable, tickHeartbeat } from "./leader.ts";
 import type { Message } from "./message.ts";
-import { NONE, Node } from "./node.ts";
 import type { ProgressView } from "./progress.ts";
 import { propose } from "./proposals.ts";
+import { RaftNode } from "./raft-node.ts";
 import { askAsLeader } from "./reads.ts";
 import { applyConfChange, leaveJointIfDue } from "./reconfiguration.ts";
 import { step } from "./step.ts";
-import type {
-  ConfState,
-  HardState,
-  KeptEntries,
-  ProposeOutcome,
-  RaftCore,
-  RaftOptions,
-  RaftStart,
-  RaftStatus,
-  Ready,
-  SoftState,
-  Write,
+import {
+  type ConfState,
+  type HardState,
+  type KeptEntries,
+  NONE,
+  type ProposeOutcome,
+  type RaftCore,
+  type RaftOptions,
+  type RaftStart,
+  type RaftStatus,
+  type Ready,
+  type SoftState,
+  type Write,
 } from "./types.ts";
 
 /**
@@ -29,14 +30,14 @@ import type {
  * network. This file is its face: what comes in goes to the rule for it, what goes out is gathered into rounds. A member's own word, a vote or an acknowledgement, counts only once it is on its own disk.
  */
 export class Raft implements RaftCore {
-  readonly #node: Node;
+  readonly #node: RaftNode;
   /** What has been handed to the disk. */
   #handedOut: HardState;
   readonly #outstanding: Write[] = [];
   #reportedSoftState: SoftState;
 
   constructor(start: RaftStart, options: RaftOptions) {
-    const node = new Node(start, options);
+    const node = new RaftNode(start, options);
     this.#node = node;
     restoreConfState(node, start.confState);
     this.#handedOut = start.hardState;

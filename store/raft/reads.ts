@@ -1,10 +1,10 @@
 import type { ReadIndexMessage } from "./message.ts";
-import type { Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 import type { AnsweredRead, ReadRequest } from "./read-index.ts";
 import { broadcastHeartbeat } from "./replication.ts";
 
 /** The leader takes a question for a read index (thesis §6.4); false when its queue is full. */
-export function askAsLeader(node: Node, request: ReadRequest): boolean {
+export function askAsLeader(node: RaftNode, request: ReadRequest): boolean {
   if (node.reads.isFull) return false;
   const commit = node.knownCommit;
   node.reads.add(request, commit);
@@ -13,12 +13,12 @@ export function askAsLeader(node: Node, request: ReadRequest): boolean {
 }
 
 /** A follower's question; when the queue is full it is dropped, and asked again by who waits for it. */
-export function handleReadIndex(node: Node, { from, context }: ReadIndexMessage): void {
+export function handleReadIndex(node: RaftNode, { from, context }: ReadIndexMessage): void {
   askAsLeader(node, { from, context });
 }
 
 /** The leader has committed an entry of its term: it knows now what it could not tell before. */
-export function releasePostponedReads(node: Node): void {
+export function releasePostponedReads(node: RaftNode): void {
   const commit = node.knownCommit;
   if (commit === undefined || !node.reads.hasPostponed) return;
   node.reads.releasePostponed(commit);
@@ -26,18 +26,18 @@ export function releasePostponedReads(node: Node): void {
 }
 
 /** Answers the reads that a quorum has confirmed. */
-export function answerConfirmed(node: Node): void {
+export function answerConfirmed(node: RaftNode): void {
   for (const read of node.reads.takeConfirmed(node.tracker.config.voters)) answer(node, read);
 }
 
 /** The leader's own word is given at once; the others are asked, unless it is enough. */
-function confirmReads(node: Node): void {
+function confirmReads(node: RaftNode): void {
   node.reads.acknowledge(node.id, node.reads.position);
   answerConfirmed(node);
   if (node.reads.position > 0) broadcastHeartbeat(node);
 }
 
-function answer(node: Node, { from, context, index }: AnsweredRead): void {
+function answer(node: RaftNode, { from, context, index }: AnsweredRead): void {
   if (from === node.id) node.readStates.push({ index, context });
   else node.send({ kind: "readIndexResponse", to: from, context, index });
 }

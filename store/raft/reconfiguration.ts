@@ -1,11 +1,11 @@
 import { type ConfChange, decodeConfChange, entersJoint, leavesJoint } from "./conf-change.ts";
 import { enterJoint, leaveJoint, simpleChange } from "./conf-changer.ts";
 import { advanceCommit, proposeAsLeader } from "./leader.ts";
-import { NONE, type Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 import { answerConfirmed } from "./reads.ts";
 import { broadcastAppend, broadcastNews } from "./replication.ts";
 import type { Configuration } from "./tracker.ts";
-import type { ConfState, ProposedEntry, ProposeOutcome } from "./types.ts";
+import { type ConfState, NONE, type ProposedEntry, type ProposeOutcome } from "./types.ts";
 
 /** Leaves the joint configuration; without data no limit on bytes can refuse it. */
 const LEAVE_JOINT: ProposedEntry = { kind: "confChange", data: new Uint8Array(0) };
@@ -14,7 +14,7 @@ const LEAVE_JOINT: ProposedEntry = { kind: "confChange", data: new Uint8Array(0)
  * A leader takes a change of the configuration: one at a time (thesis §4.1), from the last proposed until it is applied.
  * A change that does not fit becomes an empty entry: its proposer learns that when the entry is applied.
  */
-export function proposeConfChangeAsLeader(node: Node, entry: ProposedEntry): ProposeOutcome {
+export function proposeConfChangeAsLeader(node: RaftNode, entry: ProposedEntry): ProposeOutcome {
   const index = node.log.lastIndex + 1;
   const fits =
     !node.options.policy.validateConfChanges || isConfChangeFit(node, decodeConfChange(entry.data));
@@ -24,7 +24,7 @@ export function proposeConfChangeAsLeader(node: Node, entry: ProposedEntry): Pro
 }
 
 /** Puts a committed change into effect on this member. Throws CodedError "ECONFCHANGE" when it can't be applied. */
-export function applyConfChange(node: Node, change: ConfChange): ConfState {
+export function applyConfChange(node: RaftNode, change: ConfChange): ConfState {
   const { config, progress } = node.tracker;
   const now = { config, progress, fresh: node.freshProgress };
   const joint = entersJoint(change);
@@ -37,7 +37,7 @@ export function applyConfChange(node: Node, change: ConfChange): ConfState {
 }
 
 /** Goes over to a configuration, and does what follows from it at once. */
-export function switchToConfig(node: Node, { config, progress }: Configuration): ConfState {
+export function switchToConfig(node: RaftNode, { config, progress }: Configuration): ConfState {
   node.tracker.config = config;
   node.tracker.progress = progress;
   const confState = node.tracker.confState();
@@ -58,12 +58,12 @@ export function switchToConfig(node: Node, { config, progress }: Configuration):
 }
 
 /** A joint configuration that was entered to be left by itself is left as soon as everybody may have entered it. */
-export function leaveJointIfDue(node: Node): void {
+export function leaveJointIfDue(node: RaftNode): void {
   const isDue = node.tracker.config.autoLeave && node.log.applied >= node.pendingConfIndex;
   if (isDue && node.role === "leader") proposeConfChangeAsLeader(node, LEAVE_JOINT);
 }
 
-function isConfChangeFit(node: Node, change: ConfChange): boolean {
+function isConfChangeFit(node: RaftNode, change: ConfChange): boolean {
   if (node.pendingConfIndex > node.log.applied) return false;
   const isJoint = node.tracker.config.voters.outgoing.size > 0;
   return isJoint === (change.changes.length === 0);

@@ -1,17 +1,17 @@
 import { bytesOf } from "./entry-bytes.ts";
-import type { Node } from "./node.ts";
+import type { RaftNode } from "./raft-node.ts";
 
 /** Sends entries, or the commit, to every other member that may be sent something. */
-export function broadcastAppend(node: Node): void {
+export function broadcastAppend(node: RaftNode): void {
   for (const id of node.tracker.ids()) if (id !== node.id) sendAppend(node, id);
 }
 
 /** To members that lag: what they lack; nothing to the others. */
-export function broadcastNews(node: Node): void {
+export function broadcastNews(node: RaftNode): void {
   for (const id of node.tracker.ids()) if (id !== node.id) sendAppend(node, id, { evenIfEmpty: false });
 }
 
-export function broadcastHeartbeat(node: Node): void {
+export function broadcastHeartbeat(node: RaftNode): void {
   for (const id of node.tracker.ids()) if (id !== node.id) sendHeartbeat(node, id);
 }
 
@@ -19,7 +19,7 @@ export function broadcastHeartbeat(node: Node): void {
  * Sends the entries behind what is on the way to `to` already, or the snapshot when they are gone. Returns false when
  * nothing was sent: the follower's window is full, it waits for an answer to a probe, or there is nothing to say.
  */
-export function sendAppend(node: Node, to: bigint, { evenIfEmpty } = { evenIfEmpty: true }): boolean {
+export function sendAppend(node: RaftNode, to: bigint, { evenIfEmpty } = { evenIfEmpty: true }): boolean {
   const progress = node.tracker.progress.get(to);
   if (progress === undefined || progress.isPaused) return false;
   const { log } = node;
@@ -37,7 +37,7 @@ export function sendAppend(node: Node, to: bigint, { evenIfEmpty } = { evenIfEmp
 }
 
 /** A member that is not heard gets none: it would be made in vain. */
-function sendSnapshot(node: Node, to: bigint): boolean {
+function sendSnapshot(node: RaftNode, to: bigint): boolean {
   const progress = node.tracker.progress.get(to);
   if (progress === undefined || !progress.recentActive) return false;
   const snapshot = node.options.snapshot();
@@ -48,7 +48,7 @@ function sendSnapshot(node: Node, to: bigint): boolean {
 }
 
 /** The commit goes along only as far as the member's log is known to equal this one. */
-function sendHeartbeat(node: Node, to: bigint): void {
+function sendHeartbeat(node: RaftNode, to: bigint): void {
   const progress = node.tracker.progress.get(to);
   if (progress === undefined) return;
   const commit = Math.min(progress.match, node.log.committed);

@@ -2,12 +2,13 @@ import { handleTimeoutNow, handleVote, handleVoteResponse } from "./election.ts"
 import { handleAppend, handleHeartbeat, handleSnapshot, hearLeader } from "./follower.ts";
 import { handleAppendResponse, handleHeartbeatResponse, handleTransferLeader } from "./leader.ts";
 import type { AppendMessage, HeartbeatMessage, Message, SnapshotMessage } from "./message.ts";
-import { NONE, type Node } from "./node.ts";
 import { handlePropose } from "./proposals.ts";
+import type { RaftNode } from "./raft-node.ts";
 import { handleReadIndex } from "./reads.ts";
+import { NONE } from "./types.ts";
 
 /** A message comes in: its term says whether it is taken at all, its kind and this member's role by which rule. */
-export function step(node: Node, message: Message): void {
+export function step(node: RaftNode, message: Message): void {
   // A removed member's answer is none, whatever its term: it could depose the leader with it. Its requests are read: this
   // member's configuration may be the one that is behind.
   if (isResponse(message) && !node.tracker.progress.has(message.from)) return;
@@ -29,7 +30,7 @@ function isResponse({ kind }: Message): boolean {
 }
 
 /** A message of a term that is over. */
-function answerPast(node: Node, message: Message): void {
+function answerPast(node: RaftNode, message: Message): void {
   const { preVote, checkQuorum } = node.options.policy;
   if (message.kind === "append" || message.kind === "heartbeat") {
     // This member is ahead of its leader, which it would not follow, and whom by these rules it cannot depose with its
@@ -43,7 +44,7 @@ function answerPast(node: Node, message: Message): void {
 }
 
 /** A message of a later term: true when it is to be taken, in that term or, of the pre-votes, in the present one. */
-function adopts(node: Node, message: Message): boolean {
+function adopts(node: RaftNode, message: Message): boolean {
   const { kind, from, term } = message;
   if (kind === "vote" || kind === "preVote") {
     // Thesis §6.2 and §4.2.3: a member that hears a leader helps nobody depose it, such as one that has been removed.
@@ -57,7 +58,7 @@ function adopts(node: Node, message: Message): boolean {
   return true;
 }
 
-function take(node: Node, message: Message): void {
+function take(node: RaftNode, message: Message): void {
   const { kind } = message;
   switch (kind) {
     case "vote":
@@ -100,7 +101,7 @@ function take(node: Node, message: Message): void {
   }
 }
 
-function takeFromLeader(node: Node, message: AppendMessage | HeartbeatMessage | SnapshotMessage): void {
+function takeFromLeader(node: RaftNode, message: AppendMessage | HeartbeatMessage | SnapshotMessage): void {
   hearLeader(node, message.from);
   if (message.kind === "append") handleAppend(node, message);
   else if (message.kind === "heartbeat") handleHeartbeat(node, message);

@@ -2,9 +2,12 @@ import type { ConfChange } from "./conf-change.ts";
 import type { Message } from "./message.ts";
 import type { ProgressView } from "./progress.ts";
 
+/** "No member": an unknown leader, a vote not given. */
+export const NONE = 0n;
+
 /**
  * The words of the consensus core, after etcd-io/raft's `doc.go` (AsyncStorageWrites). Terms and indexes are safe
- * integers; index 0 is "before the first entry". Member ids are 64-bit; 0n is "none".
+ * integers; index 0 is "before the first entry". Member ids are 64-bit; 0n is {@link NONE}.
  */
 export interface Entry extends ProposedEntry {
   readonly term: number;

@@ -1,11 +1,9 @@
 import type { Clock } from "../../base/clock.ts";
 import type { PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
-import type { RaftCore, SoftState } from "../raft/types.ts";
+import { NONE, type RaftCore, type SoftState } from "../raft/types.ts";
 import { ConnectionTimes } from "./connection-times.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
-
-const NONE = 0n;
 
 /** Who leads, as far as calls wait for it: transfers, and what a timeout is put down to. */
 export class Leadership {

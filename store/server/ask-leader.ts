@@ -4,10 +4,10 @@ import { untilAborted } from "../../base/until-aborted.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import type { PeerCall } from "../peer/peer-call.ts";
 import { isStoreErrorCode, StoreError, type StoreErrorCode } from "../proto/errors.ts";
+import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { CallMember } from "./call-member.ts";
 
-const NONE = 0n;
 /** Between two tries, unless the leader changes before. */
 const RETRY_MS = 100;
 

@@ -1,8 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
-import type { SoftState } from "../raft/types.ts";
+import { NONE, type SoftState } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 
-const NONE = 0n;
 /** Election timeouts without a leader, after which it counts as lost (etcd v3rpc/interceptor.go maxNoLeaderCnt). */
 const ELECTIONS = 3;
 

@@ -5,10 +5,14 @@ import type { Message } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { ReadIndexQueue } from "./read-index.ts";
 import { ProgressTracker } from "./tracker.ts";
-import type { RaftOptions, RaftStart, ReadState, Role, SoftState } from "./types.ts";
-
-/** "No member": an unknown leader, a vote not given. */
-export const NONE = 0n;
+import {
+  NONE,
+  type RaftOptions,
+  type RaftStart,
+  type ReadState,
+  type Role,
+  type SoftState,
+} from "./types.ts";
 
 type WithoutSender<Kind extends Message> = Kind extends Message ? Omit<Kind, "from" | "term"> : never;
 
@@ -19,7 +23,7 @@ export type Draft = WithoutSender<Message>;
  * What one member holds while it runs: the state of Raft's figure 2, and the messages that have not left. The rules are
  * functions over it, a file for each idea: election, replication, follower, leader, reads, reconfiguration.
  */
-export class Node {
+export class RaftNode {
   readonly id: bigint;
   readonly options: RaftOptions;
   readonly log: RaftLog;
