@@ -99,7 +99,8 @@ export interface Applied {
 
 /**
  * `response` is the marshalled response message of the call with its header left out (put: PutResponse, txn:
- * TxnResponse, …; of a change of the members: MemberAddResponse, …); the server puts the header in front. `revision` is the store's after the entry.
+ * TxnResponse, …; of a change of the members: MemberAddResponse, …); the server puts the header in front. `revision` is
+ * the store's after the entry.
  */
 export type ApplyOutcome =
   | { readonly kind: "done"; readonly revision: number; readonly response: Uint8Array }

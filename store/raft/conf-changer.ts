@@ -2,7 +2,7 @@ import { CodedError } from "../../base/errors.ts";
 import type { ConfChangeErrorCode, SingleChange } from "./conf-change.ts";
 import { type InflightLimits, Inflights } from "./inflights.ts";
 import { Progress } from "./progress.ts";
-import { type Configuration, noConfiguration, type TrackerConfig } from "./tracker.ts";
+import { emptyTrackerState, type TrackerConfig, type TrackerState } from "./tracker.ts";
 import type { ConfState } from "./types.ts";
 
 /**
@@ -24,7 +24,7 @@ export interface FreshProgress {
 }
 
 /** Makes the changes at once. Together they may add or remove one voter at most. */
-export function simpleChange(base: ChangeBase, changes: readonly SingleChange[]): Configuration {
+export function simpleChange(base: ChangeBase, changes: readonly SingleChange[]): TrackerState {
   const draft = draftOf(base);
   if (isJoint(draft)) throw refusal("can't apply simple config change in joint config");
   makeChanges(draft, changes, base.fresh);
@@ -38,7 +38,7 @@ export function enterJoint(
   base: ChangeBase,
   { autoLeave }: { readonly autoLeave: boolean },
   changes: readonly SingleChange[],
-): Configuration {
+): TrackerState {
   const draft = draftOf(base);
   if (isJoint(draft)) throw refusal("config is already joint");
   if (draft.incoming.size === 0) throw refusal("can't make a zero-voter config joint");
@@ -48,7 +48,7 @@ export function enterJoint(
 }
 
 /** The incoming voters decide alone from now on; voters that were demoted become learners. */
-export function leaveJoint(base: Pick<ChangeBase, "config" | "progress">): Configuration {
+export function leaveJoint(base: Pick<ChangeBase, "config" | "progress">): TrackerState {
   const draft = draftOf(base);
   if (!isJoint(draft)) throw refusal("can't leave a non-joint config");
   for (const id of draft.learnersNext) {
@@ -63,7 +63,7 @@ export function leaveJoint(base: Pick<ChangeBase, "config" | "progress">): Confi
 }
 
 /** The configuration that `confState` describes, with new records (etcd confchange.Restore). */
-export function restoreConfig(confState: ConfState, fresh: FreshProgress): Configuration {
+export function restoreConfig(confState: ConfState, fresh: FreshProgress): TrackerState {
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
   const incoming = [
     ...changesTo("remove", votersOutgoing),
@@ -71,9 +71,9 @@ export function restoreConfig(confState: ConfState, fresh: FreshProgress): Confi
     ...changesTo("addLearner", learners),
     ...changesTo("addLearner", learnersNext),
   ];
-  const one = (base: Configuration, change: SingleChange) => simpleChange({ ...base, fresh }, [change]);
-  if (votersOutgoing.length === 0) return incoming.reduce(one, noConfiguration());
-  const outgoing = changesTo("addVoter", votersOutgoing).reduce(one, noConfiguration());
+  const one = (base: TrackerState, change: SingleChange) => simpleChange({ ...base, fresh }, [change]);
+  if (votersOutgoing.length === 0) return incoming.reduce(one, emptyTrackerState());
+  const outgoing = changesTo("addVoter", votersOutgoing).reduce(one, emptyTrackerState());
   return enterJoint({ ...outgoing, fresh }, { autoLeave }, incoming);
 }
 
@@ -97,7 +97,7 @@ function draftOf({ config, progress }: Pick<ChangeBase, "config" | "progress">):
   return draft;
 }
 
-function finished(draft: Draft, { autoLeave }: { readonly autoLeave: boolean }): Configuration {
+function finished(draft: Draft, { autoLeave }: { readonly autoLeave: boolean }): TrackerState {
   check(draft, { autoLeave });
   const { incoming, outgoing, learners, learnersNext, progress } = draft;
   return { config: { voters: { incoming, outgoing }, learners, learnersNext, autoLeave }, progress };

@@ -25,8 +25,7 @@ export class RaftLog {
   #committed: number;
   readonly #window: ApplyWindow;
   /** Replaces log and state; undefined once it is installed. */
-  #snapshot: SnapshotMeta | undefined;
-  #isSnapshotTaken = true;
+  #snapshot: { readonly meta: SnapshotMeta; readonly isTaken: boolean } | undefined;
 
   /** `entries` are on disk, contiguous, the first directly after `compacted`; `commit` and `applied` within them. */
   constructor(start: {
@@ -154,10 +153,6 @@ export class RaftLog {
     return taken;
   }
 
-  get hasUnwritten(): boolean {
-    return this.#writing < this.lastIndex;
-  }
-
   get unstableBytes(): number {
     return this.#unstableBytes;
   }
@@ -234,8 +229,7 @@ export class RaftLog {
       snapshot.index > this.#committed,
       `snapshot ${snapshot.index} is ahead of the commit, ${this.#committed}`,
     );
-    this.#snapshot = snapshot;
-    this.#isSnapshotTaken = false;
+    this.#snapshot = { meta: snapshot, isTaken: false };
     this.#compacted = { term: snapshot.term, index: snapshot.index };
     this.#entries = [];
     this.#stable = snapshot.index;
@@ -251,14 +245,15 @@ export class RaftLog {
 
   /** The snapshot that no write has taken yet; it counts as handed to the disk from now on. */
   takeSnapshot(): SnapshotMeta | undefined {
-    if (this.#isSnapshotTaken) return undefined;
-    this.#isSnapshotTaken = true;
-    return this.#snapshot;
+    if (this.#snapshot === undefined || this.#snapshot.isTaken) return undefined;
+    const { meta } = this.#snapshot;
+    this.#snapshot = { meta, isTaken: true };
+    return meta;
   }
 
   /** The state holds this snapshot, durably. */
   snapshotInstalled(index: number): void {
-    if (this.#snapshot?.index === index) this.#snapshot = undefined;
+    if (this.#snapshot?.meta.index === index) this.#snapshot = undefined;
     this.#window.skipTo(index);
   }
 

@@ -27,7 +27,8 @@ import {
 
 /**
  * The consensus core of one member (Raft, figure 2, in the shape of etcd-io/raft): deterministic, no clock, no disk, no
- * network. This file is its face: what comes in goes to the rule for it, what goes out is gathered into rounds. A member's own word, a vote or an acknowledgement, counts only once it is on its own disk.
+ * network. This file is its face: what comes in goes to the rule for it, what goes out is gathered into rounds. A member's own
+ * word, a vote or an acknowledgement, counts only once it is on its own disk.
  */
 export class Raft implements RaftCore {
   readonly #node: RaftNode;

@@ -4,7 +4,7 @@ import { advanceCommit, proposeAsLeader } from "./leader.ts";
 import type { RaftNode } from "./raft-node.ts";
 import { answerConfirmed } from "./reads.ts";
 import { broadcastAppend, broadcastNews } from "./replication.ts";
-import type { Configuration } from "./tracker.ts";
+import type { TrackerState } from "./tracker.ts";
 import { type ConfState, NONE, type ProposedEntry, type ProposeOutcome } from "./types.ts";
 
 /** Leaves the joint configuration; without data no limit on bytes can refuse it. */
@@ -37,7 +37,7 @@ export function applyConfChange(node: RaftNode, change: ConfChange): ConfState {
 }
 
 /** Goes over to a configuration, and does what follows from it at once. */
-export function switchToConfig(node: RaftNode, { config, progress }: Configuration): ConfState {
+export function switchToConfig(node: RaftNode, { config, progress }: TrackerState): ConfState {
   node.tracker.config = config;
   node.tracker.progress = progress;
   const confState = node.tracker.confState();

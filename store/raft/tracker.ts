@@ -2,7 +2,7 @@ import type { Progress } from "./progress.ts";
 import { committedIndex, type JointVoters, type VoteResult, voteResult } from "./quorum.ts";
 import type { ConfState } from "./types.ts";
 
-/** Who votes and who listens (etcd tracker.Config). */
+/** Who votes and who listens, for a leader to count with (etcd tracker.Config); {@link ConfState} is its form at rest. */
 export interface TrackerConfig {
   readonly voters: JointVoters;
   /** Not one of them votes, in neither half. */
@@ -13,8 +13,8 @@ export interface TrackerConfig {
   readonly autoLeave: boolean;
 }
 
-/** A configuration with the records of exactly its members. */
-export interface Configuration {
+/** What a tracker holds of a configuration: itself, and the records of exactly its members. */
+export interface TrackerState {
   readonly config: TrackerConfig;
   readonly progress: Map<bigint, Progress>;
 }
@@ -34,7 +34,7 @@ export class ProgressTracker {
   #votes = new Map<bigint, boolean>();
 
   /** Starts empty unless a configuration is given. */
-  constructor({ config, progress }: Configuration = noConfiguration()) {
+  constructor({ config, progress }: TrackerState = emptyTrackerState()) {
     this.config = config;
     this.progress = progress;
   }
@@ -109,8 +109,8 @@ export class ProgressTracker {
   }
 }
 
-/** A configuration with nobody in it. */
-export function noConfiguration(): Configuration {
+/** Of a configuration with nobody in it. */
+export function emptyTrackerState(): TrackerState {
   return {
     config: {
       voters: { incoming: new Set(), outgoing: new Set() },

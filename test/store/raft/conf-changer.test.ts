@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import type { SingleChange } from "../../../store/raft/conf-change.ts";
 import { enterJoint, leaveJoint, restoreConfig, simpleChange } from "../../../store/raft/conf-changer.ts";
-import { type Configuration, noConfiguration, ProgressTracker } from "../../../store/raft/tracker.ts";
+import { emptyTrackerState, ProgressTracker, type TrackerState } from "../../../store/raft/tracker.ts";
 import type { ConfState } from "../../../store/raft/types.ts";
 import { parseChanges } from "./scripts/changes.ts";
 import { describeConfig, describeProgressMap } from "./scripts/describe.ts";
@@ -11,11 +11,11 @@ import { describeConfig, describeProgressMap } from "./scripts/describe.ts";
 const FRESH = { lastIndex: 10, inflights: { messages: 10, bytes: Number.MAX_SAFE_INTEGER } };
 const CONF_STATE = { votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 
-const baseOf = (configuration: Configuration) => ({ ...configuration, fresh: FRESH });
-const oneByOne = (configuration: Configuration, changes: readonly SingleChange[]) =>
+const baseOf = (configuration: TrackerState) => ({ ...configuration, fresh: FRESH });
+const oneByOne = (configuration: TrackerState, changes: readonly SingleChange[]) =>
   changes.reduce((now, change) => simpleChange(baseOf(now), [change]), configuration);
-const made = (changes: string) => oneByOne(noConfiguration(), parseChanges(changes));
-const describe = ({ config, progress }: Configuration) =>
+const made = (changes: string) => oneByOne(emptyTrackerState(), parseChanges(changes));
+const describe = ({ config, progress }: TrackerState) =>
   `${describeConfig(config)}\n${describeProgressMap(progress)}`;
 const refusal = (message: string) => ({ name: "CodedError", code: "ECONFCHANGE", message });
 
@@ -42,7 +42,7 @@ suite("changes of the configuration", () => {
       const { match, next, state, recentActive, isLearner: role } = progress.get(id) ?? assert.fail();
       assert.deepEqual([match, next, state, recentActive, role], [0, 10, "probe", true, isLearner]);
     }
-    const first = { ...noConfiguration(), fresh: { ...FRESH, lastIndex: 0 } };
+    const first = { ...emptyTrackerState(), fresh: { ...FRESH, lastIndex: 0 } };
     assert.equal(simpleChange(first, parseChanges("v1")).progress.get(1n)?.next, 1);
   });
 
@@ -67,7 +67,7 @@ suite("changes of the configuration", () => {
     const one = made("v1 l2");
     const joint = enterJoint(baseOf(one), { autoLeave: false }, parseChanges("v3 r1"));
     const before = [describe(one), describe(joint)];
-    const nobody = baseOf(noConfiguration());
+    const nobody = baseOf(emptyTrackerState());
     for (const [attempt, message] of [
       [() => simpleChange(baseOf(one), parseChanges("r1")), "removed all voters"],
       [
@@ -198,7 +198,7 @@ function ascending(ids: readonly bigint[]): bigint[] {
 }
 
 /** No two disjoint sets of members decide, one in each configuration: whoever is in neither set helps neither. */
-function assertOverlap(before: Configuration, after: Configuration): void {
+function assertOverlap(before: TrackerState, after: TrackerState): void {
   const ids = [...new Set([...before.progress.keys(), ...after.progress.keys()])];
   for (let bits = 0; bits < 2 ** ids.length; bits += 1) {
     const some = new Set(ids.filter((_, i) => bits & (1 << i)));
@@ -210,7 +210,7 @@ function assertOverlap(before: Configuration, after: Configuration): void {
   }
 }
 
-function decides({ config }: Configuration, ids: ReadonlySet<bigint>): boolean {
+function decides({ config }: TrackerState, ids: ReadonlySet<bigint>): boolean {
   const { incoming, outgoing } = config.voters;
   return [incoming, outgoing].every((half) => half.size === 0 || half.intersection(ids).size * 2 > half.size);
 }

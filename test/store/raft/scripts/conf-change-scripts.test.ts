@@ -6,7 +6,7 @@ import { CodedError } from "../../../../base/errors.ts";
 import { ensureRaftScripts } from "../../../../deploy/parts.js";
 import type { SingleChange } from "../../../../store/raft/conf-change.ts";
 import { enterJoint, leaveJoint, simpleChange } from "../../../../store/raft/conf-changer.ts";
-import { type Configuration, noConfiguration } from "../../../../store/raft/tracker.ts";
+import { emptyTrackerState, type TrackerState } from "../../../../store/raft/tracker.ts";
 import { argValues, type Directive, runScript } from "../../../support/data-driven.ts";
 import { parseChanges } from "./changes.ts";
 import { describeConfig, describeProgressMap } from "./describe.ts";
@@ -30,7 +30,7 @@ suite("etcd-io/raft's scripts of confchange", async () => {
 
   for (const script of SCRIPTS) {
     test(`simpleChange(), enterJoint() and leaveJoint() answer as in ${script}`, () => {
-      let configuration = noConfiguration();
+      let configuration = emptyTrackerState();
       let lastIndex = 0;
       runScript(path.join(folder, script), (directive) => {
         try {
@@ -48,7 +48,7 @@ suite("etcd-io/raft's scripts of confchange", async () => {
   }
 });
 
-function changed(configuration: Configuration, directive: Directive, lastIndex: number): Configuration {
+function changed(configuration: TrackerState, directive: Directive, lastIndex: number): TrackerState {
   const base = {
     ...configuration,
     fresh: { lastIndex, inflights: { messages: 10, bytes: Number.MAX_SAFE_INTEGER } },
