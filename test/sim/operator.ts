@@ -72,8 +72,12 @@ export class Operator {
       const nextMs = caller.process.nowMs + chance.longTail(pauseMs);
       do await caller.process.delay(LOOK_MS);
       while (!this.#isOver && caller.process.nowMs < nextMs);
-      const members = await this.#list();
-      if (members === undefined) continue;
+      const members = await this.#list({ linearizable: true });
+      if (members === undefined) {
+        // A second voter whose addition was not answered may be all that the first one waits for.
+        this.#startMissing((await this.#list({ linearizable: false })) ?? []);
+        continue;
+      }
       this.#isSettled = this.#reconcile(members);
       const [lost] = [...this.#lost].filter((id) => members.some(({ ID }) => ID === id));
       if (lost !== undefined) await this.#remove(lost);
@@ -96,13 +100,9 @@ export class Operator {
 
   /** Every member has a machine, up or not; who is no member any more is ended, after a while. */
   #reconcile(members: readonly MemberMessage[]): boolean {
-    const { cluster, log, chance } = this.#options;
+    const { cluster, chance } = this.#options;
     const ids = members.map(({ ID }) => ID);
-    for (const id of ids) {
-      if (cluster.machines.has(id)) continue;
-      log.note(`${id.toString(16)} is a member, and gets a machine`);
-      cluster.join(id, members.map(fromMessage));
-    }
+    this.#startMissing(members);
     for (const id of cluster.ids()) {
       if (ids.includes(id)) continue;
       cluster.outside.after(this.#isOver ? 0 : chance.longTail(1000), () => cluster.retire(id));
@@ -111,8 +111,17 @@ export class Operator {
     return this.#lost.size === 0 && cluster.ids().every((id) => ids.includes(id));
   }
 
-  async #list(): Promise<readonly MemberMessage[] | undefined> {
-    const answer = await this.#call("MemberList", MemberListRequest.encode({ linearizable: true }).finish());
+  #startMissing(members: readonly MemberMessage[]): void {
+    const { cluster, log } = this.#options;
+    for (const { ID: id } of members) {
+      if (cluster.machines.has(id)) continue;
+      log.note(`${id.toString(16)} is a member, and gets a machine`);
+      cluster.join(id, members.map(fromMessage));
+    }
+  }
+
+  async #list(how: { readonly linearizable: boolean }): Promise<readonly MemberMessage[] | undefined> {
+    const answer = await this.#call("MemberList", MemberListRequest.encode(how).finish());
     if (answer.kind === "error") return undefined;
     return MemberListResponse.decode(Buffer.from(answer.bytes)).members;
   }
