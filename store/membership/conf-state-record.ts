@@ -5,7 +5,7 @@ import type { ConfState } from "../raft/types.ts";
 const KEY = Buffer.from("confState");
 
 /** Of a member that has not applied the entries (or taken the snapshot) that name the first members. */
-export const NO_CONF_STATE: ConfState = {
+const NO_CONF_STATE: ConfState = {
   voters: [],
   votersOutgoing: [],
   learners: [],

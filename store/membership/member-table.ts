@@ -113,7 +113,7 @@ export class MemberTable {
   }
 
   #isLastVoter(member: Member): boolean {
-    return !member.isLearner && this.#members.filter(({ isLearner }) => !isLearner).length === 1;
+    return !member.isLearner && this.#members.every(({ id, isLearner }) => isLearner || id === member.id);
   }
 
   #change(id: bigint, changed: Partial<Member>): void {

@@ -2,7 +2,6 @@ import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { KvHash } from "../apply/types.ts";
-import { quorum } from "../membership/reconfiguration.ts";
 import { idText, type Member } from "../membership/types.ts";
 import {
   AlarmRequest,
@@ -11,6 +10,7 @@ import {
   HashKVRequest,
   HashKVResponse,
 } from "../proto/gen/rpc.ts";
+import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { CallMember } from "./call-member.ts";
 import { confirmedTerm } from "./leader-term.ts";
@@ -117,7 +117,7 @@ async function askHash(
 export function corruptMembers(compared: readonly Held[], members: number): readonly bigint[] {
   const groups = [...Map.groupBy(compared, ({ hash }) => hash).values()];
   if (groups.length <= 1) return [];
-  const right = groups.find((group) => group.length >= quorum(members));
+  const right = groups.find((group) => group.length >= majority(members));
   if (right === undefined) return [WHOLE_CLUSTER];
   return groups.filter((group) => group !== right).flatMap((group) => group.map(({ id }) => id));
 }

@@ -1,7 +1,8 @@
 import { toConfChange } from "../membership/member-codec.ts";
-import { mayAddVoter, mayPromote, mayRemoveVoter, quorum, votersOf } from "../membership/reconfiguration.ts";
+import { mayAddVoter, mayPromote, mayRemoveVoter, votersOf } from "../membership/quorum-rules.ts";
 import type { Member, MemberChange } from "../membership/types.ts";
 import { StoreError } from "../proto/errors.ts";
+import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
 
 /** How much of the leader's log a learner has to hold before it may vote (etcd server.go readyPercentThreshold). */
@@ -73,7 +74,7 @@ export class MemberChanges {
     if (!isLearner && !mayAddVoter(members)) throw new StoreError("MemberNotEnoughStarted");
     const voters = votersOf(members);
     // The new member counts as one that is not there; a sole member may always grow.
-    if (voters.length !== 1 && this.#connected(voters) < quorum(voters.length + 1)) {
+    if (voters.length !== 1 && this.#connected(voters) < majority(voters.length + 1)) {
       throw new StoreError("Unhealthy");
     }
   }
@@ -86,7 +87,7 @@ export class MemberChanges {
     // One that is away is not part of the quorum that there is.
     if (id !== replica.memberId && !isConnected(id)) return;
     const voters = votersOf(members);
-    if (this.#connected(voters) - 1 < quorum(voters.length - 1)) throw new StoreError("Unhealthy");
+    if (this.#connected(voters) - 1 < majority(voters.length - 1)) throw new StoreError("Unhealthy");
   }
 
   #checkLearner(id: bigint): void {

@@ -2,7 +2,7 @@ import { systemClock } from "../../../base/clock.ts";
 import type { ApplyOutcome } from "../../../store/apply/types.ts";
 import { bootstrapEntries } from "../../../store/membership/bootstrap-entries.ts";
 import { toConfChange } from "../../../store/membership/member-codec.ts";
-import { votersOf } from "../../../store/membership/reconfiguration.ts";
+import { votersOf } from "../../../store/membership/quorum-rules.ts";
 import { type Member, unstarted } from "../../../store/membership/types.ts";
 import { type ConfChange, encodeConfChange } from "../../../store/raft/conf-change.ts";
 import type { ProgressView } from "../../../store/raft/progress.ts";

@@ -1,3 +1,4 @@
+import { majority } from "../raft/quorum.ts";
 import type { Member } from "./types.ts";
 
 /**
@@ -9,27 +10,22 @@ export function mayAddVoter(members: readonly Member[]): boolean {
   const started = startedCount(voters);
   // How a cluster that was brought back from one member's data grows again.
   if (voters.length === 1 && started === 1) return true;
-  return started >= quorum(voters.length + 1);
+  return started >= majority(voters.length + 1);
 }
 
 export function mayRemoveVoter(members: readonly Member[], id: bigint): boolean {
   const rest = votersOf(members).filter((member) => member.id !== id);
-  return startedCount(rest) >= quorum(rest.length);
+  return startedCount(rest) >= majority(rest.length);
 }
 
 /** The learner that is promoted counts as started: it has caught up. */
 export function mayPromote(members: readonly Member[]): boolean {
   const voters = votersOf(members);
-  return startedCount(voters) + 1 >= quorum(voters.length + 1);
+  return startedCount(voters) + 1 >= majority(voters.length + 1);
 }
 
 export function votersOf(members: readonly Member[]): Member[] {
   return members.filter(({ isLearner }) => !isLearner);
-}
-
-/** How many of `size` voters decide. */
-export function quorum(size: number): number {
-  return Math.floor(size / 2) + 1;
 }
 
 function startedCount(members: readonly Member[]): number {
