@@ -11,7 +11,7 @@ import { type OpenedWal, Wal, type WalIdentity } from "../wal/wal.ts";
 import { ReadyLoop } from "./ready-loop.ts";
 import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "./replica-limits.ts";
-import type { SnapshotStore } from "./snapshots.ts";
+import type { SnapshotStore } from "./snapshot-exchange.ts";
 
 /**
  * etcd's server, with the pre-vote that it has on by default. A leader that is removed goes on, until the others know of it

@@ -6,7 +6,7 @@ import type { PeerTransport } from "../peer/transport.ts";
 import type { RaftCore } from "../raft/types.ts";
 import type { Wal, WalIdentity } from "../wal/wal.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
-import type { SnapshotStore } from "./snapshots.ts";
+import type { SnapshotStore } from "./snapshot-exchange.ts";
 
 /** What the loop needs of a state machine. */
 export type DrivenState = Pick<

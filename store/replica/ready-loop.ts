@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import type { ApplyOutcome } from "../apply/types.ts";
 import type { PeerHandler } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -15,7 +14,7 @@ import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
 import type { ProposeOptions, Replica } from "./replica.ts";
 import { createRequestIds } from "./request-id.ts";
 import { Rounds } from "./rounds.ts";
-import { SnapshotExchange } from "./snapshots.ts";
+import { SnapshotExchange } from "./snapshot-exchange.ts";
 import { Ticker } from "./ticker.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 import { WalWriter } from "./wal-writer.ts";
@@ -37,7 +36,6 @@ export class ReadyLoop<State extends DrivenState>
 
   readonly #options: ReadyLoopOptions<State>;
   readonly #core: RaftCore;
-  readonly #clock: Clock;
   readonly #writer: WalWriter;
   readonly #rounds: Rounds;
   readonly #ticker: Ticker;
@@ -62,7 +60,6 @@ export class ReadyLoop<State extends DrivenState>
     this.state = state;
     this.nextRequestId = createRequestIds(identity.memberId, clock);
     this.#core = core;
-    this.#clock = clock;
     this.#leadership = new Leadership(options);
     this.#calls = new WaitingCalls({
       core,
@@ -219,7 +216,7 @@ export class ReadyLoop<State extends DrivenState>
       // The disk works while this thread applies.
       this.#apply();
       this.#compact();
-      this.#flusher.flushIfDue(this.#clock.monotonicMs());
+      this.#flusher.flushIfDue(this.#options.clock.monotonicMs());
       const isIdle = this.#writer.isIdle && this.#calls.isEmpty && this.#toApply.isEmpty;
       if (this.#phase === "closing" && isIdle) this.#drained.resolve();
     } catch (error) {
@@ -230,7 +227,7 @@ export class ReadyLoop<State extends DrivenState>
   /** Applies for {@link ReplicaLimits.applyMs} at most; the rest waits for the next turn. */
   #apply(): void {
     if (this.#toApply.isEmpty) return;
-    const startMs = this.#clock.monotonicMs();
+    const startMs = this.#options.clock.monotonicMs();
     const bytes = this.#toApply.applySome();
     this.#core.applied(this.state.appliedIndex);
     this.#calls.appliedTo(this.state.appliedIndex);
@@ -248,7 +245,7 @@ export class ReadyLoop<State extends DrivenState>
 
   #compact(): void {
     if (!this.#compaction.isDue) return;
-    this.#flusher.changed(0, this.#clock.monotonicMs());
+    this.#flusher.changed(0, this.#options.clock.monotonicMs());
     if (this.#compaction.step()) this.#schedule();
   }
 
@@ -261,7 +258,8 @@ export class ReadyLoop<State extends DrivenState>
 
   #noteSoftState(softState: SoftState): void {
     const { role, term, leader } = softState;
-    this.#calls.leadershipChanged(softState);
+    this.#leadership.changed(softState);
+    this.#calls.leaderChanged();
     this.#options.logger.info({ role, term, leader: leader.toString(16) }, "raft role changed");
     this.#schedule();
   }

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Applied, ApplyOutcome } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import type { ConfChange } from "../raft/conf-change.ts";
-import type { ProposeOutcome, RaftCore, ReadState, SoftState } from "../raft/types.ts";
+import type { ProposeOutcome, RaftCore, ReadState } from "../raft/types.ts";
 import type { Leadership } from "./leadership.ts";
 import type { ProposeOptions } from "./replica.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
@@ -13,7 +13,7 @@ export interface WaitingCallsOptions {
   readonly core: RaftCore;
   readonly clock: Clock;
   readonly limits: ReplicaLimits;
-  readonly leadership: Leadership;
+  readonly leadership: Pick<Leadership, "timeoutSince">;
   readonly nextContext: () => bigint;
   /** Messages to this leader would arrive, as far as is known. */
   readonly isReachable: (leader: bigint) => boolean;
@@ -76,8 +76,7 @@ export class WaitingCalls {
   }
 
   /** What a former leader was asked, nobody may answer. */
-  leadershipChanged(softState: SoftState): void {
-    this.#options.leadership.changed(softState);
+  leaderChanged(): void {
     this.#reads.askAgain();
     if (this.#isStopped) this.#endHopeless();
   }

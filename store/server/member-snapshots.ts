@@ -3,7 +3,7 @@ import { CodedError } from "../../base/errors.ts";
 import type { Later } from "../../base/later.ts";
 import { runInSlices } from "../../base/steps.ts";
 import type { StateMachine } from "../apply/types.ts";
-import type { SnapshotStore } from "../replica/snapshots.ts";
+import type { SnapshotStore } from "../replica/snapshot-exchange.ts";
 import type { SnapshotFolder } from "../snap/snapshot-folder.ts";
 
 /** A member's snapshots: copies of its state, and those of others that become it. */

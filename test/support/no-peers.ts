@@ -1,7 +1,7 @@
 import type { PeerTransport } from "../../store/peer/transport.ts";
 import { encodeConfChange } from "../../store/raft/conf-change.ts";
 import type { Entry } from "../../store/raft/types.ts";
-import type { SnapshotStore } from "../../store/replica/snapshots.ts";
+import type { SnapshotStore } from "../../store/replica/snapshot-exchange.ts";
 
 /** Of a member that is alone: nothing is ever sent. */
 export const NO_PEERS: PeerTransport = {

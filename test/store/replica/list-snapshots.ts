@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Disk } from "../../../base/disk.ts";
 import type { SnapshotMeta } from "../../../store/raft/types.ts";
-import type { OutgoingSnapshot, SnapshotStore } from "../../../store/replica/snapshots.ts";
+import type { OutgoingSnapshot, SnapshotStore } from "../../../store/replica/snapshot-exchange.ts";
 import { readFileStream, writeFileStream } from "../../../store/snap/file-stream.ts";
 import { readWalStart } from "../../../store/wal/open-log.ts";
 import type { ListImage, ListState } from "../../support/list-state.ts";

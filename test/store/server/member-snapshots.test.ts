@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { systemClock } from "../../../base/clock.ts";
 import { systemLater } from "../../../base/later.ts";
 import { readSnapshotMeta } from "../../../store/apply/snapshot-meta.ts";
-import type { SnapshotStore } from "../../../store/replica/snapshots.ts";
+import type { SnapshotStore } from "../../../store/replica/snapshot-exchange.ts";
 import { memberSnapshots } from "../../../store/server/member-snapshots.ts";
 import { SnapshotFolder } from "../../../store/snap/snapshot-folder.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";

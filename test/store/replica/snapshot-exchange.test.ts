@@ -4,7 +4,7 @@ import { pino } from "pino";
 import type { SnapshotContent } from "../../../store/peer/transport.ts";
 import type { SnapshotMessage } from "../../../store/raft/message.ts";
 import type { HardState, SnapshotMeta } from "../../../store/raft/types.ts";
-import { type OutgoingSnapshot, SnapshotExchange } from "../../../store/replica/snapshots.ts";
+import { type OutgoingSnapshot, SnapshotExchange } from "../../../store/replica/snapshot-exchange.ts";
 import { NO_PEERS, NO_SNAPSHOTS } from "../../support/no-peers.ts";
 import { turns } from "./replica-bed.ts";
 
