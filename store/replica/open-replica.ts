@@ -6,10 +6,10 @@ import type { Random } from "../../base/random.ts";
 import type { PeerHandler, PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
 import { Raft } from "../raft/raft.ts";
-import type { Entry, RaftCore, RaftPolicy, RaftStart, SnapshotMeta } from "../raft/types.ts";
+import type { Entry, RaftCore, RaftOptions, RaftPolicy, RaftStart, SnapshotMeta } from "../raft/types.ts";
 import { type OpenedWal, Wal, type WalIdentity } from "../wal/wal.ts";
 import { ReadyLoop } from "./ready-loop.ts";
-import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
+import type { DrivenState } from "./ready-loop-options.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "./replica-limits.ts";
 import type { SnapshotStore } from "./snapshot-exchange.ts";
 
@@ -51,16 +51,13 @@ export interface ReplicaOptions<State extends DrivenState> {
   readonly logId?: bigint | undefined;
   /** Told the log's id before the first entry is applied, to be noted in the backend with it. */
   readonly onLogId?: (logId: bigint, identity: WalIdentity) => void;
-  readonly interpose?: Interpose;
+  /** Makes the consensus core; absent: {@link Raft}. */
+  readonly createCore?: CreateCore;
 }
 
-/** What a simulation puts between the loop and what it drives, to watch it, or to break it. */
-export interface Interpose {
-  core(core: RaftCore, start: RaftStart): RaftCore;
-  wal(wal: LoopWal): LoopWal;
-}
+export type CreateCore = (start: RaftStart, options: RaftOptions) => RaftCore;
 
-export type LoopWal = ReadyLoopOptions<DrivenState>["wal"];
+const createRaft: CreateCore = (start, options) => new Raft(start, options);
 
 /**
  * Opens the WAL and starts a member. A sole voter is awaited until it serves: it leads, and every entry of its log is
@@ -84,13 +81,11 @@ export async function openReplica<State extends DrivenState>(
   let transport: PeerTransport | undefined;
   try {
     const start = await begin(options, opened);
-    const raftStart = { ...start, id: identity.memberId, confState: state.confState, applied: after.index };
-    const raft = new Raft(raftStart, {
-      limits,
-      policy: POLICY,
-      random: options.random,
-      snapshot: () => snapshotMeta(state),
-    });
+    const createCore = options.createCore ?? createRaft;
+    const core = createCore(
+      { ...start, id: identity.memberId, confState: state.confState, applied: after.index },
+      { limits, policy: POLICY, random: options.random, snapshot: () => snapshotMeta(state) },
+    );
     let loop: ReadyLoop<State> | undefined;
     transport = options.connect(
       {
@@ -103,8 +98,8 @@ export async function openReplica<State extends DrivenState>(
     );
     loop = new ReadyLoop({
       ...options,
-      core: options.interpose?.core(raft, raftStart) ?? raft,
-      wal: options.interpose?.wal(wal) ?? wal,
+      core,
+      wal,
       transport,
       identity,
       limits,

@@ -1,5 +1,11 @@
-import type { RaftCore, ReadState, Ready } from "../../store/raft/types.ts";
-import type { LoopWal } from "../../store/replica/open-replica.ts";
+import {
+  type KeptEntries,
+  NONE,
+  type RaftCore,
+  type ReadState,
+  type Ready,
+  type Write,
+} from "../../store/raft/types.ts";
 import type { WatchHub } from "../../store/watch/types.ts";
 import { DelegatingCore } from "./delegating-core.ts";
 import type { Mutation } from "./watchers.ts";
@@ -7,31 +13,14 @@ import type { Mutation } from "./watchers.ts";
 /** Deliberate bugs, each a part that takes a sound one's place: the simulator is worth what it finds of them. */
 export const MUTATIONS = {
   /** A member that restarts has forgotten for whom it voted (Raft, figure 2). */
-  voteNotPersisted: {
-    wal: (wal) => ({
-      ...bound(wal),
-      append: ({ hardState, entries }) =>
-        wal.append({ hardState: hardState && { ...hardState, vote: 0n }, entries }),
-    }),
-  },
+  voteNotPersisted: { core: (core) => new ForgetsVotes(core) },
   /** A leader answers reads from what it knows, and does not ask whether it leads still (Raft §6.4). */
   readWithoutQuorum: { core: (core) => new ReadsAtOnce(core) },
   /** A watch that goes on where another one broke off begins with what that one has told. */
   eventSentTwice: { hub: (hub) => beginsTooEarly(hub) },
   /** Segments go whose entries the backend has not flushed. */
-  walCutTooFar: {
-    wal: (wal) => ({ ...bound(wal), cut: () => wal.cut(Number.MAX_SAFE_INTEGER) }),
-  },
+  walCutTooFar: { core: (core) => new ForgetsAll(core) },
 } as const satisfies Record<string, Mutation>;
-
-function bound(wal: LoopWal): LoopWal {
-  return {
-    append: (batch) => wal.append(batch),
-    cut: (index) => wal.cut(index),
-    reset: (to) => wal.reset(to),
-    close: () => wal.close(),
-  };
-}
 
 function beginsTooEarly(hub: WatchHub): WatchHub {
   return {
@@ -45,6 +34,31 @@ function beginsTooEarly(hub: WatchHub): WatchHub {
       return hub.counts;
     },
   };
+}
+
+class ForgetsVotes extends DelegatingCore {
+  /** By what is written in their place. */
+  readonly #writes = new Map<Write, Write>();
+
+  override ready(): Ready | undefined {
+    const ready = super.ready();
+    if (ready?.write?.hardState === undefined) return ready;
+    const write = { ...ready.write, hardState: { ...ready.write.hardState, vote: NONE } };
+    this.#writes.set(write, ready.write);
+    return { ...ready, write };
+  }
+
+  override persisted(write: Write): void {
+    super.persisted(this.#writes.get(write) ?? write);
+    this.#writes.delete(write);
+  }
+}
+
+class ForgetsAll extends DelegatingCore {
+  override compact(index: number, keep: KeptEntries): number {
+    super.compact(index, keep);
+    return Number.MAX_SAFE_INTEGER;
+  }
 }
 
 class ReadsAtOnce extends DelegatingCore {

@@ -136,7 +136,7 @@ export class SimMember {
       onLogId: (id) => {
         if (logId === undefined && id !== 0n) writeLogId(backend, id);
       },
-      interpose: watchers.interpose(machine.name),
+      createCore: watchers.createCore,
     });
     const services = new MemberServices({
       member: { replica, watchHub: watchers.hub(opened.watchHub), lessor: opened.lessor, backend },

@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import type { Applied, OpenedStateMachine, StateMachine } from "../../store/apply/types.ts";
-import type { Entry } from "../../store/raft/types.ts";
-import type { Interpose } from "../../store/replica/open-replica.ts";
+import { Raft } from "../../store/raft/raft.ts";
+import type { Entry, RaftCore } from "../../store/raft/types.ts";
+import type { CreateCore } from "../../store/replica/open-replica.ts";
 import type { WatchHub, WatchOutput } from "../../store/watch/types.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { EntryLedger } from "./entry-ledger.ts";
@@ -13,7 +14,8 @@ import { Violation } from "./violation.ts";
 const FROM_FIRST_KEY = Buffer.from([0]);
 
 /** A deliberate bug: parts that take the place of sound ones, to see that the laws find it. */
-export interface Mutation extends Partial<Interpose> {
+export interface Mutation {
+  core?(core: RaftCore): RaftCore;
   hub?(hub: WatchHub): WatchHub;
   state?(state: StateMachine): void;
 }
@@ -44,13 +46,11 @@ export class Watchers {
     return this.#parts.logger?.(name);
   }
 
-  interpose(_name: string): Interpose {
+  readonly createCore: CreateCore = (start, options) => {
     const { laws, mutation } = this.#parts;
-    return {
-      core: (core, start) => new ObservedCore(mutation.core?.(core, start) ?? core, start, laws),
-      wal: (wal) => mutation.wal?.(wal) ?? wal,
-    };
-  }
+    const raft = new Raft(start, options);
+    return new ObservedCore(mutation.core?.(raft) ?? raft, start, laws);
+  };
 
   hub(hub: WatchHub): WatchHub {
     return this.#parts.mutation.hub?.(hub) ?? hub;
