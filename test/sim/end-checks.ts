@@ -1,8 +1,13 @@
 import { runAtOnce } from "../../base/steps.ts";
 import { BUCKETS } from "../../store/backend/port.ts";
+import { KeyValue } from "../../store/proto/gen/kv.ts";
+import { RangeRequest } from "../../store/proto/gen/rpc.ts";
+import { assertRange } from "./answer-laws.ts";
 import type { SimMember } from "./sim-member.ts";
 import { Violation } from "./violation.ts";
 import { digestOf, type World } from "./world.ts";
+
+const FROM_FIRST_KEY = Buffer.from([0]);
 
 /** All members are open and have applied everything, it is flushed, no lease is left, and every watch has been told all. */
 export function isQuiet(world: World): boolean {
@@ -41,7 +46,16 @@ export function assertAgreement(world: World): void {
     if (own === their) continue;
     throw new Violation("equal state", `${nameOf(first)} has ${own}, ${nameOf(other)} has ${their}`);
   }
+  assertContent(world, first);
   world.operations.assertDeletesExplained();
+}
+
+/** What was acknowledged is there, and nothing else: the content is what the history makes of it. */
+function assertContent({ chronicle }: World, { replica }: SimMember): void {
+  const everything = RangeRequest.fromPartial({ key: FROM_FIRST_KEY, rangeEnd: FROM_FIRST_KEY });
+  const { kvs, revision } = runAtOnce(replica.state.range(everything));
+  const answer = { revision, kvs: kvs.map((kv) => KeyValue.decode(Buffer.from(kv))), what: "the last read" };
+  assertRange(chronicle, { start: "", end: "\xff\xff" }, answer);
 }
 
 /** HashKV, which is the same whatever a compaction has got to; and the buckets that compaction leaves alone. */

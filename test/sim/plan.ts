@@ -23,6 +23,8 @@ export interface Plan {
   readonly leaseClients: number;
   readonly watchClients: number;
   readonly load: KvLoad;
+  /** Messages between members go through the codec of the wire. */
+  readonly encodesMessages: boolean;
   /** Typical time between a client and a member. */
   readonly clientDelayMs: number;
 }
@@ -53,6 +55,7 @@ export function planOf(seed: number): Plan {
       compacts: chance.hits(0.4),
       valueBytes,
     },
+    encodesMessages: chance.hits(0.25),
     clientDelayMs: chance.pick([0.2, 1, 10]),
   } as const;
   if (theme === "elections") return electionsPlan(common, minutes);
@@ -88,6 +91,7 @@ function electionsPlan(common: Common, minutes: number): Plan {
 function tuningOf(chance: Chance, minutes: number): MemberTuning {
   return {
     turnMs: chance.pick([0, 0.2, 2]),
+    readingMs: chance.pick([0, 0, 0.1, 1]),
     limits: {
       // A long life has slower clocks: its minutes cost no more than a short one's.
       tickMs: 100 * minutes,

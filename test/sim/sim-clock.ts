@@ -46,10 +46,17 @@ export class SimClock {
     return EPOCH_MS + this.#wallOffsetMs + this.monotonicMs();
   }
 
-  /** The clock as a process of this machine has it. */
-  of(process: SimProcess): Clock {
+  /**
+   * The clock as a process of this machine has it. Within an event no virtual time passes, but each reading takes
+   * `readingMs`, which is borrowed from the time to come: so long work that looks at the clock comes to its end of turn.
+   */
+  of(process: SimProcess, { readingMs }: { readonly readingMs: number }): Clock {
+    let lastMs = Number.NEGATIVE_INFINITY;
     return {
-      monotonicMs: () => this.monotonicMs(),
+      monotonicMs: () => {
+        lastMs = Math.max(this.monotonicMs(), lastMs + readingMs);
+        return lastMs;
+      },
       wallMs: () => this.wallMs(),
       sleep: (ms, options) => sleep(process, ms / this.#rate, options?.signal),
     };

@@ -31,6 +31,8 @@ export interface MemberTuning {
   readonly limits: Partial<ReplicaLimits> & { readonly tickMs: number; readonly electionTicks: number };
   /** Longest time that a turn of the event loop waits for others. */
   readonly turnMs: number;
+  /** Time that a look at the clock takes. */
+  readonly readingMs: number;
 }
 
 export interface SimMemberOptions {
@@ -73,7 +75,7 @@ export class SimMember {
   static async open(options: SimMemberOptions): Promise<SimMember> {
     const { machine, process, chance, tuning, watchers } = options;
     const logger = watchers.logger(machine.name) ?? SILENT;
-    const clock = machine.clock.of(process);
+    const clock = machine.clock.of(process, tuning);
     const later = simLater(process, () => chance.next() * tuning.turnMs);
     const disk = machine.disk.mount(process);
     const backend = new MemBackend({

@@ -1,3 +1,5 @@
+import { FieldWriter } from "../../store/peer/field-writer.ts";
+import { decodeMessage, encodeMessage } from "../../store/peer/message-codec.ts";
 import type { Peer, PeerHandler, PeerTransport, SnapshotContent } from "../../store/peer/transport.ts";
 import type { Message, SnapshotMessage } from "../../store/raft/message.ts";
 import type { MessageLog } from "./message-log.ts";
@@ -14,11 +16,21 @@ const NOTICE_MS = 5;
 export class PeerNetwork {
   readonly network: Network;
   readonly log: MessageLog;
+  readonly #encodesMessages: boolean;
+  readonly #writer = new FieldWriter();
   readonly #listening = new Map<bigint, SimTransport>();
 
-  constructor(network: Network, log: MessageLog) {
+  constructor(network: Network, log: MessageLog, { encodesMessages }: { readonly encodesMessages: boolean }) {
     this.network = network;
     this.log = log;
+    this.#encodesMessages = encodesMessages;
+  }
+
+  /** The message as it comes out at the other end of a wire. */
+  wired(message: Message): Message {
+    if (!this.#encodesMessages) return message;
+    encodeMessage(message, this.#writer);
+    return decodeMessage(this.#writer.take());
   }
 
   listen(transport: SimTransport): void {
@@ -72,7 +84,7 @@ export class SimTransport implements PeerTransport {
         this.#peers.network.send(this, receiver, () => {
           if (!receiver.#welcomes(this)) return;
           this.#peers.log.delivered(message);
-          receiver.handler.receive(message);
+          receiver.handler.receive(this.#peers.wired(message));
         });
       if (isSent) this.#away.delete(message.to);
       else this.#lost(message.to);

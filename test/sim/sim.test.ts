@@ -6,7 +6,7 @@ import { runCoreSeed } from "./run-core-seed.ts";
 import { type Outcome, runSeed } from "./run-seed.ts";
 
 const SEEDS = 300;
-const CORE_SEEDS = 150;
+const CORE_SEEDS = 100;
 
 suite("a simulated cluster", () => {
   test(`keeps every promise in ${SEEDS} lives`, async () => {

@@ -67,7 +67,7 @@ export class World {
       timeline,
       chance: chance.fork(),
       log,
-      peers: new PeerNetwork(network, log),
+      peers: new PeerNetwork(network, log, plan),
       watchers: new Watchers({
         timeline,
         laws,
