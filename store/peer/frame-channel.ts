@@ -140,6 +140,14 @@ export class FrameChannel {
     this.#fail(reason);
   }
 
+  /** {@link destroy} with the signal's reason, when it aborts before what this returns is called. */
+  destroyOn(signal: AbortSignal): () => void {
+    const onAbort = () => this.destroy(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    return () => signal.removeEventListener("abort", onAbort);
+  }
+
   #receive(chunk: Buffer): void {
     if (this.#failure !== undefined) return;
     this.#readings += 1;

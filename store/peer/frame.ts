@@ -35,6 +35,8 @@ export const FRAME_HEADER_BYTES = 8;
 const TYPE_BYTES = 1;
 /** Chunks that wait to be joined; each costs more than its bytes. */
 const CHUNKS_MAX = 1_024;
+/** A frame of this many bytes is put together as its chunks come, so that no turn has to copy all of it. */
+const LARGE_FRAME_BYTES = 1024 * 1024;
 
 /** Writes one frame behind what `target` holds; `writeBody` writes what is in it. Returns the frame's bytes. */
 export function writeFrame(
@@ -59,9 +61,6 @@ export function encodeFrame(type: FrameType, writeBody?: (target: FieldWriter) =
   writeFrame(target, type, writeBody);
   return target.take();
 }
-
-/** A frame of this many bytes is put together as its chunks come, so that no turn has to copy all of it. */
-const LARGE_FRAME_BYTES = 1024 * 1024;
 
 /** Finds frames in chunks as a socket gives them. It holds what arrived of one frame, and the frames not yet taken. */
 export class FrameDecoder {

@@ -1,3 +1,4 @@
+import { withDeadline } from "./deadline.ts";
 import { type ChannelOptions, FrameChannel } from "./frame-channel.ts";
 import { decodeAnswer, encodeHello, type Hello, PeerRefusal } from "./handshake.ts";
 import type { ByteMeter } from "./peer-counters.ts";
@@ -19,31 +20,21 @@ export async function openChannel(
     readonly signal: AbortSignal;
   },
 ): Promise<FrameChannel> {
-  const { limits, signal } = options;
-  signal.throwIfAborted();
-  const attempt = new AbortController();
-  const onAbort = () => attempt.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const timer = setTimeout(() => {
-    attempt.abort(new PeerError("EPEERTIMEOUT", `Cannot reach ${url}: no answer within ${limits.dialMs} ms`));
-  }, limits.dialMs);
-  try {
-    const socket = await dial(url, attempt);
-    const channel = new FrameChannel(socket, options.channel);
-    await greet(channel, hello, attempt.signal);
-    channel.open({ payloadBytesMax: limits.messageBytesMax, meter: options.meter });
+  const { limits, meter } = options;
+  const { dialMs: ms, messageBytesMax: payloadBytesMax } = limits;
+  const lateText = `Cannot reach ${url}: no answer within ${ms} ms`;
+  const attempt = async (signal: AbortSignal) => {
+    const channel = new FrameChannel(await dial(url, { signal }), options.channel);
+    await greet(channel, hello, signal);
+    channel.open({ payloadBytesMax, meter });
     return channel;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  }
+  };
+  return withDeadline(attempt, { ms, lateText, signal: options.signal });
 }
 
 async function greet(channel: FrameChannel, hello: Hello, signal: AbortSignal): Promise<void> {
-  const onAbort = () => channel.destroy(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const release = channel.destroyOn(signal);
   try {
-    signal.throwIfAborted();
     channel.write(encodeHello(hello));
     const answer = decodeAnswer(await channel.read());
     if (answer.refusal !== undefined) throw new PeerRefusal(answer.refusal, answer, hello);
@@ -54,6 +45,6 @@ async function greet(channel: FrameChannel, hello: Hello, signal: AbortSignal): 
     channel.destroy(error instanceof Error ? error : new PeerError("EPEERCLOSED", String(error)));
     throw error;
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    release();
   }
 }

@@ -1,19 +1,20 @@
 import { CodedError } from "../../base/errors.ts";
 import { type Later, systemLater } from "../../base/later.ts";
+import { withDeadline } from "./deadline.ts";
 import { FieldReader } from "./field-reader.ts";
 import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import { openChannel } from "./open-channel.ts";
-import { PeerError } from "./peer-error.ts";
 import { PEER_LIMITS } from "./peer-limits.ts";
 
 /** What one member asks another, beside the log: one question and one answer on a connection of their own. */
 export interface PeerCall {
   readonly method: string;
+  /** With the method no more than HANDSHAKE_BYTES_MAX: who is asked takes no longer frame from one that it does not know. */
   readonly body: Uint8Array;
 }
 
-/** Longest answer, in bytes. */
+/** Longest answer that is taken, in bytes. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 const DONE = 0;
 const REFUSED = 1;
@@ -29,20 +30,9 @@ export interface PeerCallOptions {
  * signal's reason, or with a CodedError whose code and words are the member's.
  */
 export async function callPeer(url: string, call: PeerCall, options: PeerCallOptions): Promise<Buffer> {
-  const { timeoutMs, signal } = options;
-  signal.throwIfAborted();
-  const limit = new AbortController();
-  const onAbort = () => limit.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const timer = setTimeout(() => {
-    limit.abort(new PeerError("EPEERTIMEOUT", `Cannot ask ${url}: no answer within ${timeoutMs} ms`));
-  }, timeoutMs);
-  try {
-    return await ask(url, call, { ...options, signal: limit.signal });
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  }
+  const { timeoutMs: ms } = options;
+  const lateText = `Cannot ask ${url}: no answer within ${ms} ms`;
+  return withDeadline((signal) => ask(url, call, { ...options, signal }), { ...options, ms, lateText });
 }
 
 async function ask(url: string, call: PeerCall, { signal, later }: PeerCallOptions): Promise<Buffer> {
@@ -58,18 +48,17 @@ async function ask(url: string, call: PeerCall, { signal, later }: PeerCallOptio
     },
   );
   channel.open({ payloadBytesMax: ANSWER_BYTES_MAX, meter: { sentBytes: 0, receivedBytes: 0 } });
-  const onAbort = () => channel.destroy(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const release = channel.destroyOn(signal);
   try {
     channel.write(encodeCall(call));
     return decodeAnswer(await channel.read());
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    release();
     channel.end();
   }
 }
 
-export function encodeCall({ method, body }: PeerCall): Buffer {
+function encodeCall({ method, body }: PeerCall): Buffer {
   return encodeFrame(FRAME_TYPE.call, (target) => {
     target.string(method);
     target.bytes(body);

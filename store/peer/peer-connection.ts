@@ -1,10 +1,11 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Message } from "../raft/message.ts";
+import { dialPeer } from "./dial-peer.ts";
 import { PeerRefusal, type Refusal } from "./handshake.ts";
 import { LogLimits } from "./log-limits.ts";
 import { MessageLink } from "./message-link.ts";
-import { dialPeer, type PeerContext } from "./peer-context.ts";
+import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
 import { hexId, PeerError } from "./peer-error.ts";
 

@@ -2,10 +2,6 @@ import type { Clock } from "../../base/clock.ts";
 import type { Later } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import type { FrameChannel } from "./frame-channel.ts";
-import type { ConnectionKind, Hello } from "./handshake.ts";
-import { openChannel } from "./open-channel.ts";
-import type { ByteMeter } from "./peer-counters.ts";
 import type { PeerLimits } from "./peer-limits.ts";
 import type { PeerHandler } from "./transport.ts";
 
@@ -23,17 +19,4 @@ export interface PeerContext {
   readonly later: Later;
   readonly logger: Logger;
   readonly limits: PeerLimits;
-}
-
-/** Connects to a peer. Rejects as {@link openChannel} does. */
-export function dialPeer(
-  context: PeerContext,
-  peer: { readonly id: bigint; readonly url: string; readonly kind: ConnectionKind },
-  options: { readonly meter: ByteMeter; readonly signal: AbortSignal },
-): Promise<FrameChannel> {
-  const { id, clusterId, limits, later } = context;
-  const peerUrls = context.peerUrls();
-  const hello: Hello = { kind: peer.kind, clusterId, from: id, to: peer.id, peerUrls };
-  const channel = { later, receiveBytesPerTurn: limits.receiveBytesPerTurn };
-  return openChannel(peer.url, hello, { ...options, limits, channel });
 }

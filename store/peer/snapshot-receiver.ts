@@ -80,8 +80,9 @@ class SnapshotBody {
   async start(expected: { readonly from: bigint; readonly to: bigint }): Promise<SnapshotMessage> {
     const frame = await this.#read();
     if (frame.type !== FRAME_TYPE.snapshotStart) throw unexpected(frame);
-    this.#bytes = new FieldReader(frame.body, "a snapshot's start").safeUint64();
-    const message = decodeMessage(frame.body.subarray(8));
+    const source = new FieldReader(frame.body, "a snapshot's start");
+    this.#bytes = source.safeUint64();
+    const message = decodeMessage(source.bytes(source.remaining));
     const { kind, from, to } = message;
     if (kind !== "snapshot" || from !== expected.from || to !== expected.to) {
       throw new PeerError(

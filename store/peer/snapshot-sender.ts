@@ -1,10 +1,11 @@
 import { errorMessage } from "../../base/errors.ts";
 import type { SnapshotMessage } from "../raft/message.ts";
+import { dialPeer } from "./dial-peer.ts";
 import { FieldReader } from "./field-reader.ts";
 import { encodeFrame, FRAME_TYPE } from "./frame.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import { encodeMessage } from "./message-codec.ts";
-import { dialPeer, type PeerContext } from "./peer-context.ts";
+import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
 import { hexId, PeerError } from "./peer-error.ts";
 import { SilenceWatch } from "./silence-watch.ts";
@@ -34,14 +35,13 @@ export async function sendSnapshot(
   const { counters, context, signal } = options;
   try {
     const channel = await openAny(message.to, options);
-    const onAbort = () => channel.destroy(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    const release = channel.destroyOn(signal);
     counters.activeConnections += 1;
     try {
       await new Transfer(channel, context).run(message, content.bytes, body);
     } finally {
       counters.activeConnections -= 1;
-      signal.removeEventListener("abort", onAbort);
+      release();
       channel.destroy(new PeerError("EPEERCLOSED", "The snapshot's transfer is over"));
     }
     counters.snapshotsSent += 1;
