@@ -7,6 +7,7 @@ import { packageVersion } from "../base/version.ts";
 import { loadStoreConfig, type StoreCommand } from "../conf/load-store-config.ts";
 import { UsageError } from "../conf/store-command-line.ts";
 import { authority } from "../conf/store-settings.ts";
+import { idText } from "./raft/id-text.ts";
 import { type BoundAddress, StoreServer } from "./server/store-server.ts";
 import { ETCD_API_VERSION } from "./server/version.ts";
 
@@ -72,8 +73,8 @@ async function run({ settings, warnings }: Run): Promise<number> {
 
 function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: StoreServer): void {
   const addresses = bound.map(({ host, boundPort, flag }) => ({ flag, address: authority(host, boundPort) }));
-  const member = replica.memberId.toString(16);
-  const cluster = replica.clusterId.toString(16);
+  const member = idText(replica.memberId);
+  const cluster = idText(replica.clusterId);
   logger.info({ addresses, member, cluster }, "ready to serve client requests");
 }
 

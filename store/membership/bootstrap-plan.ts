@@ -1,11 +1,16 @@
-import { CodedError } from "../../base/errors.ts";
+import { CodedError, errorMessage } from "../../base/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import type { Entry } from "../raft/types.ts";
 import { bootstrapEntries } from "./bootstrap-entries.ts";
 import { checkAdvertised, checkDuplicateUrls, checkLocalName, type FirstMembers } from "./first-members.ts";
 import { clusterId, memberId } from "./member-id.ts";
 import { describeCluster, type FetchMembers, fetchCluster, type RemoteCluster } from "./remote-cluster.ts";
 import { type Lookup, sameUrls } from "./same-urls.ts";
-import { byId, idText, type Member } from "./types.ts";
+import { byId, type Member } from "./types.ts";
+
+/** How long one member is waited for (etcd server/etcdserver/cluster_util.go, config.go). */
+const JOIN_TIMEOUT_MS = 10_000;
+const SECOND_BEGINNING_TIMEOUT_MS = 1_000;
 
 /** What the flags say of a member without data. */
 export interface BootstrapConfig {
@@ -78,10 +83,7 @@ async function existingCluster(config: BootstrapConfig, ports: BootstrapPorts): 
   const cluster = await fetchCluster(remotePeerUrls(config), { ...ports, timeoutMs: JOIN_TIMEOUT_MS }).catch(
     (error: unknown) => {
       ports.signal.throwIfAborted();
-      throw refusal(
-        `cannot fetch cluster info from peer urls: ${error instanceof Error ? error.message : error}`,
-        error,
-      );
+      throw refusal(`cannot fetch cluster info from peer urls: ${errorMessage(error)}`, error);
     },
   );
   const ids = await matchMembers(local, cluster, ports);
@@ -101,10 +103,6 @@ export function firstLog(config: BootstrapConfig): {
   const members = config.isNew ? firstMembers(config) : [];
   return { clusterId: clusterId(members.map(({ id }) => id)), entries: bootstrapEntries(members) };
 }
-
-/** How long one member is waited for (etcd server/etcdserver/cluster_util.go, config.go). */
-const JOIN_TIMEOUT_MS = 10_000;
-const SECOND_BEGINNING_TIMEOUT_MS = 1_000;
 
 function firstMembers({ initialCluster, clusterToken }: BootstrapConfig): Member[] {
   const members = Array.from(initialCluster, ([name, peerUrls]) => {

@@ -1,4 +1,5 @@
-import { byId, idText, type Member } from "./types.ts";
+import { idText } from "../raft/id-text.ts";
+import { byId, type Member } from "./types.ts";
 
 /** A cluster as one of its members tells it. */
 export interface RemoteCluster {

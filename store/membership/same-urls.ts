@@ -1,3 +1,5 @@
+import { errorMessage } from "../../base/errors.ts";
+
 /** Gives the IP address of a host name; rejects, after trying for as long as makes sense, when there is none. */
 export type Lookup = (host: string, options: { readonly signal: AbortSignal }) => Promise<string>;
 
@@ -21,7 +23,7 @@ export async function sameUrls(
     );
   } catch (error) {
     options.signal.throwIfAborted();
-    return { same: false, reason: error instanceof Error ? error.message : String(error) };
+    return { same: false, reason: errorMessage(error) };
   }
   const [first = [], second = []] = resolved.map((urls) => sortedPlaces(urls));
   const at = differing(first, second);
@@ -52,8 +54,7 @@ async function resolve(
   try {
     return withHost(url, await lookup(host, { signal }));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`failed to resolve "${url}" (${why})`, { cause: error });
+    throw new Error(`failed to resolve "${url}" (${errorMessage(error)})`, { cause: error });
   }
 }
 

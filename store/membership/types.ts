@@ -31,8 +31,3 @@ export function unstarted(id: bigint, peerUrls: readonly string[], isLearner = f
 export function byId(members: Iterable<Member>): Member[] {
   return [...members].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
-
-/** An id as etcd writes it: hexadecimal without leading zeros. */
-export function idText(id: bigint): string {
-  return id.toString(16);
-}

@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { PeerHandler, PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Entry, RaftCore, RaftOptions, RaftPolicy, RaftStart, SnapshotMeta } from "../raft/types.ts";
 import { type OpenedWal, Wal, type WalIdentity } from "../wal/wal.ts";
@@ -165,10 +166,10 @@ function noteIdentity(
   if (asked.clusterId === identity.clusterId && asked.memberId === identity.memberId) return;
   logger.warn(
     {
-      askedCluster: asked.clusterId.toString(16),
-      askedMember: asked.memberId.toString(16),
-      cluster: identity.clusterId.toString(16),
-      member: identity.memberId.toString(16),
+      askedCluster: idText(asked.clusterId),
+      askedMember: idText(asked.memberId),
+      cluster: idText(identity.clusterId),
+      member: idText(identity.memberId),
     },
     "the data folder keeps the cluster and member ids it was made with",
   );

@@ -2,6 +2,7 @@ import type { ApplyOutcome } from "../apply/types.ts";
 import type { PeerHandler } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
 import type { ConfChange } from "../raft/conf-change.ts";
+import { idText } from "../raft/id-text.ts";
 import type { Message, SnapshotMessage } from "../raft/message.ts";
 import type { ProgressView } from "../raft/progress.ts";
 import type { RaftCore, RaftStatus, SoftState, Write } from "../raft/types.ts";
@@ -260,7 +261,7 @@ export class ReadyLoop<State extends DrivenState>
     const { role, term, leader } = softState;
     this.#leadership.changed(softState);
     this.#calls.leaderChanged();
-    this.#options.logger.info({ role, term, leader: leader.toString(16) }, "raft role changed");
+    this.#options.logger.info({ role, term, leader: idText(leader) }, "raft role changed");
     this.#schedule();
   }
 

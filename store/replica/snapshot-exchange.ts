@@ -1,6 +1,7 @@
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PeerTransport, SnapshotContent } from "../peer/transport.ts";
+import { idText } from "../raft/id-text.ts";
 import type { SnapshotMessage } from "../raft/message.ts";
 import type { HardState, SnapshotMeta } from "../raft/types.ts";
 import type { Wal } from "../wal/wal.ts";
@@ -64,10 +65,7 @@ export class SnapshotExchange {
       () => this.#onSent(to, "delivered"),
       (error: unknown) => {
         if (this.#stopping.signal.aborted) return;
-        this.#logger.warn(
-          { member: to.toString(16), reason: errorMessage(error) },
-          "snapshot was not delivered",
-        );
+        this.#logger.warn({ member: idText(to), reason: errorMessage(error) }, "snapshot was not delivered");
         this.#onSent(to, "failed");
       },
     );
@@ -103,7 +101,7 @@ export class SnapshotExchange {
   async #send(message: SnapshotMessage): Promise<void> {
     const { signal } = this.#stopping;
     const { meta, content, remove } = await this.#store.make({ signal });
-    const member = message.to.toString(16);
+    const member = idText(message.to);
     try {
       this.#logger.info({ member, index: meta.index, bytes: content.bytes }, "sending a snapshot");
       // The copy is newer than the core's description of it: time has passed.

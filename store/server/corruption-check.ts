@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { KvHash } from "../apply/types.ts";
-import { idText, type Member } from "../membership/types.ts";
+import type { Member } from "../membership/types.ts";
 import {
   AlarmRequest,
   AlarmRequest_AlarmAction,
@@ -10,6 +10,7 @@ import {
   HashKVRequest,
   HashKVResponse,
 } from "../proto/gen/rpc.ts";
+import { idText } from "../raft/id-text.ts";
 import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { CallMember } from "./call-member.ts";

@@ -4,6 +4,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Lessor } from "../lease/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { LeaseRevokeRequest } from "../proto/gen/rpc.ts";
+import { idText } from "../raft/id-text.ts";
 import type { SoftState } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import { confirmedTerm } from "./leader-term.ts";
@@ -118,7 +119,7 @@ export class LeaseExpiry implements AsyncDisposable {
       .catch((error: unknown) => {
         if (signal.aborted || isGone(error)) return;
         logger.warn(
-          { leaseId: id.toString(16), reason: errorMessage(error) },
+          { leaseId: idText(id), reason: errorMessage(error) },
           "failed to revoke lease, will retry",
         );
       })

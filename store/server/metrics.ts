@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { idText } from "../membership/types.ts";
 import { GRPC_CODE, type GrpcCode } from "../proto/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import type { LoopDelay } from "../replica/loop-delay.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { WatchHub } from "../watch/types.ts";

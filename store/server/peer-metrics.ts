@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import { idText } from "../membership/types.ts";
 import type { PeerCounters } from "../peer/peer-counters.ts";
+import { idText } from "../raft/id-text.ts";
 
 /** The part of a transport that its metrics are read from. */
 export interface MeasuredTransport {

@@ -5,6 +5,7 @@ import { CodedError, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { removeLogId } from "../backend/log-id.ts";
 import type { Backend } from "../backend/port.ts";
+import { idText } from "../raft/id-text.ts";
 import type { EntryId, SnapshotMeta } from "../raft/types.ts";
 import { readFileStream, writeFileStream } from "./file-stream.ts";
 import { formatSnapshotName, parseSnapshotName } from "./snapshot-name.ts";
@@ -200,7 +201,7 @@ export class SnapshotFolder {
 }
 
 function describe({ index, term, confState }: SnapshotMeta): string {
-  const ids = (list: readonly bigint[]) => list.map((id) => id.toString(16)).join(" ");
+  const ids = (list: readonly bigint[]) => list.map(idText).join(" ");
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
   const lists = [voters, votersOutgoing, learners, learnersNext].map(ids).join(" | ");
   return `entry ${index} of term ${term} with members ${lists}${autoLeave ? ", leaving a joint configuration" : ""}`;

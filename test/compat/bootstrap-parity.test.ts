@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { errorMessage } from "../../base/errors.ts";
 import { loadStoreConfig } from "../../conf/load-store-config.ts";
 import { bootstrapPlan } from "../../store/membership/bootstrap-plan.ts";
-import { idText } from "../../store/membership/types.ts";
+import { idText } from "../../store/raft/id-text.ts";
 import { bootstrapConfig } from "../../store/server/bootstrap-config.ts";
 import { etcdProgram } from "../support/etcd.ts";
 import { freePort, startProcess, temporaryFolder } from "../support/process.ts";
