@@ -6,7 +6,7 @@ export interface PeerLimits {
   readonly dialMs: number;
   /** For a connection that came in: until it has said who it is. */
   readonly helloMs: number;
-  /** Connections that came in and have not said who they are; more are closed at once. */
+  /** Connections that came in and have not said who they are; above that the oldest makes room. */
   readonly strangersMax: number;
   /** Between two attempts to reach a peer, and after a refusal. */
   readonly backoff: BackoffLimits;

@@ -57,14 +57,21 @@ export class PeerListener {
 
   #accept(socket: Socket): void {
     const { later, limits } = this.#context;
-    if (this.#isClosed || this.#strangers.size >= limits.strangersMax) {
+    if (this.#isClosed) {
       socket.destroy();
-      if (!this.#isClosed) {
-        const remote = `${socket.remoteAddress}:${socket.remotePort}`;
-        const reason = `${limits.strangersMax} connections have not said who they are`;
-        this.#logStranger("rejected connection on the peer port", { remote, reason });
-      }
       return;
+    }
+    // The one that had the longest time to speak makes room. Were the newest refused instead, a few that say nothing would
+    // keep the members out, who say who they are at once.
+    const oldest = this.#strangers.values().next().value;
+    if (oldest !== undefined && this.#strangers.size >= limits.strangersMax) {
+      this.#strangers.delete(oldest);
+      oldest.destroy(
+        new PeerError(
+          "EPEERTIMEOUT",
+          `more than ${limits.strangersMax} connections have not said who they are`,
+        ),
+      );
     }
     const channel = new FrameChannel(socket, { later, receiveBytesPerTurn: limits.receiveBytesPerTurn });
     this.#strangers.add(channel);
