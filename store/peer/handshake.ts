@@ -1,7 +1,8 @@
+import { idText } from "../raft/id-text.ts";
 import { FieldReader } from "./field-reader.ts";
 import type { FieldWriter } from "./field-writer.ts";
 import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 
 /** The newest version of what members say to each other, and the only one so far. */
 export const PEER_VERSION = 1;
@@ -109,7 +110,7 @@ export class PeerRefusal extends PeerError {
 }
 
 function refusalText(reason: Refusal, answer: Answer, hello: Hello): string {
-  const peer = hexId(hello.to);
+  const peer = idText(hello.to);
   switch (reason) {
     case "malformed":
       return `request sent was ignored by peer ${peer}: it cannot read the handshake`;
@@ -121,16 +122,16 @@ function refusalText(reason: Refusal, answer: Answer, hello: Hello): string {
     case "cluster":
       return (
         `request sent was ignored (cluster ID mismatch: ` +
-        `peer[${peer}]=${hexId(answer.clusterId)}, local=${hexId(hello.clusterId)})`
+        `peer[${peer}]=${idText(answer.clusterId)}, local=${idText(hello.clusterId)})`
       );
     case "removed":
       return "the member has been permanently removed from the cluster";
     case "unknown":
-      return `peer ${peer} failed to find local node ${hexId(hello.from)}`;
+      return `peer ${peer} failed to find local node ${idText(hello.from)}`;
     case "target":
       return (
         `request sent was ignored (to field mismatch: ` +
-        `expected member ${peer}, member ${hexId(answer.memberId)} listens there)`
+        `expected member ${peer}, member ${idText(answer.memberId)} listens there)`
       );
     case "busy":
       return `peer ${peer} is taking a snapshot from this member already`;

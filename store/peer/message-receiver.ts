@@ -1,9 +1,10 @@
+import { idText } from "../raft/id-text.ts";
 import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import { decodeMessage } from "./message-codec.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 
 const PONG = encodeFrame(FRAME_TYPE.pong);
@@ -55,8 +56,8 @@ function receive(
       if (message.from !== from || message.to !== context.id || message.kind === "snapshot") {
         throw new PeerError(
           "EPEERMESSAGE",
-          `Cannot take message "${message.kind}" from ${hexId(message.from)} to ${hexId(message.to)}: ` +
-            `expected messages from ${hexId(from)} to ${hexId(context.id)}, and snapshots on their own connection`,
+          `Cannot take message "${message.kind}" from ${idText(message.from)} to ${idText(message.to)}: ` +
+            `expected messages from ${idText(from)} to ${idText(context.id)}, and snapshots on their own connection`,
         );
       }
       counters.receivedMessages += 1;

@@ -1,5 +1,6 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { errorMessage } from "../../base/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import type { Message } from "../raft/message.ts";
 import { dialPeer } from "./dial-peer.ts";
 import { PeerRefusal, type Refusal } from "./handshake.ts";
@@ -7,7 +8,7 @@ import { LogLimits } from "./log-limits.ts";
 import { MessageLink } from "./message-link.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 
 /** How an attempt to talk with the peer ended. */
 interface Attempt {
@@ -167,7 +168,7 @@ export class PeerConnection {
   #log(level: "info" | "warn" | "error", message: string, fields: object): void {
     const suppressed = this.#logLimits.admit(message);
     if (suppressed === undefined) return;
-    this.#context.logger[level]({ peer: hexId(this.#id), ...fields, suppressed }, message);
+    this.#context.logger[level]({ peer: idText(this.#id), ...fields, suppressed }, message);
   }
 
   /** In a later turn: the member that sends is in the middle of its work. */

@@ -19,8 +19,3 @@ export type PeerErrorCode =
 export class PeerError extends CodedError<PeerErrorCode> {
   override readonly name = "PeerError";
 }
-
-/** An id as etcd writes it: hexadecimal, without zeros before it. */
-export function hexId(id: bigint): string {
-  return id.toString(16);
-}

@@ -1,10 +1,11 @@
 import type { Server, Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import { FrameChannel } from "./frame-channel.ts";
 import { decodeHello, encodeAnswer, type Hello, type Refusal } from "./handshake.ts";
 import { LogLimits } from "./log-limits.ts";
 import type { PeerContext } from "./peer-context.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { listen, type PeerAddress } from "./peer-socket.ts";
 import { describeStranger, HTTP_REFUSAL, isHttp } from "./stranger.ts";
 
@@ -130,11 +131,11 @@ export class PeerListener {
     this.#context.logger.warn(
       {
         remote: channel.remote,
-        peer: hexId(hello.from),
-        target: hexId(hello.to),
-        member: hexId(this.#context.id),
-        peerCluster: hexId(hello.clusterId),
-        cluster: hexId(this.#context.clusterId),
+        peer: idText(hello.from),
+        target: idText(hello.to),
+        member: idText(this.#context.id),
+        peerCluster: idText(hello.clusterId),
+        cluster: idText(this.#context.clusterId),
         suppressed,
       },
       REFUSING[refusal],

@@ -1,3 +1,4 @@
+import { idText } from "../raft/id-text.ts";
 import type { SnapshotMessage } from "../raft/message.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import type { ConnectionKind } from "./handshake.ts";
@@ -6,7 +7,7 @@ import { receiveMessages } from "./message-receiver.ts";
 import { PeerConnection } from "./peer-connection.ts";
 import type { PeerContext } from "./peer-context.ts";
 import { newPeerCounters, type PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { receiveSnapshot } from "./snapshot-receiver.ts";
 import { sendSnapshot } from "./snapshot-sender.ts";
 import type { SnapshotContent } from "./transport.ts";
@@ -80,7 +81,7 @@ export class PeerState {
     if (error instanceof PeerError && error.code === "EPEERCLOSED") return;
     const suppressed = this.#logLimits.admit(LOST);
     if (suppressed === undefined) return;
-    this.#context.logger.warn({ peer: hexId(this.id), remote, reason: error.message, suppressed }, LOST);
+    this.#context.logger.warn({ peer: idText(this.id), remote, reason: error.message, suppressed }, LOST);
   }
 
   /** See {@link sendSnapshot}; ends with the peer too. */

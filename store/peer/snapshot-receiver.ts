@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import type { SnapshotMessage } from "../raft/message.ts";
 import { FieldReader } from "./field-reader.ts";
 import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
@@ -6,7 +7,7 @@ import type { FrameChannel } from "./frame-channel.ts";
 import { decodeMessage } from "./message-codec.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import { SNAPSHOT_LOOKS } from "./snapshot-sender.ts";
 
@@ -28,7 +29,7 @@ export async function receiveSnapshot(
     silentLooksMax: SNAPSHOT_LOOKS,
     onLook: () => channel.write(PING),
     onSilent: () => {
-      const reason = `Cannot receive snapshot from ${hexId(from)}: nothing of it came for ${snapshotStallMs} ms`;
+      const reason = `Cannot receive snapshot from ${idText(from)}: nothing of it came for ${snapshotStallMs} ms`;
       channel.discard(new PeerError("EPEERTIMEOUT", reason));
     },
   });
@@ -41,7 +42,7 @@ export async function receiveSnapshot(
   } catch (error) {
     counters.snapshotReceiveFailures += 1;
     const reason = errorMessage(error);
-    context.logger.warn({ peer: hexId(from), reason }, "could not take a snapshot from a peer");
+    context.logger.warn({ peer: idText(from), reason }, "could not take a snapshot from a peer");
     const text = reason.slice(0, REASON_LENGTH_MAX);
     channel.write(encodeFrame(FRAME_TYPE.snapshotRefused, (target) => target.string(text)));
   } finally {
@@ -87,8 +88,8 @@ class SnapshotBody {
     if (kind !== "snapshot" || from !== expected.from || to !== expected.to) {
       throw new PeerError(
         "EPEERMESSAGE",
-        `Cannot take message "${kind}" from ${hexId(from)} to ${hexId(to)}: ` +
-          `expected a snapshot from ${hexId(expected.from)} to ${hexId(expected.to)}`,
+        `Cannot take message "${kind}" from ${idText(from)} to ${idText(to)}: ` +
+          `expected a snapshot from ${idText(expected.from)} to ${idText(expected.to)}`,
       );
     }
     return message;

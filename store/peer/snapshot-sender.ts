@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { idText } from "../raft/id-text.ts";
 import type { SnapshotMessage } from "../raft/message.ts";
 import { dialPeer } from "./dial-peer.ts";
 import { FieldReader } from "./field-reader.ts";
@@ -7,7 +8,7 @@ import type { FrameChannel } from "./frame-channel.ts";
 import { encodeMessage } from "./message-codec.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import type { SnapshotContent } from "./transport.ts";
 
@@ -49,7 +50,7 @@ export async function sendSnapshot(
     counters.snapshotSendFailures += 1;
     if (signal.aborted) throw signal.reason;
     const { index } = message.snapshot;
-    const reason = `Cannot send snapshot at index ${index} to ${hexId(message.to)}: ${errorMessage(error)}`;
+    const reason = `Cannot send snapshot at index ${index} to ${idText(message.to)}: ${errorMessage(error)}`;
     throw new PeerError("EPEERSNAPSHOT", reason, { cause: error });
   } finally {
     await closeBody(body, context.limits.closeMs);

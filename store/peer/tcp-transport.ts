@@ -2,13 +2,14 @@ import type { Clock } from "../../base/clock.ts";
 import { type Later, systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { idText } from "../raft/id-text.ts";
 import type { Message, SnapshotMessage } from "../raft/message.ts";
 import { type CallHandler, CallServer } from "./call-server.ts";
 import type { FrameChannel } from "./frame-channel.ts";
 import type { Hello, Refusal } from "./handshake.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
-import { hexId, PeerError } from "./peer-error.ts";
+import { PeerError } from "./peer-error.ts";
 import { PEER_LIMITS, type PeerLimits } from "./peer-limits.ts";
 import { PeerListener } from "./peer-listener.ts";
 import type { PeerAddress } from "./peer-socket.ts";
@@ -85,7 +86,7 @@ export class TcpTransport implements PeerTransport, AsyncDisposable {
     const peer = this.#peers.get(message.to);
     if (peer === undefined) {
       await content.body[Symbol.asyncIterator]().return?.();
-      throw new PeerError("EPEERSNAPSHOT", `Cannot send snapshot: member ${hexId(message.to)} is unknown`);
+      throw new PeerError("EPEERSNAPSHOT", `Cannot send snapshot: member ${idText(message.to)} is unknown`);
     }
     await peer.sendSnapshot(message, content, options);
   }
