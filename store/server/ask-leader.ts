@@ -46,15 +46,15 @@ export function leaderAsker(options: AskLeaderOptions): AskLeader {
     const endsAtMs = clock.monotonicMs() + timeoutMs;
     for (let leftMs = timeoutMs; leftMs > 0; leftMs = endsAtMs - clock.monotonicMs()) {
       signal.throwIfAborted();
-      const reign = new Reign(replica, signal);
+      const attempt = new Attempt(replica, signal);
       try {
-        const answer = await tryOnce(options, call, { timeoutMs: leftMs, signal: reign.signal });
+        const answer = await tryOnce(options, call, { timeoutMs: leftMs, signal: attempt.signal });
         if (answer !== undefined) return answer;
-        await clock.sleep(Math.min(RETRY_MS, leftMs), reign);
+        await clock.sleep(Math.min(RETRY_MS, leftMs), attempt);
       } catch (error) {
-        if (!reign.isOver) throw error;
+        if (!attempt.isOver) throw error;
       } finally {
-        reign.forget();
+        attempt.forget();
       }
     }
     throw new StoreError(replica.status.leader === NONE ? "NoLeader" : "Timeout");
@@ -82,7 +82,7 @@ async function tryOnce(
 }
 
 /** A try lasts no longer than the leader that is asked: one that is paused would never answer. */
-class Reign {
+class Attempt {
   readonly #controller = new AbortController();
   readonly #forget: () => void;
   #isOver = false;

@@ -14,7 +14,7 @@ import { idText } from "../raft/id-text.ts";
 import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { CallMember } from "./call-member.ts";
-import { confirmedTerm } from "./leader-term.ts";
+import { confirmedTerm } from "./confirmed-term.ts";
 import { HASH_CALL } from "./peer-calls.ts";
 import type { Proposals } from "./proposals.ts";
 

@@ -7,7 +7,7 @@ import { LeaseRevokeRequest } from "../proto/gen/rpc.ts";
 import { idText } from "../raft/id-text.ts";
 import type { SoftState } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
-import { confirmedTerm } from "./leader-term.ts";
+import { confirmedTerm } from "./confirmed-term.ts";
 import type { Proposals } from "./proposals.ts";
 
 /** How often deadlines are looked at, and at most how many leases are revoked then (etcd lessor: 500 ms, 1000 a second). */

@@ -3,7 +3,7 @@ import type { Lessor } from "../lease/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { LeaseCheckpointRequest } from "../proto/gen/rpc.ts";
 import type { Replica } from "../replica/replica.ts";
-import { confirmedTerm } from "./leader-term.ts";
+import { confirmedTerm } from "./confirmed-term.ts";
 
 /** A renewal's result, beside the TTL in seconds. */
 export const LEASE_GONE = 0;
