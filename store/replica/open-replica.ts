@@ -7,7 +7,15 @@ import type { PeerHandler, PeerTransport } from "../peer/transport.ts";
 import { StoreError } from "../proto/errors.ts";
 import { idText } from "../raft/id-text.ts";
 import { Raft } from "../raft/raft.ts";
-import type { Entry, RaftCore, RaftOptions, RaftPolicy, RaftStart, SnapshotMeta } from "../raft/types.ts";
+import {
+  type Entry,
+  NONE,
+  type RaftCore,
+  type RaftOptions,
+  type RaftPolicy,
+  type RaftStart,
+  type SnapshotMeta,
+} from "../raft/types.ts";
 import { type OpenedWal, Wal, type WalIdentity } from "../wal/wal.ts";
 import { ReadyLoop } from "./ready-loop.ts";
 import type { DrivenState } from "./ready-loop-options.ts";
@@ -126,7 +134,7 @@ async function begin<State extends DrivenState>(
   if (!isNew || firstEntries.length === 0 || identity.clusterId !== clusterId) {
     return { hardState, entries, compacted };
   }
-  const first = { hardState: { term: 1, vote: 0n, commit: firstEntries.length }, entries: firstEntries };
+  const first = { hardState: { term: 1, vote: NONE, commit: firstEntries.length }, entries: firstEntries };
   await wal.append(first);
   return { ...first, compacted };
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Applied, ApplyOutcome } from "../apply/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import type { ConfChange } from "../raft/conf-change.ts";
-import type { ProposeOutcome, RaftCore, ReadState } from "../raft/types.ts";
+import { NONE, type ProposeOutcome, type RaftCore, type ReadState } from "../raft/types.ts";
 import type { Leadership } from "./leadership.ts";
 import type { ProposeOptions } from "./replica.ts";
 import type { ReplicaLimits } from "./replica-limits.ts";
@@ -106,7 +106,7 @@ export class WaitingCalls {
 
   /** Who stops does not wait out deadlines where nobody leads: what was sent may still be applied, by others. */
   #endHopeless(): void {
-    if (this.#options.core.status.leader === 0n) this.abort();
+    if (this.#options.core.status.leader === NONE) this.abort();
   }
 
   #propose(

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import { authority, type ListenAddress } from "../../conf/store-settings.ts";
 import { RangeRequest } from "../proto/gen/rpc.ts";
+import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import { alarmName } from "./alarm-name.ts";
 import type { StoreMetrics } from "./metrics.ts";
@@ -99,7 +100,7 @@ export class HttpEndpoints {
       if (!excluded.has(name)) return `ALARM ${name}`;
     }
     const isSerializable = query.get("serializable") === "true";
-    if (!isSerializable && this.#replica.status.leader === 0n) return "RAFT NO LEADER";
+    if (!isSerializable && this.#replica.status.leader === NONE) return "RAFT NO LEADER";
     try {
       if (!isSerializable) await this.#replica.readIndex({ signal: AbortSignal.timeout(CHECK_LIMIT_MS) });
       const read = this.#replica.state.range(

@@ -10,6 +10,7 @@ import {
   MoveLeaderRequest,
   StatusResponse,
 } from "../proto/gen/rpc.ts";
+import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import { alarmName } from "./alarm-name.ts";
 import { decodeRequest } from "./decode-request.ts";
@@ -65,7 +66,7 @@ function status({ replica, headers }: MaintenanceServiceOptions): Buffer {
   const { leader, commit, term } = replica.status;
   const { totalBytes, inUseBytes, quotaBytes } = replica.state.size();
   const errors = replica.state.alarms.map(alarmText);
-  if (leader === 0n) errors.unshift(new StoreError("NoLeader").message);
+  if (leader === NONE) errors.unshift(new StoreError("NoLeader").message);
   const body = StatusResponse.encode({
     header: undefined,
     version: ETCD_API_VERSION,

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { GRPC_CODE, type GrpcCode } from "../proto/errors.ts";
 import { idText } from "../raft/id-text.ts";
+import { NONE } from "../raft/types.ts";
 import type { LoopDelay } from "../replica/loop-delay.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { WatchHub } from "../watch/types.ts";
@@ -104,7 +105,7 @@ export class StoreMetrics {
     id.set({ server_id: idText(replica.memberId) }, 1);
     this.#countLeaders(replica);
     this.#read("etcd_server_has_leader", "Whether a leader is known.", () =>
-      replica.status.leader === 0n ? 0 : 1,
+      replica.status.leader === NONE ? 0 : 1,
     );
     this.#read("etcd_server_is_leader", "Whether this member leads.", () =>
       replica.status.role === "leader" ? 1 : 0,
@@ -141,7 +142,7 @@ export class StoreMetrics {
   #countLeaders(replica: Replica): void {
     let last = 0n;
     const see = ({ leader }: { readonly leader: bigint }) => {
-      if (leader !== 0n && leader !== last) this.#leaderChanges.inc();
+      if (leader !== NONE && leader !== last) this.#leaderChanges.inc();
       last = leader;
     };
     see(replica.status);

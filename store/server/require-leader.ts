@@ -1,5 +1,6 @@
 import { untilAborted } from "../../base/until-aborted.ts";
 import { StoreError } from "../proto/errors.ts";
+import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { LeaderLoss } from "./leader-loss.ts";
 import type { CallContext, Handler, ServiceTable, StreamHandler } from "./service.ts";
@@ -23,7 +24,7 @@ export function requireLeader(table: ServiceTable, options: RequireLeaderOptions
 function checked(handler: Handler, options: RequireLeaderOptions): Handler {
   const isRequired = ({ metadata }: CallContext) => metadata.get(METADATA_KEY) === "true";
   const check = () => {
-    if (options.replica.status.leader === 0n) throw new StoreError("NoLeader");
+    if (options.replica.status.leader === NONE) throw new StoreError("NoLeader");
   };
   if (handler.kind === "unary") {
     const { call } = handler;
