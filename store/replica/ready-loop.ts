@@ -101,6 +101,7 @@ export class ReadyLoop<State extends DrivenState>
       store: options.snapshots,
       wal,
       transport: options.transport,
+      clock: options.clock,
       logger: options.logger,
       onSent: (to, outcome) => {
         core.reportSnapshot(to, outcome);

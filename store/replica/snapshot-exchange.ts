@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PeerTransport, SnapshotContent } from "../peer/transport.ts";
@@ -28,6 +29,13 @@ export interface SnapshotStore {
 }
 
 /**
+ * After a second failure in a row, and doubled with each that follows: a follower whose disk is full would be sent its
+ * snapshot again at once, for ever, and each one costs both sides a copy of the state.
+ */
+const RETRY_MS = 100;
+const RETRY_MS_MAX = 5_000;
+
+/**
  * Snapshots between this member and the others: sends them to followers, one at a time each, beside everything else, and
  * tells how it went; takes and installs those of a leader.
  */
@@ -35,21 +43,26 @@ export class SnapshotExchange {
   readonly #store: SnapshotStore;
   readonly #wal: Pick<Wal, "reset">;
   readonly #transport: PeerTransport;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onSent: (to: bigint, outcome: "delivered" | "failed") => void;
   readonly #sending = new Map<bigint, Promise<void>>();
+  /** Failures in a row. */
+  readonly #failures = new Map<bigint, number>();
   readonly #stopping = new AbortController();
 
   constructor(options: {
     readonly store: SnapshotStore;
     readonly wal: Pick<Wal, "reset">;
     readonly transport: PeerTransport;
+    readonly clock: Clock;
     readonly logger: Logger;
     readonly onSent: (to: bigint, outcome: "delivered" | "failed") => void;
   }) {
     this.#store = options.store;
     this.#wal = options.wal;
     this.#transport = options.transport;
+    this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onSent = options.onSent;
   }
@@ -62,12 +75,11 @@ export class SnapshotExchange {
       return;
     }
     const sending = this.#send(message).then(
-      () => this.#onSent(to, "delivered"),
-      (error: unknown) => {
-        if (this.#stopping.signal.aborted) return;
-        this.#logger.warn({ member: idText(to), reason: errorMessage(error) }, "snapshot was not delivered");
-        this.#onSent(to, "failed");
+      () => {
+        this.#failures.delete(to);
+        this.#onSent(to, "delivered");
       },
+      (error: unknown) => this.#fail(to, error),
     );
     this.#sending.set(
       to,
@@ -96,6 +108,20 @@ export class SnapshotExchange {
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#sending.values());
+  }
+
+  /** The core sends the next one as soon as it hears of the failure: it is told when that is due. */
+  async #fail(to: bigint, error: unknown): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    this.#logger.warn({ member: idText(to), reason: errorMessage(error) }, "snapshot was not delivered");
+    const failures = (this.#failures.get(to) ?? 0) + 1;
+    this.#failures.set(to, failures);
+    if (failures > 1) {
+      const waitMs = Math.min(RETRY_MS * 2 ** (failures - 2), RETRY_MS_MAX);
+      await this.#clock.sleep(waitMs, { signal }).catch(() => undefined);
+    }
+    if (!signal.aborted) this.#onSent(to, "failed");
   }
 
   async #send(message: SnapshotMessage): Promise<void> {

@@ -5,6 +5,7 @@ import type { SnapshotContent } from "../../../store/peer/transport.ts";
 import type { SnapshotMessage } from "../../../store/raft/message.ts";
 import type { HardState, SnapshotMeta } from "../../../store/raft/types.ts";
 import { type OutgoingSnapshot, SnapshotExchange } from "../../../store/replica/snapshot-exchange.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { NO_PEERS, NO_SNAPSHOTS } from "../../support/no-peers.ts";
 import { turns } from "./replica-bed.ts";
 
@@ -36,6 +37,7 @@ class Bed {
   readonly logged: Record<string, unknown>[] = [];
   readonly deliveries: Delivery[] = [];
   readonly making: PromiseWithResolvers<void>[] = [];
+  readonly clock = new ManualClock();
   readonly exchange: SnapshotExchange;
   isMadeAtOnce = true;
 
@@ -65,6 +67,7 @@ class Bed {
           return done.promise;
         },
       },
+      clock: this.clock,
       logger: pino({ level: "info" }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
       onSent: (to, outcome) => this.events.push(`${outcome} to ${to}`),
     });
@@ -131,8 +134,42 @@ suite("SnapshotExchange.send()", () => {
     bed.exchange.send(message(2n));
     bed.making[1]?.reject(new Error("it is full here"));
     await turns(1);
+    bed.clock.advance(100);
+    await turns(1);
     assert.deepEqual(bed.events, ["removed", "failed to 2", "failed to 2"]);
     assert.deepEqual(bed.warnings, ["it is full there", "it is full here"]);
+  });
+
+  test("tells of failures in a row ever later, so that a follower with a full disk is not sent one after the other", async () => {
+    const bed = new Bed();
+    const fail = async () => {
+      bed.exchange.send(message(2n));
+      await turns(1);
+      bed.deliveries.at(-1)?.done.reject(new Error("it is full there"));
+      await turns(1);
+    };
+    const toldAfter = async (waitMs: number) => {
+      bed.events.length = 0;
+      bed.clock.advance(waitMs - 1);
+      await turns(1);
+      assert.deepEqual(bed.events, []);
+      bed.clock.advance(1);
+      await turns(1);
+      assert.deepEqual(bed.events, ["failed to 2"]);
+    };
+    await fail();
+    assert.deepEqual(bed.events, ["removed", "failed to 2"], "the first one at once");
+    for (const waitMs of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+      await fail();
+      await toldAfter(waitMs);
+    }
+    bed.exchange.send(message(2n));
+    await turns(1);
+    bed.deliveries.at(-1)?.done.resolve();
+    await turns(1);
+    bed.events.length = 0;
+    await fail();
+    assert.deepEqual(bed.events, ["removed", "failed to 2"], "one that arrived ends the row");
   });
 });
 
