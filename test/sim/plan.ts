@@ -92,6 +92,7 @@ function tuningOf(chance: Chance, minutes: number): MemberTuning {
   return {
     turnMs: chance.pick([0, 0.2, 2]),
     readingMs: chance.pick([0, 0, 0.1, 1]),
+    corruptCheckMs: chance.pick([0, 7000]) * minutes,
     limits: {
       // A long life has slower clocks: its minutes cost no more than a short one's.
       tickMs: 100 * minutes,

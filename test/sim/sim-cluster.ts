@@ -1,7 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
 import { type Member, unstarted } from "../../store/membership/types.ts";
-import { StoreError } from "../../store/proto/errors.ts";
-import type { CallMember } from "../../store/server/call-member.ts";
 import { closeEndpoint, type Endpoint } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import type { MessageLog } from "./message-log.ts";
@@ -94,7 +92,6 @@ export class SimCluster {
         watchers,
         tuning,
         firstMembers: isFirst ? this.#firstMembers : [],
-        callMember: this.#callMember,
         onFatal,
         onRemoved: () => this.#removed(machine, process),
       }).then((member) => {
@@ -201,11 +198,6 @@ export class SimCluster {
   }
 
   /** At once, and whatever the network does: what members say beside the log promises nothing. */
-  readonly #callMember: CallMember = async ({ peerUrls }, call, options) => {
-    const member = this.living().find(({ replica }) => peerUrls.includes(urlOf(replica.memberId)));
-    if (member === undefined) throw new StoreError("NoLeader");
-    return member.services.calls.answer(call, options);
-  };
 }
 
 function urlOf(id: bigint): string {

@@ -11,6 +11,8 @@ import type { Timeline } from "./timeline.ts";
 export class SimMachine {
   readonly id: bigint;
   readonly name: string;
+  /** Where its member listens for others. */
+  readonly peerUrl: string;
   readonly clock: SimClock;
   readonly disk: SimDisk;
   readonly file = new MemFile();
@@ -32,6 +34,7 @@ export class SimMachine {
     readonly knownMembers: readonly Member[];
   }) {
     this.id = options.id;
+    this.peerUrl = options.knownMembers.find(({ id }) => id === options.id)?.peerUrls[0] ?? "";
     this.knownMembers = options.knownMembers;
     this.name = options.id.toString(16);
     this.clock = new SimClock(options.timeline, options.chance.between(0, 1e9));

@@ -6,16 +6,17 @@ import { readLogId, writeLogId } from "../../store/backend/log-id.ts";
 import { MemBackend } from "../../store/backend/mem-backend.ts";
 import { bootstrapEntries } from "../../store/membership/bootstrap-entries.ts";
 import type { Member } from "../../store/membership/types.ts";
+import { StoreError } from "../../store/proto/errors.ts";
 import { openReplica } from "../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "../../store/replica/replica-limits.ts";
-import type { CallMember } from "../../store/server/call-member.ts";
 import { MemberServices } from "../../store/server/member-services.ts";
 import { memberSnapshots } from "../../store/server/member-snapshots.ts";
 import { recoverSnapshot } from "../../store/snap/recover-snapshot.ts";
 import { SnapshotFolder } from "../../store/snap/snapshot-folder.ts";
 import { readWalStart } from "../../store/wal/open-log.ts";
 import type { Chance } from "./chance.ts";
+import { simCalls } from "./sim-call.ts";
 import { simLater } from "./sim-clock.ts";
 import type { SimMachine } from "./sim-machine.ts";
 import type { SimProcess } from "./sim-process.ts";
@@ -33,6 +34,8 @@ export interface MemberTuning {
   readonly turnMs: number;
   /** Time that a look at the clock takes. */
   readonly readingMs: number;
+  /** Between two comparisons of the members' hashes by the leader; 0: there are none. */
+  readonly corruptCheckMs: number;
 }
 
 export interface SimMemberOptions {
@@ -44,8 +47,6 @@ export interface SimMemberOptions {
   readonly watchers: Watchers;
   /** Of a new cluster; empty for a member that joins. */
   readonly firstMembers: readonly Member[];
-  /** Asks another member beside the log. */
-  readonly callMember: CallMember;
   /** Nothing more can be promised: the process has to end. */
   readonly onFatal: (error: unknown) => void;
   /** It learnt that it does not belong to the cluster any more. */
@@ -102,6 +103,7 @@ export class SimMember {
     watchers.state(machine.name, opened);
     const logId = readLogId(backend);
     let transport: SimTransport | undefined;
+    let services: MemberServices | undefined;
     const planned = walStart === undefined ? machine.knownMembers : [];
     const setPeers = () => transport?.setPeers(peersOf(opened.state, planned));
     const replica = await openReplica<StateMachine>({
@@ -119,8 +121,11 @@ export class SimMember {
       connect: (handler) => {
         transport = new SimTransport({
           id: machine.id,
+          url: machine.peerUrl,
           process,
           handler,
+          answer: (call, asked) =>
+            services?.calls.answer(call, asked) ?? Promise.reject(new StoreError("Stopped")),
           peers: options.peers,
           isRemoved: (id) => opened.state.removedMembers.has(id),
           onRemoved: options.onRemoved,
@@ -140,19 +145,20 @@ export class SimMember {
       },
       createCore: watchers.createCore,
     });
-    const services = new MemberServices({
+    services = new MemberServices({
       member: { replica, watchHub: watchers.hub(opened.watchHub), lessor: opened.lessor, backend },
       attributes: { name: machine.name, clientUrls: [`http://${machine.name}:2379`] },
       isStrict: true,
       learnersMax: 1,
       isConnected: (id) => transport?.isActive(id) ?? false,
-      callMember: options.callMember,
+      callMember: simCalls(options.peers, () => transport),
       electionMs: limits.electionTicks * limits.tickMs,
       requestTimeoutMs: limits.requestTimeoutMs ?? DEFAULT_REPLICA_LIMITS.requestTimeoutMs,
       scratchFolder: SNAPSHOT_FOLDER,
       requestBytesMax: 1_500_000,
       txnOpsMax: 128,
       progressIntervalMs: 2000,
+      corruptCheckMs: tuning.corruptCheckMs,
       clock,
       later,
       random: chance.fork(),

@@ -1,3 +1,4 @@
+import type { CallHandler } from "../../store/peer/call-server.ts";
 import { FieldWriter } from "../../store/peer/field-writer.ts";
 import { decodeMessage, encodeMessage } from "../../store/peer/message-codec.ts";
 import type { Peer, PeerHandler, PeerTransport, SnapshotContent } from "../../store/peer/transport.ts";
@@ -37,6 +38,12 @@ export class PeerNetwork {
     this.#listening.set(transport.id, transport);
   }
 
+  /** Who listens at one of these URLs. */
+  findAt(urls: readonly string[]): SimTransport | undefined {
+    for (const { id, url } of this.#listening.values()) if (urls.includes(url)) return this.find(id);
+    return undefined;
+  }
+
   find(id: bigint): SimTransport | undefined {
     const transport = this.#listening.get(id);
     return transport === undefined || transport.process.isDead ? undefined : transport;
@@ -46,8 +53,11 @@ export class PeerNetwork {
 /** The connections of one life of a member. Frames that are on the way to it die with it. */
 export class SimTransport implements PeerTransport {
   readonly id: bigint;
+  readonly url: string;
   readonly process: SimProcess;
   readonly handler: PeerHandler;
+  /** Answers what other members ask beside the log. */
+  readonly answer: CallHandler;
   readonly #peers: PeerNetwork;
   readonly #isRemoved: (id: bigint) => boolean;
   readonly #onRemoved: () => void;
@@ -59,8 +69,10 @@ export class SimTransport implements PeerTransport {
 
   constructor(options: {
     readonly id: bigint;
+    readonly url: string;
     readonly process: SimProcess;
     readonly handler: PeerHandler;
+    readonly answer: CallHandler;
     readonly peers: PeerNetwork;
     /** Whether this member knows that another one belongs to the cluster no longer. */
     readonly isRemoved: (id: bigint) => boolean;
@@ -68,6 +80,8 @@ export class SimTransport implements PeerTransport {
     readonly onRemoved: () => void;
   }) {
     this.id = options.id;
+    this.url = options.url;
+    this.answer = options.answer;
     this.process = options.process;
     this.handler = options.handler;
     this.#peers = options.peers;

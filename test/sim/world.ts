@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
-import { DeleteRangeResponse } from "../../store/proto/gen/rpc.ts";
+import { AlarmType, DeleteRangeResponse } from "../../store/proto/gen/rpc.ts";
 import { Caller } from "./caller.ts";
 import { Chronicle } from "./chronicle.ts";
 import type { ClientWorld } from "./clients.ts";
@@ -21,6 +21,7 @@ import { RaftLaws } from "./raft-laws.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import { PeerNetwork } from "./sim-transport.ts";
 import { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 import { WatchClient } from "./watch-client.ts";
 import { type Mutation, Watchers } from "./watchers.ts";
 
@@ -134,6 +135,9 @@ export class World {
   #firstApplied({ request, applied: { outcome } }: FirstApplied): void {
     if (outcome.kind !== "done") return;
     const { nowMs } = this.timeline;
+    if (request?.$case === "alarm" && request.value.alarm === AlarmType.CORRUPT) {
+      throw new Violation("equal state", "a member raised the alarm CORRUPT");
+    }
     if (request?.$case === "leaseRevoke") this.leases.ended(request.value.ID, nowMs);
     if (request?.$case !== "deleteRange") return;
     const { deleted } = DeleteRangeResponse.decode(Buffer.from(outcome.response));
