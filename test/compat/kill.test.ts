@@ -27,11 +27,12 @@ test("logstore keeps every acknowledged put over ten kill -9 at random moments",
     const writers = Array.from({ length: WRITERS }, (_, writer) =>
       write(client, `put/${round}/${writer}`, acknowledged, killed.signal),
     );
-    await sleep(100 + random.next() * 700);
+    // On a machine that has much to do the first answer takes its time.
+    while (acknowledged.size === before) await sleep(10, undefined, { signal: t.signal });
+    await sleep(random.next() * 700);
     await store.kill();
     killed.abort();
     await Promise.all(writers);
-    assert.ok(acknowledged.size > before, `round ${round} had puts under way`);
   }
   await using last = await startLogstore({ folder, port });
   using client = new RawClient(last.endpoint);
