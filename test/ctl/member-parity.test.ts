@@ -151,7 +151,7 @@ function withoutIds(text: string, ids: readonly string[]): string {
       .replaceAll(BigInt(`0x${id}`).toString(), `NEW${index + 1}`);
   }
   // A table is as wide as what is in it.
-  return same.replace(/[─ ]{2,}/g, "  ");
+  return same.replace(/[─ ]+/g, " ");
 }
 
 function tokenOfSmallId(): string {
