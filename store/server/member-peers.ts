@@ -83,11 +83,17 @@ export class MemberPeers {
     if (this.#state.removedMembers.has(this.#ownId)) this.#options.onRemoved();
   }
 
-  #known(): Map<bigint, Member> {
-    const { members, removedMembers } = this.#state;
-    const known = new Map(this.#planned.map((member) => [member.id, member]));
-    for (const member of members) known.set(member.id, member);
-    for (const id of removedMembers) known.delete(id);
-    return known;
+  #known(): ReadonlyMap<bigint, Member> {
+    return knownMembers(this.#state, this.#planned);
   }
+}
+
+/** Those of the table, and those of whom it does not say that they have left. */
+export function knownMembers(
+  { members, removedMembers }: Pick<StateMachine, "members" | "removedMembers">,
+  planned: readonly Member[],
+): ReadonlyMap<bigint, Member> {
+  const known = new Map([...planned, ...members].map((member) => [member.id, member]));
+  for (const id of removedMembers) known.delete(id);
+  return known;
 }

@@ -7,8 +7,6 @@ import { type FolderLock, lockFolder } from "../../base/folder-lock.ts";
 import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import { readSnapshotMeta } from "../apply/snapshot-meta.ts";
-import { openStateMachine } from "../apply/state-machine.ts";
 import type { OpenedStateMachine } from "../apply/types.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
 import { readLogId, writeLogId } from "../backend/log-id.ts";
@@ -23,13 +21,12 @@ import type { LoopDelay } from "../replica/loop-delay.ts";
 import { openReplica } from "../replica/open-replica.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { ReplicaLimits } from "../replica/replica-limits.ts";
-import { recoverSnapshot } from "../snap/recover-snapshot.ts";
-import { SnapshotFolder } from "../snap/snapshot-folder.ts";
-import { readWalStart, type WalStart } from "../wal/open-log.ts";
+import type { WalStart } from "../wal/open-log.ts";
 import type { WalIdentity } from "../wal/wal.ts";
 import type { WatchHub } from "../watch/types.ts";
 import { MemberPeers } from "./member-peers.ts";
 import { memberSnapshots } from "./member-snapshots.ts";
+import { openMemberState } from "./open-member-state.ts";
 
 /** One member with its data open: what services are built on. */
 export interface OpenedMember extends AsyncDisposable {
@@ -110,22 +107,12 @@ async function startMember(
   options: MemberOptions,
   { folder, backend }: Place,
 ): Promise<Omit<OpenedMember, "backend" | typeof Symbol.asyncDispose>> {
-  const { disk, clock, logger, limits } = options;
   const walFolder = join(folder, "wal");
-  const readMeta = readSnapshotMeta;
-  const snapshots = await SnapshotFolder.open({
-    disk,
-    folder: join(folder, "snap"),
+  const { snapshots, walStart, opened } = await openMemberState({
+    ...options,
+    snapshotFolder: join(folder, "snap"),
+    walFolder,
     backend,
-    readMeta,
-    logger,
-  });
-  const walStart = await readWalStart({ disk, folder: walFolder });
-  await recoverSnapshot({ snapshots, walStart, backend, readMeta });
-  const opened = openStateMachine({
-    backend,
-    quotaBytes: options.quotaBytes,
-    minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1_000),
   });
   const { state } = opened;
   const plan = await planOf(options, state, walStart);
@@ -138,7 +125,7 @@ async function startMember(
     clusterId: first.clusterId,
     memberId: first.memberId,
     firstEntries: "entries" in first ? first.entries : [],
-    snapshots: memberSnapshots({ folder: snapshots, state, clock, later: systemLater }),
+    snapshots: memberSnapshots({ folder: snapshots, state, clock: options.clock, later: systemLater }),
     connect: (handler, identity) => {
       checkOwner(options, state, identity);
       return peers.connect(handler, identity);

@@ -1,6 +1,4 @@
 import { type Logger, pino } from "pino";
-import { readSnapshotMeta } from "../../store/apply/snapshot-meta.ts";
-import { openStateMachine } from "../../store/apply/state-machine.ts";
 import type { OpenedStateMachine, StateMachine } from "../../store/apply/types.ts";
 import { readLogId, writeLogId } from "../../store/backend/log-id.ts";
 import { MemBackend } from "../../store/backend/mem-backend.ts";
@@ -10,11 +8,10 @@ import { StoreError } from "../../store/proto/errors.ts";
 import { openReplica } from "../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "../../store/replica/replica-limits.ts";
+import { knownMembers } from "../../store/server/member-peers.ts";
 import { MemberServices } from "../../store/server/member-services.ts";
 import { memberSnapshots } from "../../store/server/member-snapshots.ts";
-import { recoverSnapshot } from "../../store/snap/recover-snapshot.ts";
-import { SnapshotFolder } from "../../store/snap/snapshot-folder.ts";
-import { readWalStart } from "../../store/wal/open-log.ts";
+import { openMemberState } from "../../store/server/open-member-state.ts";
 import type { Chance } from "./chance.ts";
 import { simCalls } from "./sim-call.ts";
 import { simLater } from "./sim-clock.ts";
@@ -85,27 +82,22 @@ export class SimMember {
       beforeCommit: () => machine.disk.commit(process),
     });
     process.onEnd(() => backend.crash());
-    const folder = await SnapshotFolder.open({
-      disk,
-      folder: SNAPSHOT_FOLDER,
-      backend,
-      readMeta: readSnapshotMeta,
-      logger,
-    });
-    const walStart = await readWalStart({ disk, folder: WAL_FOLDER });
-    await recoverSnapshot({ snapshots: folder, walStart, backend, readMeta: readSnapshotMeta });
     const { limits } = tuning;
-    const opened = openStateMachine({
+    const { snapshots, walStart, opened } = await openMemberState({
+      disk,
+      snapshotFolder: SNAPSHOT_FOLDER,
+      walFolder: WAL_FOLDER,
       backend,
       quotaBytes: -1,
-      minLeaseTtlSeconds: Math.ceil((3 * limits.electionTicks * limits.tickMs) / 2 / 1000),
+      limits,
+      logger,
     });
     watchers.state(machine.name, opened);
     const logId = readLogId(backend);
     let transport: SimTransport | undefined;
     let services: MemberServices | undefined;
     const planned = walStart === undefined ? machine.knownMembers : [];
-    const setPeers = () => transport?.setPeers(peersOf(opened.state, planned));
+    const setPeers = () => transport?.setPeers(knownMembers(opened.state, planned));
     const replica = await openReplica<StateMachine>({
       disk,
       folder: WAL_FOLDER,
@@ -117,7 +109,7 @@ export class SimMember {
       memberId: machine.id,
       firstEntries: bootstrapEntries(options.firstMembers),
       state: opened.state,
-      snapshots: memberSnapshots({ folder, state: opened.state, clock, later }),
+      snapshots: memberSnapshots({ folder: snapshots, state: opened.state, clock, later }),
       connect: (handler) => {
         transport = new SimTransport({
           id: machine.id,
@@ -177,13 +169,3 @@ export class SimMember {
 }
 
 const SILENT: Logger = pino({ level: "silent" });
-
-/** As store/server/member-peers.ts has it. */
-function peersOf(
-  { members, removedMembers }: StateMachine,
-  planned: readonly Member[],
-): ReadonlyMap<bigint, Member> {
-  const known = new Map([...planned, ...members].map((member) => [member.id, member]));
-  for (const id of removedMembers) known.delete(id);
-  return known;
-}
