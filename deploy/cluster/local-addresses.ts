@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { freePort, isFree } from "../free-port.ts";
 import type { MemberAddress } from "./local-member.ts";
 
 const HOST = "127.0.0.1";
@@ -38,35 +37,4 @@ async function portPair(
   }
   const client = await freePort(taken);
   return [client, await freePort(new Set([...taken, client]))];
-}
-
-/**
- * A port that nothing listens on, outside the range that outgoing connections take theirs from: inside it, a connection
- * could take a member's port while the member is down.
- */
-async function freePort(taken: ReadonlySet<number>): Promise<number> {
-  const first = 10_000;
-  const last = Math.max(first + 5000, firstOutgoingPort() - 1);
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = first + Math.floor(Math.random() * (last - first));
-    if (!taken.has(port) && (await isFree(port))) return port;
-  }
-  throw new Error(`Cannot find a free port: 100 tries between ${first} and ${last} were all in use`);
-}
-
-function firstOutgoingPort(): number {
-  try {
-    return Number(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s/)[0]);
-  } catch {
-    // Not Linux: the range that IANA sets aside for it begins here.
-    return 49_152;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ port, host: HOST, exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { leash, unleash } from "../../deploy/leash.ts";
+
+export { freePort } from "../../deploy/free-port.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const BINS = { logagent: "logagent/bin.js", logstore: "store/bin.js", logctl: "ctl/bin.js" };
@@ -163,21 +164,6 @@ export function temporaryFolder(name = "test"): string {
 const temporaryFolders: string[] = [];
 
 /**
- * A TCP port of 127.0.0.1 that nothing listens on. It lies outside the range that the kernel takes outgoing ports from:
- * inside it, a connection of a neighbouring test could take the port of a server that is being restarted, and a client
- * that reconnects could be connected to itself.
- */
-export async function freePort(): Promise<number> {
-  const first = 10_000;
-  const last = Math.max(first + 5000, firstOutgoingPort() - 1);
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = first + Math.floor(Math.random() * (last - first));
-    if (await isFree(port)) return port;
-  }
-  throw new Error(`Cannot find a free port: 100 tries between ${first} and ${last} were all in use`);
-}
-
-/**
  * Repeats an assertion until it passes. Use it instead of sleeping.
  *
  * @throws what the assertion threw last, when the time is over
@@ -291,21 +277,4 @@ class ChildHandle implements RunningProcess {
 
 function tail(output: string): string {
   return output.trimEnd().split("\n").slice(-LINES_SHOWN).join("\n");
-}
-
-function firstOutgoingPort(): number {
-  try {
-    return Number(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s/)[0]);
-  } catch {
-    // Not Linux: the range that IANA sets aside for it begins here.
-    return 49_152;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }
