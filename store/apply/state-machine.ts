@@ -17,6 +17,7 @@ import type { ConfState, Entry } from "../raft/types.ts";
 import { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import { AppliedIndex } from "./applied-index.ts";
+import { hashBuckets } from "./backend-hash.ts";
 import { MemberChangeApplier } from "./member-change-applier.ts";
 import { DEFAULT_QUOTA_BYTES, requestCostBytes } from "./quota.ts";
 import { applyRequest, type StateParts } from "./request-applier.ts";
@@ -96,6 +97,13 @@ class MvccStateMachine implements StateMachine {
     return this.#parts.store.compactRevision;
   }
 
+  get compactionHashes(): readonly KvHash[] {
+    return this.#parts.store.compactionHashes.map(({ revision, ...hash }) => ({
+      ...hash,
+      hashRevision: revision,
+    }));
+  }
+
   get alarms(): StateMachine["alarms"] {
     return this.#parts.alarms.list(AlarmType.NONE);
   }
@@ -152,6 +160,13 @@ class MvccStateMachine implements StateMachine {
     const { compactRevision } = this;
     const { hash, revision: hashRevision } = yield* this.#parts.store.hash(revision);
     return { hash, compactRevision, hashRevision };
+  }
+
+  *hash(): Generator<undefined, number> {
+    this.#refuseWhileInstalling();
+    const { store } = this.#parts;
+    const { hash } = yield* store.hash(0);
+    return yield* store.keeping(store.revision, hashBuckets(this.#backend, hash));
   }
 
   compactStep(): boolean {

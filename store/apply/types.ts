@@ -55,8 +55,12 @@ export interface StateMachine {
   ): Generator<undefined, { readonly revision: number; readonly response: Buffer }>;
   /** HashKV of this member (rpc.proto HashKVRequest), in steps like `range`; 0: at the newest revision. */
   hashKv(revision: number): Generator<undefined, KvHash>;
+  /** A hash of the whole state (backend-hash.ts), in steps like `range`. */
+  hash(): Generator<undefined, number>;
   /** Revision of the last compaction; -1 when there was none (as etcd tells it in HashKVResponse). */
   readonly compactRevision: number;
+  /** What the last few compactions that were carried out here hashed, each at its own revision; the newest last. */
+  readonly compactionHashes: readonly KvHash[];
   /** Alarms that are raised, by member id. */
   readonly alarms: readonly AlarmMember[];
   /**

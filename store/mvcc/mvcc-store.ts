@@ -6,6 +6,7 @@ import { StoreError } from "../proto/errors.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
 import type { RangeRequest } from "../proto/gen/rpc.ts";
 import { Compaction } from "./compaction.ts";
+import type { CompactionHash } from "./compaction-hash.ts";
 import { hashRecords } from "./hash-kv.ts";
 import type { KeyRange } from "./key-range.ts";
 import { ReadPins } from "./read-pins.ts";
@@ -86,6 +87,11 @@ export class MvccStore {
   /** Of the last compaction that was decided; -1: none. */
   get compactRevision(): number {
     return this.#compaction.revision;
+  }
+
+  /** Of the last compactions since this state was loaded, the newest last. */
+  get compactionHashes(): readonly CompactionHash[] {
+    return this.#compaction.hashes;
   }
 
   /**

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import type { KvHash } from "../../../store/apply/types.ts";
 import { etcdctl, startEtcd } from "../../support/etcd.ts";
 import { runToEnd, StateBed } from "./state-bed.ts";
 
@@ -20,16 +21,27 @@ it("StateMachine.hashKv() is etcd's own after the same requests: the records are
     return stdout;
   }
 
+  async function etcdHash(...args: string[]): Promise<KvHash> {
+    const output = await ctl("endpoint", "hashkv", "--write-out=json", ...args);
+    const [{ HashKV }] = JSON.parse(output) as [{ HashKV: EtcdHash }];
+    const { hash, compact_revision: compactRevision, hash_revision: hashRevision } = HashKV;
+    return { hash, compactRevision, hashRevision };
+  }
+
   async function assertSameHash(after: string): Promise<void> {
-    const [{ HashKV }] = JSON.parse(await ctl("endpoint", "hashkv", "--write-out=json")) as [
-      { HashKV: EtcdHash },
-    ];
-    const { hash, compactRevision, hashRevision } = runToEnd(bed.state.hashKv(0));
-    assert.deepEqual(
-      { hash, compact_revision: compactRevision, hash_revision: hashRevision },
-      { hash: HashKV.hash, compact_revision: HashKV.compact_revision, hash_revision: HashKV.hash_revision },
-      after,
-    );
+    assert.deepEqual(runToEnd(bed.state.hashKv(0)), await etcdHash(), after);
+  }
+
+  async function compact(revision: number): Promise<void> {
+    await ctl("compaction", "--physical", `${revision}`);
+    bed.compact(revision);
+    await ctl("put", "again", `${revision}`);
+    bed.put("again", `${revision}`);
+    await assertSameHash(`a compaction at ${revision}`);
+    while (bed.state.compactStep());
+    await assertSameHash(`a finished compaction at ${revision}`);
+    const kept = bed.state.compactionHashes.at(-1);
+    assert.deepEqual(kept, await etcdHash(`--rev=${revision}`), `the hash of the compaction at ${revision}`);
   }
 
   await assertSameHash("nothing");
@@ -63,16 +75,15 @@ it("StateMachine.hashKv() is etcd's own after the same requests: the records are
   await ctl("del", "b", "d");
   bed.delete("b", "d");
   await assertSameHash("a deletion of a range");
-  for (const revision of [4, 6, bed.state.revision]) {
-    await ctl("compaction", "--physical", `${revision}`);
-    bed.compact(revision);
-    await ctl("put", "again", `${revision}`);
-    bed.put("again", `${revision}`);
-    await assertSameHash(`a compaction at ${revision}`);
-    while (bed.state.compactStep());
-    await assertSameHash(`a finished compaction at ${revision}`);
-  }
+  for (const revision of [4, 6, bed.state.revision]) await compact(revision);
   await ctl("del", "", "--prefix");
   bed.delete("\0", "\0");
   await assertSameHash("a deletion of everything");
+  await compact(bed.state.revision);
+  await ctl("del", "again");
+  bed.delete("again");
+  await ctl("put", "after", "");
+  bed.put("after", "");
+  await compact(bed.state.revision - 1);
+  await compact(bed.state.revision);
 });
