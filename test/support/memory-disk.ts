@@ -3,17 +3,8 @@ import type { Disk, DiskFile } from "../../base/disk.ts";
 import { CodedError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Random } from "../../base/random.ts";
-
-const SECTOR_BYTES = 512;
-
-type FileChange =
-  | { readonly kind: "write"; readonly position: number; readonly bytes: Buffer }
-  | { readonly kind: "truncate"; readonly length: number };
-
-type FolderChange =
-  | { readonly kind: "link"; readonly name: string; readonly file: MemoryFile }
-  | { readonly kind: "unlink"; readonly name: string }
-  | { readonly kind: "rename"; readonly from: string; readonly to: string; readonly file: MemoryFile };
+import { MemoryFile } from "./memory-file.ts";
+import { MemoryFolder } from "./memory-folder.ts";
 
 export type DiskOperation =
   | "open"
@@ -31,7 +22,7 @@ export type DiskOperation =
  * Files that were open are dead after it. Operations can be made to fail, or the power to go at the n-th one.
  */
 export class MemoryDisk implements Disk {
-  readonly #folders = new Map<string, Folder>();
+  readonly #folders = new Map<string, MemoryFolder>();
   #generation = 0;
   #operationsLeft = Number.POSITIVE_INFINITY;
   readonly #faults: { readonly operation: DiskOperation; nth: number; readonly code: string }[] = [];
@@ -110,7 +101,7 @@ export class MemoryDisk implements Disk {
 
   async makeFolder(path: string): Promise<void> {
     for (let folder = path; !this.#folders.has(folder); folder = dirname(folder)) {
-      this.#folders.set(folder, new Folder());
+      this.#folders.set(folder, new MemoryFolder());
     }
   }
 
@@ -207,7 +198,7 @@ export class MemoryDisk implements Disk {
     return code;
   }
 
-  #folder(path: string, asked: string): Folder {
+  #folder(path: string, asked: string): MemoryFolder {
     const folder = this.#folders.get(path);
     if (folder === undefined) throw nodeError("ENOENT", `no such file or directory, '${asked}'`);
     return folder;
@@ -217,138 +208,6 @@ export class MemoryDisk implements Disk {
     const file = this.#folders.get(dirname(path))?.entries.get(basename(path));
     if (file === undefined) throw nodeError("ENOENT", `no such file or directory, '${path}'`);
     return file;
-  }
-}
-
-class Folder {
-  entries = new Map<string, MemoryFile>();
-  #durable = new Map<string, MemoryFile>();
-  #changes: FolderChange[] = [];
-
-  change(change: FolderChange): void {
-    this.#changes.push(change);
-    applyToFolder(this.entries, change);
-  }
-
-  sync(): void {
-    this.#durable = new Map(this.entries);
-    this.#changes = [];
-  }
-
-  crash(random: Random): void {
-    for (const change of this.#changes) {
-      if (random.next() < 0.5) applyToFolder(this.#durable, change);
-    }
-    this.#changes = [];
-    this.entries = new Map(this.#durable);
-  }
-}
-
-function applyToFolder(entries: Map<string, MemoryFile>, change: FolderChange): void {
-  switch (change.kind) {
-    case "link":
-      entries.set(change.name, change.file);
-      return;
-    case "unlink":
-      entries.delete(change.name);
-      return;
-    case "rename":
-      entries.delete(change.from);
-      entries.set(change.to, change.file);
-      return;
-    default:
-      change satisfies never;
-  }
-}
-
-class MemoryFile {
-  #live = new Content();
-  #durable = new Content();
-  #changes: FileChange[] = [];
-
-  get live(): Buffer {
-    return this.#live.bytes;
-  }
-
-  /** Number of changes that a sync which begins now covers. */
-  get unsynced(): number {
-    return this.#changes.length;
-  }
-
-  change(change: FileChange): void {
-    this.#changes.push(change);
-    this.#live.apply(change);
-  }
-
-  sync(changes: number): void {
-    for (const change of this.#changes.splice(0, changes)) this.#durable.apply(change);
-  }
-
-  reset(bytes: Buffer): void {
-    this.#changes = [];
-    this.#live = new Content(bytes);
-    this.#durable = new Content(bytes);
-  }
-
-  crash(random: Random): void {
-    for (const change of this.#changes) {
-      for (const kept of survivors(change, random)) this.#durable.apply(kept);
-    }
-    this.#changes = [];
-    this.#live = new Content(this.#durable.bytes);
-  }
-}
-
-/** What a power cut leaves of a change: all, nothing, or of a write some of its sectors. */
-function survivors(change: FileChange, random: Random): readonly FileChange[] {
-  const fate = random.next();
-  if (fate < 1 / 3) return [change];
-  if (fate < 2 / 3 || change.kind === "truncate") return [];
-  const kept: FileChange[] = [];
-  const end = change.position + change.bytes.length;
-  for (let at = change.position; at < end; ) {
-    const next = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
-    if (random.next() < 0.5) {
-      const bytes = change.bytes.subarray(at - change.position, next - change.position);
-      kept.push({ kind: "write", position: at, bytes });
-    }
-    at = next;
-  }
-  return kept;
-}
-
-/** Bytes that grow, with room ahead so that appending is not quadratic. */
-class Content {
-  #room: Buffer;
-  #length: number;
-
-  constructor(bytes: Buffer = Buffer.alloc(0)) {
-    this.#room = Buffer.from(bytes);
-    this.#length = bytes.length;
-  }
-
-  get bytes(): Buffer {
-    return this.#room.subarray(0, this.#length);
-  }
-
-  apply(change: FileChange): void {
-    if (change.kind === "truncate") {
-      this.#setLength(change.length);
-      return;
-    }
-    const end = change.position + change.bytes.length;
-    if (end > this.#length) this.#setLength(end);
-    change.bytes.copy(this.#room, change.position);
-  }
-
-  #setLength(length: number): void {
-    if (length > this.#room.length) {
-      const room = Buffer.alloc(Math.max(length, 2 * this.#room.length));
-      this.#room.copy(room, 0, 0, this.#length);
-      this.#room = room;
-    }
-    this.#room.fill(0, Math.min(length, this.#length), Math.max(length, this.#length));
-    this.#length = length;
   }
 }
 
