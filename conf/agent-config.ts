@@ -74,6 +74,12 @@ const sinkSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Create a topic that does not exist. Off: a typo in a config must not become a topic."),
+  idempotent: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Number the batches (type kafka), so that brokers drop repeats, and several of a partition are on their way at one time.",
+    ),
   path: absolutePath
     .default("/var/lib/logagent/out")
     .describe("Folder of the file sink: <topic>.log in it holds the lines of a topic."),

@@ -16,11 +16,27 @@ export interface Destination {
   /** Memory that a line of this delivery takes beyond its own bytes; an upper bound. */
   lineOverheadBytes(delivery: Delivery): number;
   /**
-   * Resolves once the batch is durable. Called for one batch at a time of a partition, and never again for one that was
-   * sent. Rejects with DeliveryError when that is unknown or did not happen.
+   * Who sends: present where the destination drops repeats by their numbers (KIP-98). Then several batches of a partition
+   * are on their way at one time, handed over in order, each with a stamp. `isFresh`: an identity that nobody else has.
    */
-  send(target: SendTarget, batch: Batch): Promise<void>;
+  readonly identify?: (options: { readonly isFresh: boolean }) => Promise<ProducerIdentity>;
+  /**
+   * Resolves once the batch is durable. Without `identify`, called for one batch at a time of a partition, and never again for
+   * one that became durable. Rejects with DeliveryError when that is unknown or did not happen.
+   */
+  send(target: SendTarget, batch: Batch, stamp?: ProducerStamp): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Who numbers batches. Of one id, what has a lower epoch than came before is refused (KIP-98, KIP-360). */
+export interface ProducerIdentity {
+  readonly producerId: bigint;
+  readonly epoch: number;
+}
+
+/** Who sends a batch, and the number of its first record; 31 bits, then 0 again. */
+export interface ProducerStamp extends ProducerIdentity {
+  readonly baseSequence: number;
 }
 
 export interface SendTarget {
@@ -48,6 +64,8 @@ export interface Batch {
   prepare(): Promise<void>;
   /** Two batches that hold the same lines in order, prepared; this one is released. Needs two lines or more. */
   split(): Promise<readonly [Batch, Batch]>;
+  /** A copy of the only line of a prepared batch, as it stands in its file. */
+  onlyLine(): Promise<Buffer>;
   /** Gives the memory back. Idempotent. */
   release(): void;
 }
@@ -56,8 +74,10 @@ export interface Batch {
  * - `soon`: goes away by itself (a leader moves, a connection broke).
  * - `slow`: goes away when a person does something (no such topic, no permission, disk full).
  * - `too-large`: the batch is cut in two; a single line is refused for good.
+ * - `next-epoch`: the destination cannot continue the numbers; they begin again in the next epoch.
+ * - `new-producer`: this identity counts for nothing any more.
  */
-export type DeliveryRemedy = "soon" | "slow" | "too-large";
+export type DeliveryRemedy = "soon" | "slow" | "too-large" | "next-epoch" | "new-producer";
 
 /** A failed attempt to deliver or to describe; the message is a sentence for people. */
 export class DeliveryError extends CodedError {

@@ -67,6 +67,10 @@ export class LineBatch implements Batch {
     ];
   }
 
+  async onlyLine(): Promise<Buffer> {
+    return Buffer.from(this.bytes.subarray(0, -1));
+  }
+
   release(): void {
     this.#buffer = EMPTY;
     this.#length = 0;

@@ -10,6 +10,8 @@ export interface SinkOptions {
   readonly brokers: readonly string[];
   readonly compression: "none" | "zstd" | "gzip";
   readonly createTopics: boolean;
+  /** Number the batches, so that the brokers of a `kafka` sink drop repeats. Unless false. */
+  readonly idempotent?: boolean | undefined;
   /** Folder of the file sink. */
   readonly path: string;
   readonly tls: {

@@ -1,13 +1,11 @@
-import { type BackoffLimits, backoffMs } from "../../base/backoff.ts";
 import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
 import { Gate } from "./gate.ts";
 import type { SinkDeps } from "./options.ts";
 import type { Delivery } from "./port.ts";
+import { SendWindow, type Step } from "./send-window.ts";
 
-/** How long a batch that is not full waits for more lines. While another is on its way it waits for that as well. */
+/** How long a batch that is not full waits for more lines. While others are on their way it waits for them as well. */
 const LINGER_MS = 10;
-const SOON: BackoffLimits = { baseMs: 100, maxMs: 5_000 };
-const SLOW: BackoffLimits = { baseMs: 1_000, maxMs: 30_000 };
 
 /** What a queue asks of its topic. */
 export interface QueueHost {
@@ -23,9 +21,17 @@ export interface QueueHost {
   settled(batch: Batch): void;
 }
 
+interface Closed {
+  readonly batch: Batch;
+  readonly prepared: Promise<void>;
+}
+
+type SendStep = Extract<Step<Closed>, { readonly kind: "send" }>;
+type CutStep = Extract<Step<Closed>, { readonly kind: "cut" }>;
+
 /**
- * The batches of one partition, in order: one gathers lines, the others wait their turn, the first is on its way. Only one is
- * ever in flight, and it is sent until it is settled: so order is kept whatever fails.
+ * The batches of one partition, in order: one gathers lines, the others are in a window that says which is sent when. They
+ * are sent until they are settled.
  */
 export class PartitionQueue {
   readonly #host: QueueHost;
@@ -35,11 +41,12 @@ export class PartitionQueue {
   /** Aborted when the sink closes. */
   readonly #signal: AbortSignal;
   #open: Batch | undefined;
-  readonly #closed: { readonly batch: Batch; readonly prepared: Promise<void> }[] = [];
-  /** Open when there is no reason to linger: a full batch, or a flush. */
-  readonly #urgent = new Gate();
+  readonly #window: SendWindow<Closed>;
+  /** Opened by whatever may change the next step: a batch is closed, one is answered. */
+  readonly #changed = new Gate();
   #isRunning = false;
   #isStuck = false;
+  #isTopicStale = false;
   #linesAccepted = 0;
   #linesSettled = 0;
   readonly #drainWaiters: { readonly lines: number; readonly resolve: () => void }[] = [];
@@ -56,11 +63,17 @@ export class PartitionQueue {
     this.#destination = options.destination;
     this.#deps = options.deps;
     this.#signal = options.signal;
+    this.#window = new SendWindow({ isNumbered: options.destination.identify !== undefined });
   }
 
   /** True while the last attempt has failed: nothing more should be accepted. */
   get isStuck(): boolean {
     return this.#isStuck;
+  }
+
+  /** True when every line accepted is settled. */
+  get isDrained(): boolean {
+    return this.#linesSettled === this.#linesAccepted;
   }
 
   /** Takes every line, at once. */
@@ -78,7 +91,7 @@ export class PartitionQueue {
 
   /** Sends what is there without lingering; resolves when every line accepted so far is settled. */
   drain(): Promise<void> {
-    if (this.#linesSettled === this.#linesAccepted) return Promise.resolve();
+    if (this.isDrained) return Promise.resolve();
     if (this.#open !== undefined) this.#closeOpen();
     return new Promise((resolve) => {
       this.#drainWaiters.push({ lines: this.#linesAccepted, resolve });
@@ -89,8 +102,8 @@ export class PartitionQueue {
   discard(): void {
     this.#open?.release();
     this.#open = undefined;
-    for (const { batch } of this.#closed) batch.release();
-    this.#closed.length = 0;
+    for (const { batch } of this.#window.batches()) batch.release();
+    this.#window.clear();
   }
 
   #closeOpen(): void {
@@ -100,8 +113,8 @@ export class PartitionQueue {
     const prepared = batch.prepare();
     // Looked at when its turn comes; a failure until then is not unhandled.
     prepared.catch(() => undefined);
-    this.#closed.push({ batch, prepared });
-    this.#urgent.open();
+    this.#window.add({ batch, prepared }, batch.ledger.lines);
+    this.#changed.open();
   }
 
   #start(): void {
@@ -113,12 +126,9 @@ export class PartitionQueue {
 
   async #run(): Promise<void> {
     try {
-      while (this.#open !== undefined || this.#closed.length > 0) {
-        await this.#gather();
-        const first = this.#closed[0];
-        if (first === undefined) continue;
-        await first.prepared;
-        await this.#deliver(first.batch);
+      while (this.#open !== undefined || this.#window.size > 0) {
+        if (this.#window.size === 0) await this.#gather();
+        else await this.#step();
       }
     } catch (error) {
       if (!this.#signal.aborted) throw error;
@@ -129,62 +139,108 @@ export class PartitionQueue {
 
   /** Makes sure that a batch is closed. */
   async #gather(): Promise<void> {
-    if (this.#closed.length > 0) return;
-    this.#urgent.shut();
+    this.#changed.shut();
     const linger = new AbortController();
     const signal = AbortSignal.any([this.#signal, linger.signal]);
     const slept = this.#deps.clock.sleep(LINGER_MS, { signal }).catch(() => undefined);
-    await Promise.race([slept, this.#urgent.wait({ signal }).catch(() => undefined)]);
+    await Promise.race([slept, this.#changed.wait({ signal }).catch(() => undefined)]);
     linger.abort();
     this.#signal.throwIfAborted();
     this.#closeOpen();
   }
 
-  async #deliver(batch: Batch): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      const info = await this.#host.ready({ signal: this.#signal });
-      try {
-        await this.#destination.send(
-          { topic: this.#host.name, partition: this.#index % info.partitions },
-          batch,
-        );
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        if (!(error instanceof DeliveryError)) throw error;
-        this.#deps.observer?.onError({ topic: this.#host.name, code: error.code });
-        if (error.remedy === "too-large") return await this.#cut(batch, error);
-        await this.#backOff(error, attempt);
-        continue;
-      }
-      this.#signal.throwIfAborted();
-      return this.#settle(batch, () => batch.ledger.acked());
+  async #step(): Promise<void> {
+    const { partitions } = await this.#host.ready({ signal: this.#signal });
+    this.#changed.shut();
+    const partition = this.#index % partitions;
+    const step = this.#window.next({ nowMs: this.#deps.clock.monotonicMs(), partition });
+    switch (step.kind) {
+      case "send":
+        // In order: the second may be compressed before the first.
+        await step.batch.prepared;
+        void this.#send(step);
+        return;
+      case "identify":
+        return await this.#identify(step.isFresh);
+      case "cut":
+        return await this.#cut(step);
+      case "wait":
+        return await this.#wait(step.untilMs);
+      default:
+        step satisfies never;
     }
   }
 
-  async #backOff(error: DeliveryError, attempt: number): Promise<void> {
-    this.#isStuck = true;
-    this.#host.trouble(this.#index, error);
-    const waitMs = backoffMs(attempt, error.remedy === "slow" ? SLOW : SOON, this.#deps.random);
-    await this.#deps.clock.sleep(waitMs, { signal: this.#signal });
-    if (error.isTopicStale) this.#host.refresh();
+  async #wait(untilMs: number | undefined): Promise<void> {
+    const signal = this.#signal;
+    if (untilMs === undefined) return await this.#changed.wait({ signal });
+    await this.#deps.clock.sleep(untilMs - this.#deps.clock.monotonicMs(), { signal });
+    if (!this.#isTopicStale) return;
+    this.#isTopicStale = false;
+    this.#host.refresh();
+  }
+
+  /** Rejects for bugs only, which end the process. */
+  async #send({ batch, partition, attempt, stamp }: SendStep): Promise<void> {
+    let failure: DeliveryError | undefined;
+    try {
+      await this.#destination.send({ topic: this.#host.name, partition }, batch.batch, stamp);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      if (!(error instanceof DeliveryError)) throw error;
+      failure = error;
+    }
+    if (this.#signal.aborted) return;
+    const outcome = this.#window.answered(attempt, failure, this.#now());
+    for (const settled of outcome.settled) this.#settle(settled.batch, () => settled.batch.ledger.acked());
+    if (outcome.failure !== undefined) this.#failed(outcome.failure);
+    this.#changed.open();
+  }
+
+  async #identify(isFresh: boolean): Promise<void> {
+    try {
+      const identity = await this.#destination.identify?.({ isFresh });
+      this.#signal.throwIfAborted();
+      if (identity !== undefined) this.#window.identified(identity);
+    } catch (error) {
+      this.#hold(error);
+    }
   }
 
   /** The destination takes no batch of this size: halves are tried, down to the line that is too long by itself. */
-  async #cut(batch: Batch, error: DeliveryError): Promise<void> {
-    if (batch.ledger.lines === 1) {
-      this.#deps.logger.error(
-        { topic: this.#host.name, code: error.code, lineBytes: batch.ledger.bytes, reason: error.message },
-        "A line was refused for good",
-      );
-      return this.#settle(batch, () => batch.ledger.rejected(error.message));
+  async #cut({ batch: { batch }, error }: CutStep): Promise<void> {
+    if (batch.ledger.lines > 1) {
+      const halves = await batch.split();
+      const prepared = Promise.resolve();
+      const parts = halves.map((half) => ({ batch: { batch: half, prepared }, lines: half.ledger.lines }));
+      this.#window.replaceFirst(parts);
+      return;
     }
-    const halves = await batch.split();
-    const prepared = Promise.resolve();
-    this.#closed.splice(0, 1, ...halves.map((half) => ({ batch: half, prepared })));
+    this.#deps.logger.error(
+      { topic: this.#host.name, code: error.code, lineBytes: batch.ledger.bytes, reason: error.message },
+      "A line was refused for good",
+    );
+    this.#window.dropFirst();
+    this.#settle(batch, () => batch.ledger.rejected(error.message));
+  }
+
+  /** What the window asked for could not be done; it asks again. */
+  #hold(error: unknown): void {
+    this.#signal.throwIfAborted();
+    if (!(error instanceof DeliveryError)) throw error;
+    this.#window.held(error, this.#now());
+    this.#failed(error);
+  }
+
+  #failed(error: DeliveryError): void {
+    this.#deps.observer?.onError({ topic: this.#host.name, code: error.code });
+    if (error.remedy === "too-large") return;
+    this.#isStuck = true;
+    this.#isTopicStale ||= error.isTopicStale;
+    this.#host.trouble(this.#index, error);
   }
 
   #settle(batch: Batch, report: () => void): void {
-    this.#closed.shift();
     batch.release();
     if (this.#isStuck) {
       this.#isStuck = false;
@@ -196,5 +252,9 @@ export class PartitionQueue {
     while (this.#drainWaiters[0] !== undefined && this.#drainWaiters[0].lines <= this.#linesSettled) {
       this.#drainWaiters.shift()?.resolve();
     }
+  }
+
+  #now(): { readonly nowMs: number; readonly random: SinkDeps["random"] } {
+    return { nowMs: this.#deps.clock.monotonicMs(), random: this.#deps.random };
   }
 }

@@ -1,4 +1,5 @@
 import { crc32c } from "@node-rs/crc32";
+import type { ProducerStamp } from "../destination.ts";
 
 /** Bytes of a record batch before its records. */
 export const BATCH_HEADER_BYTES = 61;
@@ -10,13 +11,6 @@ const UNCOUNTED_BYTES = 12;
 /** Bits 0 to 2 of the attributes. */
 export const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 4 } as const;
 export type Compression = keyof typeof COMPRESSION_CODES;
-
-/** Who sends a batch, and which it is (KIP-98). */
-export interface ProducerStamp {
-  readonly producerId: bigint;
-  readonly epoch: number;
-  readonly baseSequence: number;
-}
 
 /** No idempotence: -1 in all three. */
 export const NO_PRODUCER: ProducerStamp = { producerId: -1n, epoch: -1, baseSequence: -1 };

@@ -1,8 +1,7 @@
 import { backoffMs } from "../../../base/backoff.ts";
 import { CodedError } from "../../../base/errors.ts";
-import type { DeliveryError } from "../destination.ts";
+import type { DeliveryError, ProducerStamp } from "../destination.ts";
 import type { SinkDeps } from "../options.ts";
-import { NO_PRODUCER } from "./batch-header.ts";
 import type { BrokerSocket } from "./broker-socket.ts";
 import { addressText, type BrokerAddress, CLIENT_ID, type Dialer } from "./dial.ts";
 import type { KafkaBatch } from "./kafka-batch.ts";
@@ -20,6 +19,7 @@ interface Waiting {
   readonly topic: string;
   readonly partition: number;
   readonly batch: KafkaBatch;
+  readonly stamp: ProducerStamp;
   readonly resolve: (result: PartitionResult) => void;
   readonly reject: (error: Error) => void;
 }
@@ -64,9 +64,10 @@ export class Broker {
   send(
     target: { readonly topic: string; readonly partition: number },
     batch: KafkaBatch,
+    stamp: ProducerStamp,
   ): Promise<PartitionResult> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...target, batch, resolve, reject });
+      this.#waiting.push({ ...target, batch, stamp, resolve, reject });
       this.#schedule();
     });
   }
@@ -149,8 +150,8 @@ export class Broker {
 
   async #request(socket: BrokerSocket, sent: readonly Waiting[]): Promise<void> {
     const id = socket.takeId();
-    const batches: PartitionBatch[] = sent.map(({ topic, partition, batch }) => {
-      const [header, records] = batch.seal(NO_PRODUCER);
+    const batches: PartitionBatch[] = sent.map(({ topic, partition, batch, stamp }) => {
+      const [header, records] = batch.seal(stamp);
       return { topic, partition, header, records };
     });
     // The broker gives up on its replicas before this side gives up on the broker.

@@ -1,6 +1,6 @@
 import type { Connection } from "@platformatic/kafka";
 import { CodedError, errorMessage } from "../../../base/errors.ts";
-import { DeliveryError } from "../destination.ts";
+import { DeliveryError, type ProducerIdentity } from "../destination.ts";
 import type { SinkDeps, SinkOptions } from "../options.ts";
 import { Broker } from "./broker.ts";
 import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
@@ -128,6 +128,19 @@ export class Cluster {
     }, this.#controllerId);
   }
 
+  /** An id for a producer without transactions, which no other has (KIP-98). Rejects with DeliveryError. */
+  async initProducerId(): Promise<ProducerIdentity> {
+    return await this.#ask(async (connection, { initProducerIdV4 }) => {
+      const answer = await answerOf(initProducerIdV4.api.async(connection, null, NO_TRANSACTION_MS));
+      const { errorCode, producerId, producerEpoch } = answer;
+      if (errorCode !== 0) {
+        const what = `Cannot get a producer id from ${this.name} (sink.idempotent: false does without)`;
+        throw protocolError(errorCode, what);
+      }
+      return { producerId, epoch: producerEpoch };
+    });
+  }
+
   close(): void {
     const reason = new CodedError("ESINKCLOSED", "the sink is closed");
     this.#closing.abort(reason);
@@ -229,6 +242,8 @@ export class Cluster {
 }
 
 const TOPIC_ALREADY_EXISTS = 36;
+/** A transaction's timeout, where there is none: as the Java client fills it in. */
+const NO_TRANSACTION_MS = 0x7fff_ffff;
 
 /** The library throws an answer that holds an error code; here the codes are looked at one by one. */
 async function answerOf<Answer>(answer: Promise<Answer>): Promise<Answer> {

@@ -1,13 +1,13 @@
 import { invariant } from "../../../base/invariant.ts";
 import { BatchLedger } from "../batch-ledger.ts";
-import type { Batch } from "../destination.ts";
+import type { Batch, ProducerStamp } from "../destination.ts";
 import type { Delivery, ShippedFile } from "../port.ts";
-import { type Compression, type ProducerStamp, sealBatchHeader } from "./batch-header.ts";
+import { type Compression, sealBatchHeader } from "./batch-header.ts";
 import { compress, decompress } from "./compress.ts";
 import { HeaderTemplate } from "./header-template.ts";
 import { RECORD_OVERHEAD_BYTES_MAX, RecordBatchEncoder } from "./record-batch.ts";
 import type { RecordBuffers } from "./record-buffers.ts";
-import { splitRecords } from "./records-split.ts";
+import { firstValue, splitRecords } from "./records-split.ts";
 
 /** Bytes that the ledger keeps for a line. */
 const LEDGER_BYTES = 4;
@@ -93,6 +93,11 @@ export class KafkaBatch implements Batch {
       this.#part(leftLedger, { ...rest, bytes: left, compression: "none", count }),
       this.#part(rightLedger, { ...rest, bytes: right, compression: "none", count: rest.count - count }),
     ]);
+  }
+
+  async onlyLine(): Promise<Buffer> {
+    const { bytes, compression } = this.#records();
+    return firstValue(compression === "none" ? bytes : await decompress(bytes, compression));
   }
 
   release(): void {

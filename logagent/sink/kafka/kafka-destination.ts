@@ -3,15 +3,18 @@ import {
   type Batch,
   DeliveryError,
   type Destination,
+  type ProducerIdentity,
+  type ProducerStamp,
   type SendTarget,
   type TopicInfo,
 } from "../destination.ts";
 import type { SinkDeps } from "../options.ts";
 import type { Delivery } from "../port.ts";
-import { BATCH_HEADER_BYTES } from "./batch-header.ts";
+import { BATCH_HEADER_BYTES, NO_PRODUCER } from "./batch-header.ts";
 import { Cluster, type TopicConfig, type TopicMetadata } from "./cluster.ts";
 import { HeaderTemplates, KafkaBatch, newKafkaBatch } from "./kafka-batch.ts";
-import { protocolError } from "./kafka-errors.ts";
+import { DUPLICATE_SEQUENCE_NUMBER, protocolError } from "./kafka-errors.ts";
+import { ProducerIds } from "./producer-ids.ts";
 import { RecordBuffers } from "./record-buffers.ts";
 import {
   BATCH_BYTES_MAX,
@@ -30,6 +33,7 @@ const CONFIG_AGE_MS = 60_000;
 
 /** Kafka, by Produce requests of our own. */
 export class KafkaDestination implements Destination {
+  readonly identify?: (options: { readonly isFresh: boolean }) => Promise<ProducerIdentity>;
   readonly #cluster: Cluster;
   readonly #options: KafkaOptions;
   readonly #deps: SinkDeps;
@@ -41,6 +45,9 @@ export class KafkaDestination implements Destination {
     this.#options = options;
     this.#deps = deps;
     this.#cluster = new Cluster(options, deps, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT);
+    if (options.idempotent === false) return;
+    const ids = new ProducerIds(() => this.#cluster.initProducerId());
+    this.identify = ({ isFresh }) => (isFresh ? ids.fresh() : ids.shared());
   }
 
   async describe(topic: string): Promise<TopicInfo> {
@@ -66,14 +73,15 @@ export class KafkaDestination implements Destination {
     return this.#templates.lineOverheadBytes(delivery);
   }
 
-  async send(target: SendTarget, batch: Batch): Promise<void> {
+  async send(target: SendTarget, batch: Batch, stamp: ProducerStamp = NO_PRODUCER): Promise<void> {
     invariant(batch instanceof KafkaBatch, "a Kafka sink sends the batches it made");
     const { topic, partition } = target;
     const what = `Cannot deliver to partition ${partition} of topic ${topic} on ${this.#cluster.name}`;
     const leader = this.#cluster.leader(topic, partition);
     if (leader === undefined) throw protocolError(LEADER_NOT_AVAILABLE, what, "the partition has no leader");
-    const { errorCode, errorMessage } = await leader.send(target, batch);
-    if (errorCode !== 0) throw protocolError(errorCode, what, errorMessage);
+    const { errorCode, errorMessage } = await leader.send(target, batch, stamp);
+    if (errorCode !== 0 && errorCode !== DUPLICATE_SEQUENCE_NUMBER)
+      throw protocolError(errorCode, what, errorMessage);
   }
 
   async close(): Promise<void> {

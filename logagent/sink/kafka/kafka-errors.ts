@@ -10,6 +10,9 @@ interface Known {
   readonly meaning?: string;
 }
 
+/** The broker has the batch, from an attempt whose answer was lost: success. */
+export const DUPLICATE_SEQUENCE_NUMBER = 46;
+
 /** Error codes of the Kafka protocol that a producer meets. Any other waits for a person. */
 const KNOWN = new Map<number, Known>([
   [-1, { name: "UNKNOWN_SERVER_ERROR", remedy: "soon" }],
@@ -21,6 +24,9 @@ const KNOWN = new Map<number, Known>([
   [8, { name: "BROKER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
   [10, { name: "MESSAGE_TOO_LARGE", remedy: "too-large", meaning: "max.message.bytes of the topic" }],
   [13, { name: "NETWORK_EXCEPTION", remedy: "soon", isTopicStale: true }],
+  [14, { name: "COORDINATOR_LOAD_IN_PROGRESS", remedy: "soon" }],
+  [15, { name: "COORDINATOR_NOT_AVAILABLE", remedy: "soon" }],
+  [16, { name: "NOT_COORDINATOR", remedy: "soon" }],
   [17, { name: "INVALID_TOPIC_EXCEPTION", remedy: "slow", meaning: "not a name that a topic may have" }],
   [18, { name: "RECORD_LIST_TOO_LARGE", remedy: "too-large", meaning: "segment.bytes of the topic" }],
   [
@@ -36,7 +42,28 @@ const KNOWN = new Map<number, Known>([
   [38, { name: "INVALID_REPLICATION_FACTOR", remedy: "slow" }],
   [41, { name: "NOT_CONTROLLER", remedy: "soon", isTopicStale: true }],
   [44, { name: "POLICY_VIOLATION", remedy: "slow" }],
+  [
+    45,
+    {
+      name: "OUT_OF_ORDER_SEQUENCE_NUMBER",
+      remedy: "next-epoch",
+      isTopicStale: true,
+      meaning: "the broker lacks what it had confirmed, or knows another order",
+    },
+  ],
+  [47, { name: "INVALID_PRODUCER_EPOCH", remedy: "new-producer" }],
+  [49, { name: "INVALID_PRODUCER_ID_MAPPING", remedy: "new-producer" }],
+  [51, { name: "CONCURRENT_TRANSACTIONS", remedy: "soon" }],
   [56, { name: "KAFKA_STORAGE_ERROR", remedy: "soon", isTopicStale: true }],
+  [
+    59,
+    {
+      name: "UNKNOWN_PRODUCER_ID",
+      remedy: "next-epoch",
+      isTopicStale: true,
+      meaning: "the broker has forgotten this producer",
+    },
+  ],
   [72, { name: "LISTENER_NOT_FOUND", remedy: "soon", isTopicStale: true }],
   [74, { name: "FENCED_LEADER_EPOCH", remedy: "soon", isTopicStale: true }],
   [75, { name: "UNKNOWN_LEADER_EPOCH", remedy: "soon", isTopicStale: true }],
@@ -46,6 +73,7 @@ const KNOWN = new Map<number, Known>([
     { name: "INVALID_RECORD", remedy: "slow", meaning: "a compacted topic takes no record without a key" },
   ],
   [89, { name: "THROTTLING_QUOTA_EXCEEDED", remedy: "soon" }],
+  [90, { name: "PRODUCER_FENCED", remedy: "new-producer" }],
 ]);
 
 /** `code` of a response as an error; the message starts with `what` failed. */

@@ -20,6 +20,17 @@ export function splitRecords(records: Buffer, count: number): readonly [Buffer, 
   return [left, right.subarray(0, length)];
 }
 
+/** A copy of the first record's value. */
+export function firstValue(records: Buffer): Buffer {
+  const attributes = skipVarint(records, 0);
+  const offsetDelta = skipVarint(records, attributes + 1);
+  const key = skipVarint(records, offsetDelta);
+  // A key's length of -1 reads as 0.
+  const valueLength = key + lengthAt(records, offsetDelta, key);
+  const value = skipVarint(records, valueLength);
+  return Buffer.from(records.subarray(value, value + lengthAt(records, valueLength, value)));
+}
+
 function copyRecord(
   record: Buffer,
   offsetDelta: number,
@@ -37,11 +48,16 @@ function copyRecord(
 
 function recordEnd(records: Buffer, at: number): number {
   const body = skipVarint(records, at);
-  let length = 0;
-  for (let i = at, shift = 0; i < body; i++, shift += 7) length |= (records[i]! & 0x7f) << shift;
-  const end = body + (length >>> 1);
+  const end = body + lengthAt(records, at, body);
   invariant(end <= records.length, `record at ${at} ends within the batch`);
   return end;
+}
+
+/** The value, not negative, of the zigzag varint that stands at [from, to). */
+function lengthAt(bytes: Buffer, from: number, to: number): number {
+  let zigzag = 0;
+  for (let i = from, shift = 0; i < to; i++, shift += 7) zigzag |= (bytes[i]! & 0x7f) << shift;
+  return zigzag >>> 1;
 }
 
 function skipVarint(bytes: Buffer, from: number): number {

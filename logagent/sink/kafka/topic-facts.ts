@@ -5,7 +5,7 @@ import type { TopicWarning } from "../port.ts";
 /** The part of the sink's options that concerns Kafka. */
 export type KafkaOptions = Pick<
   SinkOptions,
-  "brokers" | "compression" | "createTopics" | "tls" | "sasl" | "requestTimeoutMs"
+  "brokers" | "compression" | "createTopics" | "idempotent" | "tls" | "sasl" | "requestTimeoutMs"
 >;
 
 /** Larger batches bring nothing, whatever the topic would take. */

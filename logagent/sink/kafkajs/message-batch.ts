@@ -60,6 +60,10 @@ export class MessageBatch implements Batch {
     ];
   }
 
+  async onlyLine(): Promise<Buffer> {
+    return this.#messages[0]?.value as Buffer;
+  }
+
   release(): void {
     this.#messages = [];
   }
