@@ -15,6 +15,7 @@ import { GRPC_CODE, type GrpcCode, StoreError } from "../proto/errors.ts";
 import { type GrpcStatus, statusOf } from "./grpc-status.ts";
 import { incomingMessages, writeMessage } from "./incoming-messages.ts";
 import type { CallContext, ServiceTable, StreamHandler, UnaryHandler } from "./service.ts";
+import { slicedAnswers } from "./sliced-answers.ts";
 
 // Its own lines would stand between our JSON ones; all that matters in them reaches us as an error.
 setLogVerbosity(logVerbosity.NONE);
@@ -47,6 +48,7 @@ export class GrpcAdapter {
   constructor(options: GrpcAdapterOptions) {
     this.#options = options;
     this.#server = new Server({
+      interceptors: [slicedAnswers],
       "grpc.max_receive_message_length": options.requestBytesMax + RECEIVE_OVERHEAD_BYTES,
       "grpc.max_send_message_length": -1,
       "grpc.max_concurrent_streams": options.concurrentStreamsMax,

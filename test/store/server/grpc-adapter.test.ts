@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:http2";
 import { test } from "node:test";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
@@ -12,7 +13,13 @@ const REQUEST_BYTES_MAX = 4096;
 
 async function withAdapter(
   table: Readonly<Record<string, Handler>>,
-  use: (bed: { client: Client; adapter: GrpcAdapter; logs: string[]; handled: string[] }) => Promise<void>,
+  use: (bed: {
+    client: Client;
+    adapter: GrpcAdapter;
+    port: number;
+    logs: string[];
+    handled: string[];
+  }) => Promise<void>,
 ): Promise<void> {
   const logs: string[] = [];
   const handled: string[] = [];
@@ -26,16 +33,26 @@ async function withAdapter(
     onHandled: (path, kind, code) => handled.push(`${path} ${kind} ${code}`),
   });
   const port = await adapter.listen("127.0.0.1:0");
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": -1,
+  });
   try {
-    await use({ client, adapter, logs, handled });
+    await use({ client, adapter, port, logs, handled });
   } finally {
     client.close();
     await adapter.stop();
   }
 }
 
+const MIB = 1024 * 1024;
+
 const identity = (bytes: Buffer) => bytes;
+
+/** `bytes` that differ everywhere. */
+function patterned(bytes: number): Buffer {
+  const words = new Uint32Array(Math.ceil(bytes / 4)).map((_, index) => Math.imul(index, 2654435761));
+  return Buffer.from(words.buffer, 0, bytes);
+}
 
 function unary(client: Client, path: string, request: Uint8Array, options = {}): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -221,6 +238,86 @@ test("GrpcAdapter holds a handler back while its client does not read", async ()
     assert.ok(sent < 200, `${sent} messages of 64 KiB were taken for a client that reads none`);
     call.cancel();
     await ended.promise;
+  });
+});
+
+test("GrpcAdapter carries answers of any size as they are", async () => {
+  const sized = (request: Uint8Array) => patterned(Buffer.from(request).readUInt32BE());
+  const table: Record<string, Handler> = {
+    "/s.S/One": { kind: "unary", call: async (request) => sized(request) },
+    "/s.S/Many": {
+      kind: "stream",
+      call: async (requests, respond) => {
+        for await (const request of requests) await respond(sized(request));
+      },
+    },
+  };
+  const sizes = [0, MIB - 1, MIB, MIB + 1, 2 * MIB, 5 * MIB + 3, 7];
+  const requests = sizes.map((size) => {
+    const request = Buffer.alloc(4);
+    request.writeUInt32BE(size);
+    return request;
+  });
+  await withAdapter(table, async ({ client }) => {
+    const answers = await Promise.all(requests.map((request) => unary(client, "/s.S/One", request)));
+    for (const [i, size] of sizes.entries()) assert.ok(answers[i]?.equals(patterned(size)), `${size} bytes`);
+
+    const call = client.makeBidiStreamRequest("/s.S/Many", identity, identity);
+    for (const request of requests) call.write(request);
+    call.end();
+    const streamed: Buffer[] = await call.toArray();
+    assert.deepEqual(
+      streamed.map((answer) => answer.length),
+      sizes,
+    );
+    assert.ok(streamed.every((answer) => answer.equals(patterned(answer.length))));
+  });
+});
+
+test("GrpcAdapter never lays a large answer out a second time", async ({ mock }) => {
+  const answer = Buffer.alloc(32 * MIB);
+  const table: Record<string, Handler> = { "/s.S/Large": { kind: "unary", call: async () => answer } };
+  await withAdapter(table, async ({ port }) => {
+    const allocated = [
+      mock.method(Buffer, "allocUnsafe"),
+      mock.method(Buffer, "allocUnsafeSlow"),
+      mock.method(Buffer, "alloc"),
+    ];
+    const session = connect(`http://127.0.0.1:${port}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/s.S/Large",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.end(Buffer.alloc(5));
+    let received = 0;
+    for await (const chunk of stream) received += chunk.length;
+    session.close();
+    assert.equal(received, 5 + answer.length);
+    const largest = allocated.flatMap(({ mock: { calls } }) => calls.map(({ arguments: [size] }) => size));
+    assert.ok(Math.max(...largest) <= MIB, `allocated ${Math.max(...largest)} bytes at once`);
+  });
+});
+
+test("GrpcAdapter lets go of a large answer whose client has gone", async () => {
+  const table: Record<string, Handler> = {
+    "/s.S/Large": { kind: "unary", call: async () => Buffer.alloc(64 * MIB) },
+    "/s.S/Small": { kind: "unary", call: async () => Buffer.from("small") },
+  };
+  await withAdapter(table, async ({ client, port, logs }) => {
+    const session = connect(`http://127.0.0.1:${port}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/s.S/Large",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.end(Buffer.alloc(5));
+    await once(stream, "data");
+    session.destroy();
+    assert.equal(String(await unary(client, "/s.S/Small", Buffer.alloc(0))), "small");
+    assert.deepEqual(logs, []);
   });
 });
 
