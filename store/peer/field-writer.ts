@@ -1,5 +1,4 @@
 import { crc32c } from "@node-rs/crc32";
-import { invariant } from "../../base/invariant.ts";
 import { writeSafeUint64 } from "../wal/format.ts";
 
 const SCRATCH_BYTES = 16 * 1024;
@@ -8,8 +7,14 @@ const COPIED_BYTES_MAX = 64 * 1024;
 
 /** Lays fields one behind another, little-endian, in memory that grows with them. */
 export class FieldWriter {
-  #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  readonly #scratchBytes: number;
+  #scratch = Buffer.alloc(0);
   #at = 0;
+
+  /** `scratchBytes`: what fits without a growth, which would copy what is there. */
+  constructor({ scratchBytes = SCRATCH_BYTES }: { readonly scratchBytes?: number } = {}) {
+    this.#scratchBytes = scratchBytes;
+  }
 
   /** Bytes written since the last {@link take}. */
   get length(): number {
@@ -19,16 +24,10 @@ export class FieldWriter {
   /** All that was written, in memory that is the caller's; the writer starts again. */
   take(): Buffer {
     const written = this.#scratch.subarray(0, this.#at);
-    const result = written.length <= COPIED_BYTES_MAX ? Buffer.from(written) : written;
-    if (this.#scratch.length > COPIED_BYTES_MAX) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
     this.#at = 0;
-    return result;
-  }
-
-  /** Forgets everything behind the first `length` bytes. */
-  cutTo(length: number): void {
-    invariant(length <= this.#at, `${length} bytes to keep are no more than the ${this.#at} written`);
-    this.#at = length;
+    if (written.length <= COPIED_BYTES_MAX) return Buffer.from(written);
+    this.#scratch = Buffer.alloc(0);
+    return written;
   }
 
   uint8(value: number): void {
@@ -89,7 +88,7 @@ export class FieldWriter {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.#scratch.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#scratch.length));
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#scratch.length, this.#scratchBytes));
     this.#scratch.copy(larger, 0, 0, this.#at);
     this.#scratch = larger;
   }

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Later } from "../../base/later.ts";
-import { type Frame, FrameDecoder } from "./frame.ts";
+import { FRAME_PAYLOAD_BYTES_MAX, type Frame, FrameDecoder } from "./frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "./handshake.ts";
 import type { ByteMeter } from "./peer-counters.ts";
 import { PeerError } from "./peer-error.ts";
@@ -56,10 +56,10 @@ export class FrameChannel {
     });
   }
 
-  /** The handshake is over: frames up to `payloadBytesMax` are taken, and bytes are counted. */
-  open(options: { readonly payloadBytesMax: number; readonly meter: ByteMeter }): void {
-    this.#decoder.payloadBytesMax = options.payloadBytesMax;
-    this.#meter = options.meter;
+  /** The handshake is over: frames of any size that there is are taken, and bytes are counted. */
+  open(meter: ByteMeter): void {
+    this.#decoder.payloadBytesMax = FRAME_PAYLOAD_BYTES_MAX;
+    this.#meter = meter;
   }
 
   /** Why the channel is of no more use; undefined while it is. */
@@ -106,11 +106,16 @@ export class FrameChannel {
     this.#deliver();
   }
 
-  /** Sends bytes, which must not change until `onSent`. What is sent when the channel has failed is lost without a word. */
+  /**
+   * Sends bytes, which must not change from now on. `onSent`: the network has taken them. What is not sent when the channel
+   * fails is lost without a word.
+   */
   write(bytes: Uint8Array, onSent?: () => void): void {
     if (this.#failure !== undefined) return;
     this.#meter.sentBytes += bytes.byteLength;
-    this.#socket.write(bytes, onSent);
+    this.#socket.write(bytes, (error) => {
+      if (!error) onSent?.();
+    });
   }
 
   /** Resolves when the network takes more; rejects with the channel's failure. */

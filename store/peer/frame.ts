@@ -17,6 +17,7 @@ export const FRAME_TYPE = {
   snapshotRefused: 10,
   call: 11,
   callAnswer: 12,
+  messagePart: 13,
 } as const;
 export type FrameType = (typeof FRAME_TYPE)[keyof typeof FRAME_TYPE];
 
@@ -32,11 +33,11 @@ export interface Frame {
  * every format version, so that two programs can tell each other their versions.
  */
 export const FRAME_HEADER_BYTES = 8;
-const TYPE_BYTES = 1;
+/** The longest payload of a frame, in bytes: what is longer leaves in several, so that none holds up others for long. */
+export const FRAME_PAYLOAD_BYTES_MAX = 1024 * 1024;
+export const FRAME_TYPE_BYTES = 1;
 /** Chunks that wait to be joined; each costs more than its bytes. */
 const CHUNKS_MAX = 1_024;
-/** A frame of this many bytes is put together as its chunks come, so that no turn has to copy all of it. */
-const LARGE_FRAME_BYTES = 1024 * 1024;
 
 /** Writes one frame behind what `target` holds; `writeBody` writes what is in it. Returns the frame's bytes. */
 export function writeFrame(
@@ -72,9 +73,6 @@ export class FrameDecoder {
   /** What came behind them. */
   #behind: Buffer[] = [];
   #behindBytes = 0;
-  /** A large frame, as far as it came; nothing is held beside it. */
-  #growing: Buffer | undefined;
-  #grown = 0;
   /** Bytes from #at on without which the next frame is not whole. */
   #needed = FRAME_HEADER_BYTES;
 
@@ -84,19 +82,17 @@ export class FrameDecoder {
 
   /** Bytes held, of frames that were not taken. */
   get heldBytes(): number {
-    return this.#growing === undefined ? this.#front.length - this.#at + this.#behindBytes : this.#grown;
+    return this.#front.length - this.#at + this.#behindBytes;
   }
 
   /** The first bytes that are held, at most 16, for a message about bytes that are no frame. */
   get head(): Buffer {
-    if (this.#growing !== undefined) return this.#growing.subarray(0, Math.min(this.#grown, 16));
     this.#join();
     return this.#front.subarray(this.#at, this.#at + 16);
   }
 
   /** The chunk must not change from now on. */
-  push(whole: Buffer): void {
-    const chunk = this.#grow(whole);
+  push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     if (this.#at === this.#front.length && this.#behindBytes === 0) {
       this.#front = chunk;
@@ -113,13 +109,12 @@ export class FrameDecoder {
     if (this.heldBytes < this.#needed) return undefined;
     if (this.#front.length - this.#at < this.#needed) this.#join();
     const payloadBytes = this.#front.readUInt32LE(this.#at);
-    if (payloadBytes < TYPE_BYTES || payloadBytes > this.payloadBytesMax) {
+    if (payloadBytes < FRAME_TYPE_BYTES || payloadBytes > this.payloadBytesMax) {
       throw notFrame(`expected a length from 1 to ${this.payloadBytesMax}, not ${payloadBytes}`);
     }
     const frameBytes = FRAME_HEADER_BYTES + payloadBytes;
     if (this.heldBytes < frameBytes) {
       this.#needed = frameBytes;
-      if (frameBytes >= LARGE_FRAME_BYTES) this.#beginLarge(frameBytes);
       return undefined;
     }
     if (this.#front.length - this.#at < frameBytes) this.#join();
@@ -136,30 +131,7 @@ export class FrameDecoder {
     }
     this.#at = start + payloadBytes;
     this.#needed = FRAME_HEADER_BYTES;
-    return { type: payload.readUInt8(0), body: payload.subarray(TYPE_BYTES) };
-  }
-
-  #beginLarge(frameBytes: number): void {
-    const held = [this.#front.subarray(this.#at), ...this.#behind];
-    this.#front = Buffer.alloc(0);
-    this.#at = 0;
-    this.#behind = [];
-    this.#behindBytes = 0;
-    this.#growing = Buffer.allocUnsafeSlow(frameBytes);
-    this.#grown = 0;
-    for (const chunk of held) this.#grow(chunk);
-  }
-
-  /** What of the chunk does not belong to the large frame that is put together. */
-  #grow(chunk: Buffer): Buffer {
-    if (this.#growing === undefined) return chunk;
-    const taken = chunk.copy(this.#growing, this.#grown);
-    this.#grown += taken;
-    if (this.#grown === this.#growing.length) {
-      this.#front = this.#growing;
-      this.#growing = undefined;
-    }
-    return chunk.subarray(taken);
+    return { type: payload.readUInt8(0), body: payload.subarray(FRAME_TYPE_BYTES) };
   }
 
   #join(): void {

@@ -1,5 +1,5 @@
 import { invariant } from "../../base/invariant.ts";
-import type { AppendMessage, Message } from "../raft/message.ts";
+import type { AppendMessage, Message, ProposeMessage } from "../raft/message.ts";
 import type { ConfState, Entry, EntryId, EntryKind, SnapshotMeta } from "../raft/types.ts";
 import { FieldReader } from "./field-reader.ts";
 import type { FieldWriter } from "./field-writer.ts";
@@ -9,7 +9,10 @@ const CONF_STATE_IDS_MAX = 1_024;
 /** Entries in one append; the frame's own limit is met before it. */
 const ENTRIES_MAX = 16 * 1024 * 1024;
 /** Before an entry's data: its kind, their length, its term. */
-const ENTRY_HEADER_BYTES = 13;
+export const ENTRY_START_BYTES = 13;
+/** Before the entries of an append, and the data of a proposal. */
+const APPEND_START_BYTES = 53;
+const PROPOSAL_START_BYTES = 34;
 
 const ENTRY_KINDS: readonly EntryKind[] = ["normal", "confChange"];
 
@@ -32,15 +35,46 @@ const CODE = {
   transferLeader: 15,
 } as const;
 
+/** What has no size of its own; every other message is small. */
+export type EntryMessage = AppendMessage | ProposeMessage;
+
+export function carriesEntries(message: Message): message is EntryMessage {
+  return message.kind === "append" || message.kind === "propose";
+}
+
+/** How long a message is when it is encoded. */
+export function encodedBytes(message: EntryMessage): number {
+  if (message.kind === "propose") return PROPOSAL_START_BYTES + message.entry.data.byteLength;
+  return message.entries.reduce(
+    (sum, { data }) => sum + ENTRY_START_BYTES + data.byteLength,
+    APPEND_START_BYTES,
+  );
+}
+
 /** Writes a message; {@link decodeMessage} reads it. Integers are little-endian. */
 export function encodeMessage(message: Message, target: FieldWriter): void {
+  encodeStart(message, target);
+  if (message.kind === "propose") target.bytes(message.entry.data);
+  if (message.kind !== "append") return;
+  let { index } = message.prev;
+  for (const entry of message.entries) {
+    index += 1;
+    encodeEntryStart(entry, index, target);
+    target.bytes(entry.data);
+  }
+}
+
+/** All of a message but the entries of an append, and the data of a proposal, which come behind it. */
+export function encodeStart(message: Message, target: FieldWriter): void {
   target.uint8(codeOf(message));
   target.uint64(message.from);
   target.uint64(message.to);
   target.safeUint64(message.term);
   switch (message.kind) {
     case "append":
-      writeAppend(message, target);
+      writeId(message.prev, target);
+      target.safeUint64(message.commit);
+      target.uint32(message.entries.length);
       return;
     case "appendResponse":
       target.safeUint64(message.index);
@@ -70,7 +104,6 @@ export function encodeMessage(message: Message, target: FieldWriter): void {
     case "propose":
       target.uint64(message.id);
       target.uint8(ENTRY_KINDS.indexOf(message.entry.kind));
-      target.bytes(message.entry.data);
       return;
     case "readIndex":
       target.uint64(message.context);
@@ -85,6 +118,14 @@ export function encodeMessage(message: Message, target: FieldWriter): void {
     default:
       message satisfies never;
   }
+}
+
+/** What is before the data of an append's entry. Its index is that behind the one before it, and is not written. */
+export function encodeEntryStart(entry: Entry, index: number, target: FieldWriter): void {
+  invariant(entry.index === index, `entry ${entry.index} in an append is the one behind ${index - 1}`);
+  target.uint8(ENTRY_KINDS.indexOf(entry.kind));
+  target.uint32(entry.data.byteLength);
+  target.safeUint64(entry.term);
 }
 
 /**
@@ -165,26 +206,10 @@ function readBody(code: number, envelope: Envelope, source: FieldReader): Messag
   }
 }
 
-/** The entries' indexes follow from `prev`, and are not written. */
-function writeAppend(message: AppendMessage, target: FieldWriter): void {
-  writeId(message.prev, target);
-  target.safeUint64(message.commit);
-  target.uint32(message.entries.length);
-  let { index } = message.prev;
-  for (const entry of message.entries) {
-    index += 1;
-    invariant(entry.index === index, `entry ${entry.index} in an append is the one behind ${index - 1}`);
-    target.uint8(ENTRY_KINDS.indexOf(entry.kind));
-    target.uint32(entry.data.byteLength);
-    target.safeUint64(entry.term);
-    target.bytes(entry.data);
-  }
-}
-
 function readAppend(envelope: Envelope, source: FieldReader): AppendMessage {
   const prev = readId(source);
   const commit = source.safeUint64();
-  const count = source.count({ max: ENTRIES_MAX, eachBytes: ENTRY_HEADER_BYTES });
+  const count = source.count({ max: ENTRIES_MAX, eachBytes: ENTRY_START_BYTES });
   if (!Number.isSafeInteger(prev.index + count)) {
     throw source.malformed(`${count} entries behind index ${prev.index} are too many`);
   }

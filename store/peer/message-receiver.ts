@@ -1,6 +1,7 @@
 import { idText } from "../raft/id-text.ts";
-import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
+import { encodeFrame, FRAME_TYPE } from "./frame.ts";
 import type { FrameChannel } from "./frame-channel.ts";
+import { MessageAssembler } from "./message-assembler.ts";
 import { decodeMessage } from "./message-codec.ts";
 import type { PeerContext } from "./peer-context.ts";
 import type { PeerCounters } from "./peer-counters.ts";
@@ -30,9 +31,28 @@ export async function receiveMessages(
       channel.destroy(new PeerError("EPEERTIMEOUT", reason));
     },
   });
+  const assembler = new MessageAssembler(context.limits);
+  const take = (bytes: Buffer) => takeMessage(bytes, from, options);
   counters.activeConnections += 1;
   try {
-    channel.consume((frame) => receive(frame, channel, from, options));
+    channel.consume((frame) => {
+      switch (frame.type) {
+        case FRAME_TYPE.ping:
+          if (channel.waitingBytes < UNREAD_BYTES_MAX) channel.write(PONG);
+          return;
+        case FRAME_TYPE.message:
+          return take(frame.body);
+        case FRAME_TYPE.messagePart: {
+          const whole = assembler.add(frame.body);
+          return whole && take(whole);
+        }
+        default:
+          throw new PeerError(
+            "EPEERFRAME",
+            `Cannot use frame of type ${frame.type}: expected a message, a part of one, or a ping`,
+          );
+      }
+    });
     return await channel.closed;
   } finally {
     watch.stop();
@@ -41,33 +61,19 @@ export async function receiveMessages(
   }
 }
 
-function receive(
-  frame: Frame,
-  channel: FrameChannel,
+function takeMessage(
+  bytes: Buffer,
   from: bigint,
   { context, counters }: { readonly context: PeerContext; readonly counters: PeerCounters },
 ): void {
-  switch (frame.type) {
-    case FRAME_TYPE.ping:
-      if (channel.waitingBytes < UNREAD_BYTES_MAX) channel.write(PONG);
-      return;
-    case FRAME_TYPE.message: {
-      const message = decodeMessage(frame.body);
-      if (message.from !== from || message.to !== context.id || message.kind === "snapshot") {
-        throw new PeerError(
-          "EPEERMESSAGE",
-          `Cannot take message "${message.kind}" from ${idText(message.from)} to ${idText(message.to)}: ` +
-            `expected messages from ${idText(from)} to ${idText(context.id)}, and snapshots on their own connection`,
-        );
-      }
-      counters.receivedMessages += 1;
-      context.handler.receive(message);
-      return;
-    }
-    default:
-      throw new PeerError(
-        "EPEERFRAME",
-        `Cannot use frame of type ${frame.type}: expected a message or a ping`,
-      );
+  const message = decodeMessage(bytes);
+  if (message.from !== from || message.to !== context.id || message.kind === "snapshot") {
+    throw new PeerError(
+      "EPEERMESSAGE",
+      `Cannot take message "${message.kind}" from ${idText(message.from)} to ${idText(message.to)}: ` +
+        `expected messages from ${idText(from)} to ${idText(context.id)}, and snapshots on their own connection`,
+    );
   }
+  counters.receivedMessages += 1;
+  context.handler.receive(message);
 }

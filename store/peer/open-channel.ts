@@ -21,12 +21,12 @@ export async function openChannel(
   },
 ): Promise<FrameChannel> {
   const { limits, meter } = options;
-  const { dialMs: ms, messageBytesMax: payloadBytesMax } = limits;
+  const { dialMs: ms } = limits;
   const lateText = `Cannot reach ${url}: no answer within ${ms} ms`;
   const attempt = async (signal: AbortSignal) => {
     const channel = new FrameChannel(await dial(url, { signal }), options.channel);
     await greet(channel, hello, signal);
-    channel.open({ payloadBytesMax, meter });
+    channel.open(meter);
     return channel;
   };
   return withDeadline(attempt, { ms, lateText, signal: options.signal });

@@ -2,22 +2,32 @@ import { CodedError } from "../../base/errors.ts";
 import { type Later, systemLater } from "../../base/later.ts";
 import { withDeadline } from "./deadline.ts";
 import { FieldReader } from "./field-reader.ts";
-import { encodeFrame, FRAME_TYPE, type Frame } from "./frame.ts";
+import { encodeFrame, FRAME_PAYLOAD_BYTES_MAX, FRAME_TYPE, FRAME_TYPE_BYTES, type Frame } from "./frame.ts";
 import type { FrameChannel } from "./frame-channel.ts";
+import { HANDSHAKE_BYTES_MAX } from "./handshake.ts";
 import { openChannel } from "./open-channel.ts";
+import { PeerError } from "./peer-error.ts";
 import { PEER_LIMITS } from "./peer-limits.ts";
 
 /** What one member asks another, beside the log: one question and one answer on a connection of their own. */
 export interface PeerCall {
   readonly method: string;
-  /** With the method no more than HANDSHAKE_BYTES_MAX: who is asked takes no longer frame from one that it does not know. */
+  /** With the method no more than {@link QUESTION_BYTES_MAX}. */
   readonly body: Uint8Array;
 }
 
-/** Longest answer that is taken, in bytes. */
-const ANSWER_BYTES_MAX = 1024 * 1024;
 const DONE = 0;
 const REFUSED = 1;
+/** Type of the frame, length of the method. */
+const QUESTION_START_BYTES = FRAME_TYPE_BYTES + 2;
+/** Type of the frame, outcome. */
+const ANSWER_START_BYTES = FRAME_TYPE_BYTES + 1;
+/** Method and argument, in bytes: who is asked takes no longer frame from one that it does not know. */
+export const QUESTION_BYTES_MAX = HANDSHAKE_BYTES_MAX - QUESTION_START_BYTES;
+/** Longest answer, in bytes. */
+export const ANSWER_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX - ANSWER_START_BYTES;
+/** Of a refusal's code and words, in characters. */
+const REFUSAL_LENGTH_MAX = 10_000;
 
 export interface PeerCallOptions {
   readonly timeoutMs: number;
@@ -26,11 +36,19 @@ export interface PeerCallOptions {
 }
 
 /**
- * Asks the member that listens at a URL, whichever it is, and resolves with its answer. Rejects with a PeerError, with the
- * signal's reason, or with a CodedError whose code and words are the member's.
+ * Asks the member that listens at a URL, whichever it is, and resolves with its answer. Rejects with a PeerError
+ * (EPEERTOOLARGE: the question), with the signal's reason, or with a CodedError whose code and words are the member's
+ * (EPEERTOOLARGE: its answer).
  */
 export async function callPeer(url: string, call: PeerCall, options: PeerCallOptions): Promise<Buffer> {
   const { timeoutMs: ms } = options;
+  const questionBytes = Buffer.byteLength(call.method) + call.body.byteLength;
+  if (questionBytes > QUESTION_BYTES_MAX) {
+    throw new PeerError(
+      "EPEERTOOLARGE",
+      `Cannot ask ${url}: the question has ${questionBytes} bytes, expected at most ${QUESTION_BYTES_MAX}`,
+    );
+  }
   const lateText = `Cannot ask ${url}: no answer within ${ms} ms`;
   return withDeadline((signal) => ask(url, call, { ...options, signal }), { ...options, ms, lateText });
 }
@@ -47,7 +65,6 @@ async function ask(url: string, call: PeerCall, { signal, later }: PeerCallOptio
       signal,
     },
   );
-  channel.open({ payloadBytesMax: ANSWER_BYTES_MAX, meter: { sentBytes: 0, receivedBytes: 0 } });
   const release = channel.destroyOn(signal);
   try {
     channel.write(encodeCall(call));
@@ -72,7 +89,9 @@ export function decodeCall(frame: Frame): PeerCall {
   return { method: source.string(), body: source.bytes(source.remaining) };
 }
 
-export function writeAnswer(channel: FrameChannel, answer: Uint8Array | CodedError): void {
+/** What is longer than {@link ANSWER_BYTES_MAX} is said to be so, instead. */
+export function writeAnswer(channel: FrameChannel, whole: Uint8Array | CodedError): void {
+  const answer = whole instanceof CodedError ? whole : answerOrRefusal(whole);
   const frame = encodeFrame(FRAME_TYPE.callAnswer, (target) => {
     if (answer instanceof Uint8Array) {
       target.uint8(DONE);
@@ -80,10 +99,18 @@ export function writeAnswer(channel: FrameChannel, answer: Uint8Array | CodedErr
       return;
     }
     target.uint8(REFUSED);
-    target.string(answer.code);
-    target.string(answer.message);
+    target.string(answer.code.slice(0, REFUSAL_LENGTH_MAX));
+    target.string(answer.message.slice(0, REFUSAL_LENGTH_MAX));
   });
   channel.write(frame);
+}
+
+function answerOrRefusal(answer: Uint8Array): Uint8Array | CodedError {
+  if (answer.byteLength <= ANSWER_BYTES_MAX) return answer;
+  return new PeerError(
+    "EPEERTOOLARGE",
+    `Cannot answer call: the answer has ${answer.byteLength} bytes, expected at most ${ANSWER_BYTES_MAX}`,
+  );
 }
 
 function decodeAnswer(frame: Frame): Buffer {

@@ -91,14 +91,14 @@ export class PeerConnection {
   /** Sends what is buffered, for as long as the limit lets it, and closes. Idempotent. */
   async close(): Promise<void> {
     const link = this.#link;
-    link?.outbox.flush();
     this.#stopping.abort();
     this.wake();
-    link?.channel.end();
     const timer = setTimeout(
       () => link?.channel.destroy(new PeerError("EPEERCLOSED", "Connection was closed here")),
       this.#context.limits.closeMs,
     );
+    await link?.outbox.flushed();
+    link?.channel.end();
     await this.#running;
     clearTimeout(timer);
   }

@@ -8,7 +8,7 @@ export interface ByteMeter {
 export interface PeerCounters extends ByteMeter {
   sentMessages: number;
   receivedMessages: number;
-  /** Not sent: the peer was away, or its buffer full. */
+  /** Not sent: the peer was away or went away, or its buffer was full. */
   droppedMessages: number;
   /** Connections for messages that were lost, in either direction. */
   disconnects: number;

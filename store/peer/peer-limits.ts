@@ -18,8 +18,16 @@ export interface PeerLimits {
   readonly silentLooksMax: number;
   /** Longest message, in bytes; to be more than the largest request and one append of the core. */
   readonly messageBytesMax: number;
-  /** Bytes, and messages, that wait to be sent to one peer; what comes then is dropped. A single message may be larger. */
+  /** A longer message leaves in parts of up to so many bytes, between which others leave. From 64 bytes to 1 MiB less 32. */
+  readonly partBytes: number;
+  /**
+   * Bytes of one connection that its socket may hold before messages with entries wait; so about the most that a turn
+   * encodes, and that a heartbeat waits behind on this side of the network.
+   */
+  readonly socketBytesMax: number;
+  /** Bytes that wait to be sent to one peer; entries that come then are dropped. A single message may be larger. */
   readonly outgoingBytesMax: number;
+  /** Messages that wait to be sent to one peer: with entries, and as many without; what comes then is dropped. */
   readonly outgoingMessagesMax: number;
   /** Bytes taken in from one connection before the rest of the process gets a turn. */
   readonly receiveBytesPerTurn: number;
@@ -48,6 +56,8 @@ export const PEER_LIMITS: PeerLimits = {
   pingIntervalMs: 1_000,
   silentLooksMax: 5,
   messageBytesMax: 64 * 1024 * 1024,
+  partBytes: 256 * 1024,
+  socketBytesMax: 1024 * 1024,
   outgoingBytesMax: 16 * 1024 * 1024,
   outgoingMessagesMax: 4_096,
   receiveBytesPerTurn: 1024 * 1024,

@@ -62,7 +62,7 @@ export class PeerState {
   /** Takes what comes on a connection until it is gone. */
   async serve(kind: Exclude<ConnectionKind, "call">, channel: FrameChannel): Promise<void> {
     const { counters } = this;
-    channel.open({ payloadBytesMax: this.#context.limits.messageBytesMax, meter: counters });
+    channel.open(counters);
     // The peer would not dial while its last connection stands.
     this.#incoming.get(kind)?.destroy(new PeerError("EPEERCLOSED", "The peer has made a new connection"));
     this.#incoming.set(kind, channel);

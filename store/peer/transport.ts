@@ -3,8 +3,9 @@ import type { Message, SnapshotMessage } from "../raft/message.ts";
 /** How a member's messages reach the others. What is lost on the way is the core's to notice and to send again. */
 export interface PeerTransport {
   /**
-   * Sends each message to its addressee, those to one addressee in order. A message to a peer that is away, unknown, or
-   * slower than its buffer allows is dropped. Never waits, never throws.
+   * Sends each message to its addressee; those with entries to one addressee arrive in order, the others may overtake
+   * them. A message to a peer that is away, unknown, or slower than its buffer allows is dropped. Entries must not change
+   * from now on. Never waits, never throws.
    */
   send(messages: readonly Message[]): void;
   /**

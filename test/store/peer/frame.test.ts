@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { FieldWriter } from "../../../store/peer/field-writer.ts";
 import {
   encodeFrame,
+  FRAME_PAYLOAD_BYTES_MAX,
   FRAME_TYPE,
   FrameDecoder,
   type FrameType,
@@ -71,15 +72,18 @@ suite("frames", () => {
     );
   });
 
-  test("FrameDecoder finds large frames among small ones", () => {
+  test("FrameDecoder finds the largest frames among small ones", () => {
     const small = { type: FRAME_TYPE.ping, body: Buffer.from("small") };
-    const large = [1024 * 1024 - 9, 1024 * 1024 - 8, 2_000_003].map((length, index) => ({
+    const large = [65_527, 300_000, FRAME_PAYLOAD_BYTES_MAX - 1].map((length, index) => ({
       type: FRAME_TYPE.message,
       body: Buffer.alloc(length, `${index}-`),
     }));
     const frames = [small, ...large, small, small, ...large.slice(1), small];
     for (const lengths of [[65_536], [700_001, 3], [10_000_000], [1, 1_500_000]]) {
-      const { frames: found, error } = decodeAll(chunksOf(encodeAll(frames), lengths), 4_000_000);
+      const { frames: found, error } = decodeAll(
+        chunksOf(encodeAll(frames), lengths),
+        FRAME_PAYLOAD_BYTES_MAX,
+      );
       assert.equal(error, undefined);
       assert.equal(found.length, frames.length, `${lengths}`);
       for (const [index, { type, body }] of frames.entries()) {

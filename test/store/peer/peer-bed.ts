@@ -1,10 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../../base/clock.ts";
+import { systemLater } from "../../../base/later.ts";
 import { seededRandom } from "../../../base/random.ts";
-import type { PeerLimits } from "../../../store/peer/peer-limits.ts";
+import type { FrameChannel } from "../../../store/peer/frame-channel.ts";
+import { openChannel } from "../../../store/peer/open-channel.ts";
+import { PEER_LIMITS, type PeerLimits } from "../../../store/peer/peer-limits.ts";
 import { TcpTransport, type TcpTransportOptions } from "../../../store/peer/tcp-transport.ts";
 import type { PeerHandler } from "../../../store/peer/transport.ts";
-import type { HeartbeatMessage, Message, SnapshotMessage } from "../../../store/raft/message.ts";
+import type {
+  AppendMessage,
+  HeartbeatMessage,
+  Message,
+  SnapshotMessage,
+} from "../../../store/raft/message.ts";
 import { type LogLine, recordedLog } from "../../support/recorded-log.ts";
 
 export const CLUSTER = 0xcdf818194e3a8c32n;
@@ -111,6 +119,27 @@ export async function pair(
   two.knows(one);
   await until(() => one.transport.isActive(2n) && two.transport.isActive(1n), "both are connected");
   return [one, two];
+}
+
+/** A connection like a peer's, to say on it what no peer would. */
+export function dialAs(from: bigint, to: TestMember): Promise<FrameChannel> {
+  return openChannel(
+    to.url,
+    { kind: "messages", clusterId: CLUSTER, from, to: to.id, peerUrls: [] },
+    {
+      limits: PEER_LIMITS,
+      channel: { later: systemLater, receiveBytesPerTurn: PEER_LIMITS.receiveBytesPerTurn },
+      meter: { sentBytes: 0, receivedBytes: 0 },
+      signal: new AbortController().signal,
+    },
+  );
+}
+
+/** An append with one entry of this size. */
+export function append(from: bigint, to: bigint, index: number, bytes: number): AppendMessage {
+  const entry = { kind: "normal", term: 1, index, data: Buffer.alloc(bytes, index) } as const;
+  const prev = { term: 1, index: index - 1 };
+  return { kind: "append", from, to, term: 1, prev, entries: [entry], commit: 0 };
 }
 
 export function heartbeat(from: bigint, to: bigint, commit: number): HeartbeatMessage {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CodedError } from "../../../base/errors.ts";
-import { callPeer } from "../../../store/peer/peer-call.ts";
+import { CodedError } from "../../../base/errors.ts";
+import { ANSWER_BYTES_MAX, callPeer, QUESTION_BYTES_MAX } from "../../../store/peer/peer-call.ts";
 import { StoreError } from "../../../store/proto/errors.ts";
 import { TestMember } from "./peer-bed.ts";
 
@@ -53,6 +53,34 @@ test("callPeer() rejects when nobody listens, when no answer comes in time, and 
   const waiting = callPeer(member.url, call("x"), within(5_000, controller.signal));
   controller.abort(new Error("stop"));
   await assert.rejects(waiting, /^Error: stop$/);
+});
+
+test("callPeer() asks and answers as much as there may be, and says what is too much", async () => {
+  await using member = await TestMember.start(7n, {
+    onCall: ({ body }) => Promise.resolve(Buffer.alloc(Number(Buffer.from(body).toString().trim()), 1)),
+  });
+  const ask = (questionBytes: number, answerBytes: number) =>
+    callPeer(member.url, call("size", `${answerBytes}`.padEnd(questionBytes - 4)), within(5_000));
+  assert.deepEqual(await ask(QUESTION_BYTES_MAX, ANSWER_BYTES_MAX), Buffer.alloc(ANSWER_BYTES_MAX, 1));
+  await assert.rejects(ask(QUESTION_BYTES_MAX + 1, 1), {
+    code: "EPEERTOOLARGE",
+    message: `Cannot ask ${member.url}: the question has 16382 bytes, expected at most 16381`,
+  });
+  await assert.rejects(ask(100, ANSWER_BYTES_MAX + 1), {
+    code: "EPEERTOOLARGE",
+    message: "Cannot answer call: the answer has 1048575 bytes, expected at most 1048574",
+  });
+  assert.deepEqual(member.lines, []);
+});
+
+test("callPeer() gives the beginning of a refusal that is very long", async () => {
+  await using member = await TestMember.start(7n, {
+    onCall: () => Promise.reject(new CodedError("ELONG", "\u20ac".repeat(100_000))),
+  });
+  await assert.rejects(callPeer(member.url, call("x"), within(5_000)), {
+    code: "ELONG",
+    message: "\u20ac".repeat(10_000),
+  });
 });
 
 test("A call ends at the member when the caller has gone", async () => {

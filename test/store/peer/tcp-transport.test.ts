@@ -1,42 +1,18 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { systemLater } from "../../../base/later.ts";
 import { FieldWriter } from "../../../store/peer/field-writer.ts";
 import { encodeFrame, FRAME_TYPE } from "../../../store/peer/frame.ts";
-import type { FrameChannel } from "../../../store/peer/frame-channel.ts";
 import { encodeMessage } from "../../../store/peer/message-codec.ts";
-import { openChannel } from "../../../store/peer/open-channel.ts";
 import { PeerError } from "../../../store/peer/peer-error.ts";
-import { PEER_LIMITS, type PeerLimits } from "../../../store/peer/peer-limits.ts";
-import type { AppendMessage, Message } from "../../../store/raft/message.ts";
+import type { PeerLimits } from "../../../store/peer/peer-limits.ts";
+import type { Message } from "../../../store/raft/message.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
 import { anyMessage } from "./arbitrary-message.ts";
-import { CLUSTER, heartbeat, pair, TestMember, until } from "./peer-bed.ts";
-
-/** An append with one entry of this size. */
-function append(from: bigint, to: bigint, index: number, bytes: number): AppendMessage {
-  const entry = { kind: "normal", term: 1, index, data: Buffer.alloc(bytes, index) } as const;
-  const prev = { term: 1, index: index - 1 };
-  return { kind: "append", from, to, term: 1, prev, entries: [entry], commit: 0 };
-}
+import { append, dialAs, heartbeat, pair, TestMember, until } from "./peer-bed.ts";
 
 function indexesOf(messages: readonly Message[]): number[] {
   return messages.flatMap((message) => (message.kind === "append" ? [message.prev.index + 1] : []));
-}
-
-/** A connection like a peer's, to say on it what no peer would. */
-function dialAs(from: bigint, to: TestMember): Promise<FrameChannel> {
-  return openChannel(
-    to.url,
-    { kind: "messages", clusterId: CLUSTER, from, to: to.id, peerUrls: [] },
-    {
-      limits: PEER_LIMITS,
-      channel: { later: systemLater, receiveBytesPerTurn: PEER_LIMITS.receiveBytesPerTurn },
-      meter: { sentBytes: 0, receivedBytes: 0 },
-      signal: new AbortController().signal,
-    },
-  );
 }
 
 suite("TcpTransport", () => {
@@ -373,6 +349,18 @@ suite("TcpTransport and peers that misbehave", () => {
       ],
       [encodeFrame(FRAME_TYPE.snapshotEnd), /Cannot use frame of type 8/],
       [encodeFrame(FRAME_TYPE.message), /Cannot decode a peer's message/],
+      [
+        encodeFrame(FRAME_TYPE.messagePart),
+        /Cannot use part of a message: expected more than 16 bytes, not 0/,
+      ],
+      [
+        encodeFrame(FRAME_TYPE.messagePart, (target) => target.bytes(Buffer.alloc(100, 1))),
+        /Cannot decode a part/,
+      ],
+      [
+        encodeFrame(FRAME_TYPE.message, (target) => target.bytes(Buffer.alloc(1024 * 1024))),
+        /Cannot read frame: expected a length from 1 to 1048576, not 1048577/,
+      ],
       [Buffer.alloc(64, 0xee), /Cannot read frame/],
     ];
     await using two = await TestMember.start(2n);
