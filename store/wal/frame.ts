@@ -46,7 +46,7 @@ const KEPT_SCRATCH_BYTES = 4 * 1024 * 1024;
 
 /** Lays batches out as frames, in a buffer that it uses again: a frame's bytes hold until the next `encode`. */
 export class FrameEncoder {
-  #scratch = Buffer.alloc(64 * 1024);
+  #scratch = Buffer.alloc(0);
 
   encode(batch: WalBatch, seat: FrameSeat): { readonly bytes: Buffer; readonly chain: number } {
     const payloadBytes = batch.entries.reduce(
@@ -63,7 +63,7 @@ export class FrameEncoder {
   }
 
   #take(length: number): Buffer {
-    if (this.#scratch.length > KEPT_SCRATCH_BYTES) this.#scratch = Buffer.alloc(64 * 1024);
+    if (this.#scratch.length > KEPT_SCRATCH_BYTES) this.#scratch = Buffer.alloc(0);
     if (this.#scratch.length < length) {
       this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#scratch.length));
     }

@@ -34,21 +34,12 @@ export class SegmentReader {
 
   /** Up to `length` bytes at `position`, fewer only at the end of the file; they hold until the next call. */
   async view(position: number, length: number): Promise<Buffer> {
-    const start = position - this.#windowStart;
-    if (start < 0 || start + length > this.#window.length) {
-      const rest = (await this.#file.size()) - position;
-      const target = Buffer.allocUnsafeSlow(Math.max(length, Math.min(WINDOW_BYTES, rest)));
-      const bytes = await this.#file.read(target, position);
-      this.#window = target.subarray(0, bytes);
-      this.#windowStart = position;
-      return this.#window.subarray(0, length);
-    }
-    return this.#window.subarray(start, start + length);
+    return this.#inWindow(position, length) ?? (await this.#move(position, length));
   }
 
   /** The frame at `position`, which must be the one for `seat`. */
   async frame(position: number, seat: FrameSeat): Promise<FrameRead> {
-    const sector = await this.view(position, SECTOR_BYTES);
+    const sector = this.#inWindow(position, SECTOR_BYTES) ?? (await this.#move(position, SECTOR_BYTES));
     if (isZero(sector)) return { kind: "blank" };
     if (sector.length < SECTOR_BYTES) {
       return { kind: "torn", found: `the file ends ${sector.length} bytes into a frame` };
@@ -68,7 +59,7 @@ export class SegmentReader {
 
   async #checkPayload(position: number, header: FrameHeader, chain: number): Promise<FrameRead> {
     const frameBytes = paddedFrameBytes(header.payloadBytes);
-    const bytes = await this.view(position, frameBytes);
+    const bytes = this.#inWindow(position, frameBytes) ?? (await this.#move(position, frameBytes));
     if (bytes.length < frameBytes) {
       return {
         kind: "torn",
@@ -105,5 +96,21 @@ export class SegmentReader {
       }
       if (window.length < WINDOW_BYTES) return { data, frame: undefined };
     }
+  }
+
+  #inWindow(position: number, length: number): Buffer | undefined {
+    const start = position - this.#windowStart;
+    return start < 0 || start + length > this.#window.length
+      ? undefined
+      : this.#window.subarray(start, start + length);
+  }
+
+  async #move(position: number, length: number): Promise<Buffer> {
+    const rest = Math.max(0, (await this.#file.size()) - position);
+    const target = Buffer.allocUnsafeSlow(Math.min(rest, Math.max(length, WINDOW_BYTES)));
+    const bytes = await this.#file.read(target, position);
+    this.#window = target.subarray(0, bytes);
+    this.#windowStart = position;
+    return this.#window.subarray(0, length);
   }
 }
