@@ -31,6 +31,8 @@ export interface OpenStream {
   close(): void;
 }
 
+const GONE = new Error("the client has gone");
+
 /** A client's calls: requests and answers take time, connections break, and nobody waits for ever. */
 export class Caller {
   /** Of the clients; never dies. */
@@ -117,7 +119,7 @@ export class Caller {
         isOver = true;
         forget();
         endpoint.connections.delete(onBroken);
-        process.after(this.#delay(), () => aborting.abort(new Error("the client has gone")));
+        process.after(this.#delay(), () => aborting.abort(GONE));
       },
     };
   }

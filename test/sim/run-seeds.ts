@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { outsideOfMicrotasks } from "./drain.ts";
 import { report } from "./report.ts";
 import { runSeed } from "./run-seed.ts";
-import { addTo, readTally, seedsPerSecond, writeTally } from "./tally.ts";
+import { addTo, readTally, summary, writeTally } from "./tally.ts";
 
 /**
  * Lives through seeds, one after another, and keeps the running total in a file, where the next run goes on.
@@ -64,10 +64,7 @@ async function runMany(): Promise<number> {
       console.log(report(outcome));
     }
     writeTally(values.total, tally);
-    const { seeds, virtualHours, failed } = tally;
-    console.log(
-      `${seeds} seeds, ${virtualHours.toFixed(1)} virtual hours, ${seedsPerSecond(tally)} seeds a CPU second, ${failed.length} failed`,
-    );
+    console.log(summary(tally));
   }
   return failures === 0 ? 0 : 1;
 }

@@ -6,6 +6,8 @@ import type { SimProcess } from "./sim-process.ts";
 
 /** Only these ask the hardware for something; the others end in the system's memory. */
 const SLOW: ReadonlySet<DiskOperation> = new Set(["sync", "syncFolder"]);
+/** These change nothing: that they are done in the event that asks for them makes no difference to anybody. */
+const READING: ReadonlySet<DiskOperation> = new Set(["open", "read"]);
 
 /** A machine's disk: it takes time, now and then much, it fills up, it fails, and it forgets when the power goes. */
 export class SimDisk {
@@ -56,7 +58,8 @@ export class SimDisk {
   }
 
   async #turn(operation: DiskOperation, process: SimProcess): Promise<void> {
-    await process.delay(SLOW.has(operation) ? this.#chance.longTail(this.syncMs) : 0);
+    if (!READING.has(operation))
+      await process.delay(SLOW.has(operation) ? this.#chance.longTail(this.syncMs) : 0);
     if (this.#failing?.operation === operation) {
       if (this.#failing.once) this.#failing = undefined;
       this.failures += 1;

@@ -5,6 +5,11 @@ import type { Span } from "./chronicle.ts";
 import { type ClientWorld, MemberChoice } from "./clients.ts";
 import { Violation } from "./violation.ts";
 
+/** Between a stream and the next one. */
+const PAUSE_MS = 20;
+/** The same, when nobody listens where it turned to. */
+const UNREACHABLE_PAUSE_MS = 200;
+
 export interface WatchLoad {
   readonly span: Span;
   /** How long it takes for a message. */
@@ -41,12 +46,13 @@ export class WatchClient {
     const { span, slownessMs, stayMs } = this.#load;
     this.#attempt += 1;
     const attempt = this.#attempt;
-    const again = () => {
+    const again = (pauseMs: number) => {
       if (attempt !== this.#attempt) return;
       this.#stream?.close();
+      caller.process.cancel(leaving);
       this.#attempt += 1;
       this.#members.change();
-      caller.process.after(chance.longTail(20), () => this.start());
+      caller.process.after(chance.longTail(pauseMs), () => this.start());
     };
     const request = WatchRequest.fromPartial({
       requestUnion: {
@@ -59,13 +65,19 @@ export class WatchClient {
         },
       },
     });
+    const leaving = caller.process.after(chance.longTail(this.#isCalm ? 1500 : stayMs), () =>
+      again(PAUSE_MS),
+    );
     this.#stream = caller.open(
       this.#members.get(),
       "/etcdserverpb.Watch/Watch",
       WatchRequest.encode(request).finish(),
-      { onMessage: (bytes) => this.#take(bytes), onEnd: again, slownessMs },
+      {
+        onMessage: (bytes) => this.#take(bytes),
+        onEnd: (code) => again(code === "unreachable" ? UNREACHABLE_PAUSE_MS : PAUSE_MS),
+        slownessMs,
+      },
     );
-    caller.process.after(chance.longTail(this.#isCalm ? 1500 : stayMs), again);
   }
 
   /** The faults are over: a stream that is silent is left soon. */
