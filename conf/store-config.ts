@@ -88,6 +88,17 @@ export const storeFlagsSchema = z.strictObject({
       "How often the leader compares what the members hold; 0: never, etcd's default. Members that differ would tell " +
         "agents different things and nobody would notice, and a comparison costs seconds of CPU time per GiB.",
     ),
+  "compact-hash-check-time": goDuration
+    .default(60_000)
+    .describe(
+      "How often the leader compares what the members' compactions hashed; with --feature-gates CompactHashCheck=true.",
+    ),
+  "feature-gates": goText
+    .default("")
+    .describe(
+      '"<name>=true,…". CompactHashCheck: see --compact-hash-check-time. InitialCorruptCheck: a member with data compares it ' +
+        "with the other members' before it takes part in anything, and does not start when they differ.",
+    ),
   "log-level": oneOf("debug", "info", "warn", "error", "panic", "fatal")
     .default("info")
     .describe("Least level that is logged; JSON lines on stderr."),

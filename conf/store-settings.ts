@@ -1,4 +1,5 @@
 import type { LogLevel } from "../base/log.ts";
+import { type FeatureGates, parseFeatureGates } from "./feature-gates.ts";
 import { parseGoDuration } from "./go-values.ts";
 import { type InitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import { parseOwnPeerUrls } from "./peer-urls.ts";
@@ -51,6 +52,7 @@ export interface StoreSettings {
   /** True: a new cluster may be made where there is no data. */
   readonly mayBootstrap: boolean;
   readonly autoCompaction: AutoCompaction;
+  readonly featureGates: FeatureGates;
   readonly logLevel: LogLevel;
   readonly flags: StoreFlags;
 }
@@ -59,6 +61,7 @@ export interface StoreSettings {
 export function storeSettings(given: GivenValues): StoreSettings {
   const flags = parse(given);
   checkElection(flags);
+  checkCompactHashTime(flags);
   if (given.has("listen-client-urls") && !given.has("advertise-client-urls")) {
     throw new UsageError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
   }
@@ -77,6 +80,7 @@ export function storeSettings(given: GivenValues): StoreSettings {
     clusterToken: flags["initial-cluster-token"],
     mayBootstrap: flags["initial-cluster-state"] === "new",
     autoCompaction: autoCompaction(flags),
+    featureGates: parseFeatureGates(flags["feature-gates"]),
     logLevel: flags["log-level"] === "panic" ? "fatal" : flags["log-level"],
     flags: {
       ...flags,
@@ -117,6 +121,11 @@ function checkElection(flags: StoreFlags): void {
       `--election-timeout[${election}ms] is too long, and should be set less than ${ELECTION_MS_MAX}ms`,
     );
   }
+}
+
+/** In etcd's words (embed/config.go Validate). */
+function checkCompactHashTime({ "compact-hash-check-time": ms }: StoreFlags): void {
+  if (ms <= 0) throw new UsageError(`--compact-hash-check-time must be >0 (set to ${ms / 1_000}s)`);
 }
 
 function listenAddresses(flags: StoreFlags, flag: StoreFlagName & `listen-${string}`): ListenAddress[] {

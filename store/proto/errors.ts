@@ -75,6 +75,11 @@ export const STORE_ERRORS = {
   Unhealthy: [GRPC_CODE.unavailable, "etcdserver: unhealthy cluster"],
   NotSupportedForLearner: [GRPC_CODE.failedPrecondition, "etcdserver: rpc not supported for learner"],
   BadLeaderTransferee: [GRPC_CODE.failedPrecondition, "etcdserver: bad leader transferee"],
+  WrongDowngradeVersionFormat: [
+    GRPC_CODE.invalidArgument,
+    "etcdserver: wrong downgrade target version format",
+  ],
+  InvalidDowngradeTargetVersion: [GRPC_CODE.invalidArgument, "etcdserver: invalid downgrade target version"],
   TimeoutLeaderTransfer: [GRPC_CODE.unknown, "etcdserver: request timed out, leader transfer took too long"],
 } as const satisfies Record<string, readonly [GrpcCode, string]>;
 

@@ -1,4 +1,5 @@
-import { GRPC_CODE, StoreError } from "../proto/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { StoreError } from "../proto/errors.ts";
 import {
   type AlarmMember,
   AlarmRequest,
@@ -7,6 +8,7 @@ import {
   AlarmType,
   HashKVRequest,
   HashKVResponse,
+  HashResponse,
   MoveLeaderRequest,
   StatusResponse,
 } from "../proto/gen/rpc.ts";
@@ -14,9 +16,11 @@ import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 import { alarmName } from "./alarm-name.ts";
 import { decodeRequest } from "./decode-request.ts";
+import { downgrade } from "./downgrade.ts";
+import type { KvHashes } from "./kv-hashes.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ResponseHeaders } from "./response-header.ts";
-import { type CallContext, CallError, type Handler, type ServiceTable } from "./service.ts";
+import type { CallContext, Handler, ServiceTable } from "./service.ts";
 import type { SnapshotSource } from "./snapshot-stream.ts";
 import { streamSnapshot } from "./snapshot-stream.ts";
 import type { Turns } from "./turns.ts";
@@ -27,6 +31,8 @@ export interface MaintenanceServiceOptions {
   readonly proposals: Proposals;
   readonly headers: ResponseHeaders;
   readonly turns: Turns;
+  readonly hashes: KvHashes;
+  readonly logger: Logger;
   readonly snapshots: SnapshotSource;
 }
 
@@ -57,8 +63,11 @@ export function maintenanceService(options: MaintenanceServiceOptions): ServiceT
       "/etcdserverpb.Maintenance/MoveLeader",
       { kind: "unary", call: (bytes, context) => moveLeader(options, bytes, context) },
     ],
-    ["/etcdserverpb.Maintenance/Hash", unsupported("Hash", "HashKV is comparable between members")],
-    ["/etcdserverpb.Maintenance/Downgrade", unsupported("Downgrade", "there is no older storage version")],
+    ["/etcdserverpb.Maintenance/Hash", { kind: "unary", call: (_, context) => hash(options, context) }],
+    [
+      "/etcdserverpb.Maintenance/Downgrade",
+      { kind: "unary", call: (bytes, context) => downgrade(options, bytes, context) },
+    ],
   ]);
 }
 
@@ -108,15 +117,24 @@ async function alarm(
 }
 
 async function hashKv(
-  { replica, headers, turns }: MaintenanceServiceOptions,
+  { replica, headers, hashes }: MaintenanceServiceOptions,
   bytes: Uint8Array,
   context: CallContext,
 ): Promise<Buffer> {
   const { revision } = decodeRequest(HashKVRequest, bytes);
   const storeRevision = replica.state.revision;
-  const { hash, compactRevision, hashRevision } = await turns.run(replica.state.hashKv(revision), context);
-  const body = HashKVResponse.encode({ header: undefined, hash, compactRevision, hashRevision }).finish();
-  return headers.before(storeRevision, body);
+  const held = await hashes.at(revision, context);
+  return headers.before(storeRevision, HashKVResponse.encode({ header: undefined, ...held }).finish());
+}
+
+/** Of all that the members have in common, keys and whatever else; comparable while nothing is written. */
+async function hash(
+  { replica, headers, turns }: MaintenanceServiceOptions,
+  context: CallContext,
+): Promise<Buffer> {
+  const { revision } = replica.state;
+  const value = await turns.run(replica.state.hash(), context);
+  return headers.before(revision, HashResponse.encode({ header: undefined, hash: value }).finish());
 }
 
 /** The backend reuses its free pages by itself: there is nothing to defragment, and what is applied is made durable. */
@@ -137,9 +155,4 @@ async function moveLeader(
   if (target === undefined || target.isLearner) throw new StoreError("BadLeaderTransferee");
   if (targetID !== replica.memberId) await replica.transferLeader(targetID, context);
   return Buffer.alloc(0);
-}
-
-function unsupported(name: string, why: string): Handler {
-  const error = () => new CallError(GRPC_CODE.unimplemented, `logstore: ${name} is not supported: ${why}`);
-  return { kind: "unary", call: () => Promise.reject(error()) };
 }

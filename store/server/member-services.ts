@@ -10,8 +10,10 @@ import { leaderAsker } from "./ask-leader.ts";
 import { authService } from "./auth-service.ts";
 import type { CallMember } from "./call-member.ts";
 import { clusterService } from "./cluster-service.ts";
-import { runCorruptionCheck } from "./corruption-check.ts";
+import { checkCorruption, runAtLeader } from "./corruption-check.ts";
+import { CompactionHashCheck } from "./corruption-check-compactions.ts";
 import { healthService, ServingState } from "./health-service.ts";
+import { KvHashes } from "./kv-hashes.ts";
 import { kvService } from "./kv-service.ts";
 import { LeaderLoss } from "./leader-loss.ts";
 import { LeaseExpiry } from "./lease-expiry.ts";
@@ -66,6 +68,8 @@ export interface MemberServicesOptions {
   readonly logger: Logger;
   /** Between two comparisons of what the members hold; 0, or none: never. */
   readonly corruptCheckMs?: number;
+  /** The same, for what their compactions hashed. */
+  readonly compactHashCheckMs?: number;
   readonly onFatal: (error: unknown) => void;
   readonly onProposalFailed?: () => void;
 }
@@ -85,7 +89,7 @@ export class MemberServices implements AsyncDisposable {
   readonly #renewals: LeaseRenewals;
   readonly #expiry: LeaseExpiry;
   readonly #publishing: Promise<void>;
-  readonly #checking: Promise<void>;
+  readonly #checking: Promise<unknown>;
 
   constructor(options: MemberServicesOptions) {
     const { member, clock, requestBytesMax } = options;
@@ -108,9 +112,8 @@ export class MemberServices implements AsyncDisposable {
     this.#renewals = new LeaseRenewals({ askLeader, clock, timeoutMs });
     const common = { ...options, replica, lessor, headers, turns, askLeader, proposals: this.proposals };
     const changes = new MemberChanges(common);
-    const hash = (revision: number, waits: { readonly signal: AbortSignal }) =>
-      turns.run(state.hashKv(revision), waits);
-    this.calls.serve({ replica, changes, leases: new LeasesAtLeader(common), hash });
+    const hashes = new KvHashes(state, turns);
+    this.calls.serve({ replica, changes, leases: new LeasesAtLeader(common), hashes });
     const services: ServiceTable = new Map([
       ...kvService(common),
       ...watchService({
@@ -127,7 +130,11 @@ export class MemberServices implements AsyncDisposable {
         promoteAtLeader: (ID, promoting) =>
           askLeader({ method: PROMOTE_CALL, body: MemberPromoteRequest.encode({ ID }).finish() }, promoting),
       }),
-      ...maintenanceService({ ...common, snapshots: { backend, state, folder: options.scratchFolder } }),
+      ...maintenanceService({
+        ...common,
+        hashes,
+        snapshots: { backend, state, folder: options.scratchFolder },
+      }),
       ...authService(common),
       ...healthService(this.serving),
     ]);
@@ -136,9 +143,13 @@ export class MemberServices implements AsyncDisposable {
     const { signal } = this.#stopping;
     this.#expiry = new LeaseExpiry({ ...common, pauseMs: options.electionMs });
     this.#publishing = publishAttributes({ ...common, signal }).catch(options.onFatal);
-    const { corruptCheckMs: periodMs = 0 } = options;
-    this.#checking =
-      periodMs > 0 ? runCorruptionCheck({ ...common, hash, periodMs, signal }) : Promise.resolve();
+    const { corruptCheckMs = 0, compactHashCheckMs = 0 } = options;
+    const checks = { ...common, hashes, signal };
+    const compactions = new CompactionHashCheck();
+    this.#checking = Promise.all([
+      runAtLeader({ ...checks, periodMs: corruptCheckMs }, checkCorruption),
+      runAtLeader({ ...checks, periodMs: compactHashCheckMs }, (check) => compactions.check(check)),
+    ]);
   }
 
   /**

@@ -46,6 +46,8 @@ export interface MemberOptions {
   readonly bootstrap: BootstrapConfig;
   /** How a member without data begins; asked once the folder is this process's. */
   readonly plan: (hasData: boolean) => Promise<BootstrapPlan>;
+  /** Looks at what a member with data has in its file, before it takes part in anything; a rejection ends the start. */
+  readonly beforeStart?: (state: OpenedStateMachine["state"], memberId: bigint) => Promise<void>;
   /** Answers what other members ask beside the log. */
   readonly onCall: CallHandler;
   /** This member was removed from the cluster, and is to end. May be called more than once. */
@@ -115,6 +117,7 @@ async function startMember(
     backend,
   });
   const { state } = opened;
+  if (walStart !== undefined) await options.beforeStart?.(state, walStart.memberId);
   const plan = await planOf(options, state, walStart);
   const first = plan.kind === "restart" ? { ...firstLog(options.bootstrap), memberId: 0n } : plan;
   const peers = new MemberPeers(options, { state, planned: plan.kind === "restart" ? [] : plan.members });

@@ -1,5 +1,4 @@
 import { CodedError } from "../../base/errors.ts";
-import type { KvHash } from "../apply/types.ts";
 import { fromMessage, toMessage } from "../membership/member-codec.ts";
 import type { FetchMembers } from "../membership/remote-cluster.ts";
 import type { CallHandler } from "../peer/call-server.ts";
@@ -15,6 +14,7 @@ import {
 } from "../proto/gen/rpc.ts";
 import type { Replica } from "../replica/replica.ts";
 import { decodeRequest } from "./decode-request.ts";
+import type { KvHashes } from "./kv-hashes.ts";
 import { decodeLeaseSeconds, encodeLeaseSeconds, type LeasesAtLeader } from "./leases-at-leader.ts";
 import type { MemberChanges } from "./member-changes.ts";
 
@@ -27,14 +27,16 @@ export const PROMOTE_CALL = "promote";
 export const RENEW_CALL = "lease-renew";
 export const TIME_TO_LIVE_CALL = "lease-time-to-live";
 export const HASH_CALL = "hash-kv";
+/** Ours: what the compaction at a revision hashed, which etcd asks for with the same question as any other hash. */
+export const COMPACTION_HASH_CALL = "compaction-hash";
 
 export interface CallsServed {
   readonly replica: Pick<Replica, "clusterId" | "memberId" | "status" | "readIndex"> & {
-    readonly state: Pick<Replica["state"], "members">;
+    readonly state: Pick<Replica["state"], "members" | "revision">;
   };
   readonly changes: Pick<MemberChanges, "promote">;
   readonly leases: Pick<LeasesAtLeader, "renew" | "remainingSeconds">;
-  readonly hash: (revision: number, options: { readonly signal: AbortSignal }) => Promise<KvHash>;
+  readonly hashes: Pick<KvHashes, "now" | "ofCompaction">;
 }
 
 /** Answers the calls of other members; a transport is there before what it asks is. */
@@ -47,7 +49,7 @@ export class PeerCalls {
 
   readonly answer: CallHandler = async ({ method, body }, options) => {
     if (this.#served === undefined) throw new StoreError("Stopped");
-    const { replica, changes, leases, hash } = this.#served;
+    const { replica, changes, leases, hashes } = this.#served;
     switch (method) {
       case MEMBERS_CALL: {
         const { clusterId, memberId, status } = replica;
@@ -66,9 +68,18 @@ export class PeerCalls {
       case HASH_CALL: {
         const { revision } = decodeRequest(HashKVRequest, body);
         // A member that is a little behind has the revision by then.
-        await replica.readIndex(options);
-        const held = await hash(revision, options);
+        if (revision > replica.state.revision) await replica.readIndex(options);
+        const held = await hashes.now(revision, options);
         return HashKVResponse.encode({ header: undefined, ...held }).finish();
+      }
+      case COMPACTION_HASH_CALL: {
+        const { revision } = decodeRequest(HashKVRequest, body);
+        const held = hashes.ofCompaction(revision);
+        if (held !== undefined) return HashKVResponse.encode({ header: undefined, ...held }).finish();
+        throw new CodedError(
+          "EPEERCALL",
+          `Cannot tell the hash of the compaction at ${revision}: there is none`,
+        );
       }
       default:
         throw new CodedError("EPEERCALL", `Cannot answer call "${method}": this version does not know it`);

@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
+import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { runInSlices } from "../../base/steps.ts";
 import { authority, type ListenAddress, type StoreSettings } from "../../conf/store-settings.ts";
 import { bootstrapPlan } from "../membership/bootstrap-plan.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -10,6 +12,7 @@ import { runAutoCompaction } from "./auto-compaction.ts";
 import { autoCompactionPolicy } from "./auto-compaction-policy.ts";
 import { bootstrapConfig } from "./bootstrap-config.ts";
 import { callMember } from "./call-member.ts";
+import { checkInitialCorruption } from "./corruption-check-initial.ts";
 import { GrpcAdapter } from "./grpc-adapter.ts";
 import { HttpEndpoints, listenError } from "./http-endpoints.ts";
 import { lookUp } from "./look-up.ts";
@@ -80,6 +83,7 @@ export class StoreServer implements AsyncDisposable {
       requestBytesMax,
       txnOpsMax: flags["max-txn-ops"],
       corruptCheckMs: flags["corrupt-check-time"],
+      compactHashCheckMs: settings.featureGates.CompactHashCheck ? flags["compact-hash-check-time"] : 0,
       progressIntervalMs: flags["watch-progress-notify-interval"],
       onProposalFailed: () => metrics.proposalFailed(),
     });
@@ -123,6 +127,16 @@ export class StoreServer implements AsyncDisposable {
       dataFolder: settings.dataFolder,
       bootstrap,
       plan: (hasData) => bootstrapPlan(bootstrap, hasData, { fetchMembers, lookup: lookUp, signal: NEVER }),
+      ...(settings.featureGates.InitialCorruptCheck && {
+        beforeStart: (state, memberId) =>
+          checkInitialCorruption({
+            ...options,
+            state,
+            memberId,
+            run: runInSlices({ clock, later: systemLater }),
+            callMember,
+          }),
+      }),
       onCall: calls.answer,
       quotaBytes: flags["quota-backend-bytes"],
       requestBytesMax: flags["max-request-bytes"],

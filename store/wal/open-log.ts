@@ -43,6 +43,8 @@ export interface WalStart {
   /** The entry behind which the log begins; index 0: it has all. */
   readonly after: EntryId;
   readonly logId: bigint;
+  /** Whose log it is. */
+  readonly memberId: bigint;
   /** An entry follows. */
   readonly hasEntries: boolean;
 }
@@ -59,7 +61,7 @@ export async function readWalStart({
   const path = join(folder, formatSegmentName(segments[position] as SegmentName));
   const isFollowed = position < segments.length - 1;
   const hasEntries = isFollowed || (await hasEntry(disk, path, header));
-  return { after: header.previous, logId: header.logId, hasEntries };
+  return { after: header.previous, logId: header.logId, memberId: header.memberId, hasEntries };
 }
 
 /** Whether a log that is one segment has an entry, as far as it can be read: `openLog` finds what is wrong with it. */

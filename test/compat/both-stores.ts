@@ -7,7 +7,7 @@ import { type Logstore, startLogstore } from "./logstore.ts";
  * What is the same on both, so that ids and addresses are too: they are computed from these and told to clients, and
  * nobody connects to them.
  */
-const PEER_URL = "http://store.example:2380";
+export const PEER_URL = "http://store.example:2380";
 const CLIENT_URL = "http://store.example:2379";
 const SAME_FLAGS = [
   `--initial-advertise-peer-urls=${PEER_URL}`,

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { memberId } from "../../store/membership/member-id.ts";
+import { idText } from "../../store/raft/id-text.ts";
 import type { RunningProcess } from "../support/process.ts";
-import { BothStores, normalized, type Step } from "./both-stores.ts";
+import { BothStores, normalized, PEER_URL, type Step } from "./both-stores.ts";
 
 /**
  * The same commands of the real etcdctl against the real etcd and against logstore: exit code, stdout and error must be the
@@ -12,6 +14,8 @@ before(async () => {
   both = await BothStores.start();
 });
 after(() => both[Symbol.asyncDispose]());
+
+const ONLY_MEMBER = memberId([PEER_URL], "etcd-cluster");
 
 const step = (...args: string[]): Step => ({ args });
 
@@ -98,6 +102,8 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
     step("endpoint", "hashkv", "-w", "json"),
     step("endpoint", "hashkv", "--rev=9", "-w", "json"),
     step("endpoint", "hashkv", "--rev=5"),
+    // What the compaction hashed, which both remember.
+    step("endpoint", "hashkv", "--rev=8", "-w", "json"),
   ],
   lease: [
     step("lease", "grant", "300"),
@@ -133,6 +139,13 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
     { args: ["endpoint", "status", "-w", "json"], normalize: withoutSizes },
     { args: ["endpoint", "status", "-w", "fields"], normalize: withoutSizes },
     { args: ["endpoint", "status", "-w", "table"], normalize: columnsOf },
+    // The last member stays, and a cluster of one that has started takes a second one only by its own URL.
+    step("member", "remove", idText(ONLY_MEMBER)),
+    step("member", "remove", "1234"),
+    step("member", "promote", idText(ONLY_MEMBER)),
+    step("member", "update", "1234", "--peer-urls=http://elsewhere.example:2380"),
+    step("member", "add", "one", `--peer-urls=${PEER_URL}`),
+    step("member", "list"),
   ],
   maintenance: [
     step("alarm", "list"),
@@ -141,6 +154,21 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
     step("defrag"),
     step("move-leader", "1234"),
     step("auth", "status"),
+    // 3.6 is the one target that etcd accepts, and that it has an older format for.
+    ...[
+      "3.7",
+      "3.5",
+      "4.0.0",
+      "3.5.1-rc.1+build",
+      "3",
+      "3.x",
+      "v3.6",
+      "3.5.0-",
+      "3.5.0-a..b",
+      "99999999999999999999.0",
+    ].flatMap((version) => [step("downgrade", "validate", version), step("downgrade", "enable", version)]),
+    step("downgrade", "cancel"),
+    step("downgrade", "cancel", "-w", "json"),
     step("--user=root:secret", "get", "a"),
   ],
   "locks and elections, which clients build on leases": [

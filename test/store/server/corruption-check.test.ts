@@ -1,29 +1,15 @@
 import assert from "node:assert/strict";
-import path from "node:path";
 import { suite, test } from "node:test";
-import { LmdbBackend } from "../../../store/backend/lmdb-backend.ts";
-import { KeyValue } from "../../../store/proto/gen/kv.ts";
 import {
   AlarmRequest,
   AlarmRequest_AlarmAction,
   AlarmResponse,
   AlarmType,
 } from "../../../store/proto/gen/rpc.ts";
-import { corruptMembers } from "../../../store/server/corruption-check.ts";
+import { corruptMembers } from "../../../store/server/corrupt-members.ts";
 import { eventually } from "../../support/process.ts";
+import { damage } from "./damage.ts";
 import { type BedMember, MembersBed } from "./members-bed.ts";
-
-/** Changes the value of a key in a stopped member's file, as a bit that flipped would. */
-async function damage(member: BedMember, key: string): Promise<void> {
-  const backend = await LmdbBackend.open(path.join(member.dataFolder, "member", "db"));
-  for (const record of [...backend.range("key", Buffer.alloc(0), undefined, 0)]) {
-    const kv = KeyValue.decode(record.value);
-    if (Buffer.from(kv.key).toString() !== key) continue;
-    backend.put("key", record.key, KeyValue.encode({ ...kv, value: Buffer.from("damaged") }).finish());
-  }
-  await backend.commit();
-  await backend.close();
-}
 
 const held = (id: number, hash: number) => ({ id: BigInt(id), hash, compactRevision: 1 });
 

@@ -1,0 +1,42 @@
+import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
+import { majority } from "../raft/quorum.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { Proposals } from "./proposals.ts";
+
+/** Stands for the whole cluster in an alarm, when no majority says who is right (etcd corrupt.go). */
+const WHOLE_CLUSTER = 0n;
+
+/** What a member holds at one revision. */
+export interface HeldHash {
+  readonly id: bigint;
+  readonly hash: number;
+  readonly compactRevision: number;
+}
+
+/** Those that differ from what a quorum of all members holds; the whole cluster when no quorum agrees. */
+export function corruptMembers(compared: readonly HeldHash[], members: number): readonly bigint[] {
+  const groups = [...Map.groupBy(compared, ({ hash }) => hash).values()];
+  if (groups.length <= 1) return [];
+  const right = groups.find((group) => group.length >= majority(members));
+  if (right === undefined) return [WHOLE_CLUSTER];
+  return groups.filter((group) => group !== right).flatMap((group) => group.map(({ id }) => id));
+}
+
+/** Raises the alarm CORRUPT for a member, unless it is raised: with it every member refuses to read and to write. */
+export async function raiseCorrupt(
+  memberID: bigint,
+  {
+    replica: { state },
+    proposals,
+    signal,
+  }: {
+    readonly replica: { readonly state: Pick<Replica["state"], "alarms"> };
+    readonly proposals: Pick<Proposals, "propose">;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const alarm = AlarmType.CORRUPT;
+  if (state.alarms.some((raised) => raised.memberID === memberID && raised.alarm === alarm)) return;
+  const request = { action: AlarmRequest_AlarmAction.ACTIVATE, memberID, alarm };
+  await proposals.propose("alarm", AlarmRequest.encode(request).finish(), { signal });
+}
