@@ -53,6 +53,7 @@ export class BedMember {
   /** The messages of its log, over all its lives. */
   readonly logged: string[] = [];
   readonly #argv: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   readonly #clientPort: number;
   readonly #isLoud: boolean;
   #server: StoreServer | undefined;
@@ -62,12 +63,14 @@ export class BedMember {
     readonly name: string;
     readonly wires: PeerWires;
     readonly argv: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
     readonly clientPort: number;
     readonly isLoud: boolean;
   }) {
     this.name = options.name;
     this.wires = options.wires;
     this.#argv = options.argv;
+    this.#env = options.env ?? {};
     this.#clientPort = options.clientPort;
     this.#isLoud = options.isLoud;
   }
@@ -104,7 +107,7 @@ export class BedMember {
   }
 
   async start(): Promise<void> {
-    const command = loadStoreConfig(this.#argv, {});
+    const command = loadStoreConfig(this.#argv, this.#env);
     assert.ok(command.kind === "run");
     const { settings } = command;
     this.#server = await StoreServer.open({
@@ -122,6 +125,17 @@ export class BedMember {
       "grpc.max_send_message_length": -1,
       "grpc.enable_retries": 0,
     });
+  }
+
+  /**
+   * Another member at the addresses of this one, which is over, without data; it is told of the cluster by the variables that
+   * `member add` prints.
+   */
+  replacement(env: Readonly<Record<string, string>>): BedMember {
+    const { name, wires } = this;
+    const kept = this.#argv.filter((flag) => !/^--(data-dir|initial-cluster)=/.test(flag));
+    const argv = [...kept, `--data-dir=${path.join(temporaryFolder(name), "data")}`];
+    return new BedMember({ name, wires, argv, env, clientPort: this.#clientPort, isLoud: this.#isLoud });
   }
 
   /** In good order: a leader hands over first. */
@@ -245,7 +259,7 @@ export class BedStream<Request, Response> implements Disposable {
 
 /** Members of one cluster in this process, on the machine's disk and over its loopback, which a test can stop and part. */
 export class MembersBed implements AsyncDisposable {
-  readonly members: readonly BedMember[];
+  members: readonly BedMember[];
   readonly #apart = new Set<bigint>();
 
   private constructor(members: readonly BedMember[]) {
@@ -283,6 +297,14 @@ export class MembersBed implements AsyncDisposable {
     await Promise.all(members.map((member) => member.start()));
     await bed.leader();
     return bed;
+  }
+
+  /** Starts another member where one was; see {@link BedMember.replacement}. */
+  async replace(member: BedMember, env: Readonly<Record<string, string>>): Promise<BedMember> {
+    const replacement = member.replacement(env);
+    this.members = this.members.map((one) => (one === member ? replacement : one));
+    await replacement.start();
+    return replacement;
   }
 
   get running(): readonly BedMember[] {
