@@ -36,9 +36,11 @@ export class EncodedChange {
 
   #encode(previous: Uint8Array | undefined): Buffer {
     const { kind, key, revision, record } = this.change;
+    // Before the writer takes the scratch that the other one needs.
+    const keyValue = kind === "delete" ? deletedKeyValue(key, revision) : record;
     const writer = new BinaryWriter();
     if (kind === "delete") writer.uint32(TYPE_TAG).int32(TYPE_DELETE);
-    writer.uint32(KV_TAG).bytes(kind === "delete" ? deletedKeyValue(key, revision) : record);
+    writer.uint32(KV_TAG).bytes(keyValue);
     if (previous !== undefined) writer.uint32(PREV_KV_TAG).bytes(previous);
     return writer.finish();
   }
