@@ -92,6 +92,7 @@ async function existingCluster(config: BootstrapConfig, ports: BootstrapPorts): 
   }
   const own = ids.get(config.name);
   if (own === undefined) throw refusal(`couldn't find local name "${config.name}" in the cluster`);
+  refuseStarted(own, cluster);
   return { kind: "join", clusterId: cluster.clusterId, memberId: own, members: byId(cluster.members) };
 }
 
@@ -118,7 +119,7 @@ function ownId({ name }: BootstrapConfig, members: readonly Member[]): bigint {
   return own.id;
 }
 
-/** A member that ran already and lost its disk has votes to its name that it forgot: it may not begin as if it were new. */
+/** See {@link refuseStarted}; a new cluster is one that nobody answers for yet. */
 async function refuseSecondBeginning(
   config: BootstrapConfig,
   own: bigint,
@@ -129,7 +130,15 @@ async function refuseSecondBeginning(
     ports.signal.throwIfAborted();
     return undefined;
   });
-  const known = cluster?.members.find(({ id }) => id === own);
+  if (cluster !== undefined) refuseStarted(own, cluster);
+}
+
+/**
+ * A member that ran already, and lost its disk, has votes to its name that it forgot; and one that still runs would be there
+ * twice. (etcd refuses who begins a new cluster, and lets who joins one run into a panic.)
+ */
+function refuseStarted(own: bigint, { members }: RemoteCluster): void {
+  const known = members.find(({ id }) => id === own);
   if (known !== undefined && known.clientUrls.length > 0) {
     throw refusal(`member ${idText(own)} has already been bootstrapped`);
   }

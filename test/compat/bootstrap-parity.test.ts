@@ -44,6 +44,11 @@ const beginnings: readonly [what: string, args: readonly string[]][] = [
     ["--name=a", `--initial-advertise-peer-urls=${OWN},${MORE}`, `--initial-cluster=a=${OWN}`],
   ],
   ["two members with one URL", ["--name=a", `--initial-cluster=a=${OWN},b=${OWN}`]],
+  [
+    "two members with one name, which are one of two URLs to another",
+    ["--name=a", `--initial-cluster=a=${OWN},b=${OTHER},b=${MORE}`],
+  ],
+  ["two members with its own name", ["--name=a", `--initial-cluster=b=${OTHER},a=${MORE},a=${OWN}`]],
   ["no URL", ["--name=a", "--initial-cluster=a"]],
   ["a URL without a port", ["--name=a", "--initial-cluster=a=http://127.0.0.1"]],
   ["a URL with a path", ["--name=a", `--initial-cluster=a=${OWN}/x`]],

@@ -40,6 +40,11 @@ export class GuideMachine {
     return `http://${this.address}:${CLIENT_PORT}`;
   }
 
+  /** Where it keeps its data, when no flag says otherwise. */
+  get dataFolder(): string {
+    return path.join(this.#folder, `${this.name}.etcd`);
+  }
+
   /** Starts it in a folder of its own, where `NAME.etcd` is made if no flag says otherwise; resolves when it serves. */
   async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
     this.#process = await spawnBin("logstore", args, {
@@ -47,6 +52,11 @@ export class GuideMachine {
       env,
       readyLine: "ready to serve client requests",
     });
+  }
+
+  /** Starts it where it may never serve. */
+  async spawn(args: readonly string[]): Promise<void> {
+    this.#process = await spawnBin("logstore", args, { cwd: this.#folder });
   }
 
   /** Starts it where it is to refuse; resolves with what it printed, when it has ended with exit code 1. */
@@ -78,7 +88,7 @@ export class GuideMachine {
 
   /** What a new disk has. */
   loseDisk(): void {
-    rmSync(path.join(this.#folder, `${this.name}.etcd`), { recursive: true });
+    rmSync(this.dataFolder, { recursive: true });
   }
 }
 

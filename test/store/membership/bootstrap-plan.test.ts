@@ -213,6 +213,18 @@ refused(
   "membership: too many learner members in cluster",
   { clusters: { "http://b:2380": running } },
 );
+{
+  const started = running.members.map((one) => ({
+    ...one,
+    clientUrls: [`http://${one.id.toString(16)}:2379`],
+  }));
+  refused(
+    "to join under the name and the URLs of a member that has run",
+    JOIN,
+    "member a has already been bootstrapped",
+    { clusters: { "http://b:2380": { ...running, members: started } } },
+  );
+}
 
 test("bootstrapPlan() ends with its signal", async () => {
   const controller = new AbortController();
