@@ -7,13 +7,13 @@ const TARGET = Compare_CompareTarget;
 const RESULT = Compare_CompareResult;
 
 /**
- * Whether a comparison holds at the store's newest revision, for every key of its range (etcd txn.applyCompare). With
+ * Whether a comparison holds at a revision, which is kept, for every key of its range (etcd txn.applyCompare); in steps. With
  * no key there, counters and lease compare as 0, and a comparison of the value fails.
  */
-export function holds(compare: Compare, store: MvccStore): boolean {
+export function* holds(compare: Compare, store: MvccStore, revision: number): Generator<undefined, boolean> {
   let keys = 0;
   let all = true;
-  store.visitFacts(keyRange(compare.key, compare.rangeEnd), (facts) => {
+  yield* store.visitFacts(keyRange(compare.key, compare.rangeEnd), revision, (facts) => {
     keys += 1;
     all = resultHolds(compare, difference(compare, facts));
     return all ? undefined : STOP;

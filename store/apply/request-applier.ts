@@ -34,25 +34,25 @@ export interface StateParts {
 }
 
 /**
- * Carries out one request of the log and gives its marshalled response without the header (etcd etcdserver/apply).
+ * Carries out one request of the log, in steps, and gives its marshalled response without the header (etcd etcdserver/apply).
  * Throws StoreError, and has then changed nothing. The watch hub is told of what changed before it returns.
  */
-export function applyRequest(request: RaftRequest, parts: StateParts): Buffer {
+export function* applyRequest(request: RaftRequest, parts: StateParts): Generator<undefined, Buffer> {
   refuseUnderAlarm(request, parts.alarms);
   switch (request.$case) {
     case "put":
-      return applyPut(request.value, parts);
+      return yield* applyPut(request.value, parts);
     case "deleteRange":
-      return applyDeleteRange(request.value, parts);
+      return yield* applyDeleteRange(request.value, parts);
     case "txn":
-      return applyTxn(request.value, parts);
+      return yield* applyTxn(request.value, parts);
     case "compaction":
       parts.store.compact(request.value.revision);
       return EMPTY_BYTES;
     case "leaseGrant":
       return applyLeaseGrant(request.value, parts);
     case "leaseRevoke":
-      return applyLeaseRevoke(request.value.ID, parts);
+      return yield* applyLeaseRevoke(request.value.ID, parts);
     case "leaseCheckpoint":
       for (const { ID, remainingTTL } of request.value.checkpoints) parts.lessor.checkpoint(ID, remainingTTL);
       return EMPTY_BYTES;
@@ -78,21 +78,23 @@ function refuseUnderAlarm(request: RaftRequest, alarms: AlarmStore): void {
   if (alarms.has(AlarmType.NOSPACE) && requestCostBytes(request) > 0) throw new StoreError("NoSpace");
 }
 
-function applyPut(request: PutRequest, parts: StateParts): Buffer {
+function* applyPut(request: PutRequest, parts: StateParts): Generator<undefined, Buffer> {
   checkPutAgainstState(request, parts.store, parts.lessor);
-  const previous = write(parts, (txn) => runPut(request, parts.store, txn));
+  const txn = parts.store.beginWrite();
+  const previous = runPut(request, parts.store, txn);
+  yield* endWrite(txn, parts);
   return previous === undefined ? EMPTY_BYTES : encodePutResponse(previous, undefined);
 }
 
-function applyDeleteRange(request: DeleteRangeRequest, parts: StateParts): Buffer {
-  const answer = write(parts, (txn) => runDeleteRange(request, parts.store, txn));
+function* applyDeleteRange(request: DeleteRangeRequest, parts: StateParts): Generator<undefined, Buffer> {
+  const answer = yield* write(parts, (txn) => runDeleteRange(request, parts.store, txn));
   return encodeDeleteRangeResponse(answer, undefined);
 }
 
-function applyTxn(request: TxnRequest, parts: StateParts): Buffer {
-  const plan = planTxn(request, parts.store);
+function* applyTxn(request: TxnRequest, parts: StateParts): Generator<undefined, Buffer> {
+  const plan = yield* planTxn(request, parts.store, parts.store.revision);
   checkPlan(plan, parts.store, parts.lessor);
-  return write(parts, (txn) => runPlan(plan, parts.store, txn, undefined));
+  return yield* write(parts, (txn) => runPlan(plan, parts.store, txn, undefined));
 }
 
 function applyLeaseGrant({ ID, TTL }: LeaseGrantRequest, { lessor }: StateParts): Buffer {
@@ -101,11 +103,9 @@ function applyLeaseGrant({ ID, TTL }: LeaseGrantRequest, { lessor }: StateParts)
 }
 
 /** The lease and its keys go together, the keys in order, at one revision. */
-function applyLeaseRevoke(id: bigint, parts: StateParts): Buffer {
-  const keys = parts.lessor.beginRevoke(id);
-  write(parts, (txn) => {
-    for (const key of keys) txn.deleteRange({ start: key, end: undefined, single: true });
-  });
+function* applyLeaseRevoke(id: bigint, parts: StateParts): Generator<undefined, Buffer> {
+  const keys = yield* parts.lessor.beginRevoke(id);
+  yield* write(parts, (txn) => txn.deleteKeys(keys));
   parts.lessor.endRevoke(id);
   return EMPTY_BYTES;
 }
@@ -139,17 +139,25 @@ function encodeAlarms(alarms: ReturnType<AlarmStore["list"]>): Buffer {
 }
 
 /**
- * One write transaction; its changes are told to the watchers. What it is refused for has been checked: a change cannot be
- * taken back, and the next transaction would take its revision a second time.
+ * One write transaction. What it is refused for has been checked: a change cannot be taken back, and the next transaction
+ * would take its revision a second time.
  */
-function write<T>({ store, hub }: StateParts, body: (txn: WriteTxn) => T): T {
-  const txn = store.beginWrite();
+function* write<T>(
+  parts: StateParts,
+  body: (txn: WriteTxn) => Generator<undefined, T>,
+): Generator<undefined, T> {
+  const txn = parts.store.beginWrite();
   try {
-    const result = body(txn);
-    hub.notify(store.endWrite(txn));
+    const result = yield* body(txn);
+    yield* endWrite(txn, parts);
     return result;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     invariant(false, `a transaction that has begun is not refused, found "${error.message}"`);
   }
+}
+
+/** Its changes are the newest revision, and are told to the watchers. */
+function endWrite(txn: WriteTxn, { store, hub }: StateParts): Generator<undefined, void> {
+  return hub.notify(store.endWrite(txn));
 }

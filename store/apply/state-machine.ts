@@ -18,9 +18,11 @@ import { MvccWatchHub } from "../watch/mvcc-watch-hub.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import { AppliedIndex } from "./applied-index.ts";
 import { hashBuckets } from "./backend-hash.ts";
+import { EntryBoundary } from "./entry-boundary.ts";
 import { MemberChangeApplier } from "./member-change-applier.ts";
 import { DEFAULT_QUOTA_BYTES, requestCostBytes } from "./quota.ts";
 import { applyRequest, type StateParts } from "./request-applier.ts";
+import { StateFlusher } from "./state-flusher.ts";
 import { checkPlan, planTxn, readPlan } from "./transaction.ts";
 import type {
   Applied,
@@ -62,11 +64,10 @@ class MvccStateMachine implements StateMachine {
   #parts: StateParts;
   #applied: AppliedIndex;
   #configuration: MemberChangeApplier;
-  #flushedIndex: number;
   /** Until the snapshot is the state; for ever, when that failed. */
   #installing: Promise<void> | undefined;
-  #flushing: Promise<void> | undefined;
-  #nextFlush: Promise<void> | undefined;
+  readonly #boundary = new EntryBoundary();
+  readonly #flusher: StateFlusher;
 
   constructor(options: StateMachineOptions, parts: StateParts) {
     this.#backend = options.backend;
@@ -74,7 +75,11 @@ class MvccStateMachine implements StateMachine {
     this.#parts = parts;
     this.#applied = new AppliedIndex(options.backend);
     this.#configuration = new MemberChangeApplier(options.backend, parts.members);
-    this.#flushedIndex = this.#applied.index;
+    this.#flusher = new StateFlusher({
+      backend: options.backend,
+      boundary: this.#boundary,
+      appliedIndex: () => this.appliedIndex,
+    });
   }
 
   get appliedIndex(): number {
@@ -86,7 +91,7 @@ class MvccStateMachine implements StateMachine {
   }
 
   get flushedIndex(): number {
-    return this.#flushedIndex;
+    return this.#flusher.flushedIndex;
   }
 
   get revision(): number {
@@ -120,15 +125,21 @@ class MvccStateMachine implements StateMachine {
     return this.#parts.members.removed;
   }
 
-  apply(entry: Entry, configure: Configure): Applied {
+  *apply(entry: Entry, configure: Configure): Generator<undefined, Applied> {
     if (this.#installing !== undefined) invariant(false, "nothing is applied while a snapshot is installed");
     if (entry.index <= this.appliedIndex) return this.#done(NO_REQUEST_ID);
     if (entry.index !== this.appliedIndex + 1) {
       invariant(false, `entry ${entry.index} follows ${this.appliedIndex}, the last one applied`);
     }
-    const applied = this.#applyNext(entry, configure);
-    this.#applied.advance(entry.index, entry.term);
-    return applied;
+    this.#boundary.enter();
+    try {
+      const applied = yield* this.#applyNext(entry, configure);
+      this.#applied.advance(entry.index, entry.term);
+      this.#boundary.leave();
+      return applied;
+    } finally {
+      if (!this.#boundary.isBetweenEntries) this.#boundary.breakOff();
+    }
   }
 
   adoptLoneMember(member: Member): void {
@@ -147,12 +158,18 @@ class MvccStateMachine implements StateMachine {
     request: TxnRequest,
   ): Generator<undefined, { readonly revision: number; readonly response: Buffer }> {
     this.#refuseReads();
-    const { store, lessor } = this.#parts;
     const { revision } = this;
-    const plan = planTxn(request, store);
+    return {
+      revision,
+      response: yield* this.#parts.store.keeping(revision, this.#readTxn(request, revision)),
+    };
+  }
+
+  *#readTxn(request: TxnRequest, revision: number): Generator<undefined, Buffer> {
+    const { store, lessor } = this.#parts;
+    const plan = yield* planTxn(request, store, revision);
     checkPlan(plan, store, lessor);
-    const reads = readPlan(plan, store, revision, undefined);
-    return { revision, response: yield* store.keeping(revision, reads) };
+    return yield* readPlan(plan, store, revision, undefined);
   }
 
   *hashKv(revision: number): Generator<undefined, KvHash> {
@@ -185,16 +202,12 @@ class MvccStateMachine implements StateMachine {
 
   flush(): Promise<void> {
     if (this.#installing !== undefined) return this.#installing.then(() => this.flush());
-    if (this.#flushing === undefined) return this.#flushNow();
-    this.#nextFlush ??= this.#flushing.then(() => {
-      this.#nextFlush = undefined;
-      return this.#flushNow();
-    });
-    return this.#nextFlush;
+    return this.#flusher.flush();
   }
 
   install(path: string, run: RunSteps): Promise<void> {
     invariant(this.#installing === undefined, "one snapshot is installed at a time");
+    invariant(this.#boundary.isBetweenEntries, "no snapshot takes the place of an entry's half");
     // Before the first wait: whatever reads is told now, and not when the file is half gone.
     this.#parts.store.endReads();
     this.#installing = this.#install(path, run);
@@ -205,7 +218,7 @@ class MvccStateMachine implements StateMachine {
     const before = this.appliedIndex;
     const { store, hub, lessor } = this.#parts;
     await run(hub.suspend());
-    await this.#settleFlushes();
+    await this.#flusher.settled();
     const logId = readLogId(this.#backend);
     await this.#backend.install(path);
     if (logId !== undefined) writeLogId(this.#backend, logId);
@@ -226,27 +239,12 @@ class MvccStateMachine implements StateMachine {
     this.#parts = { ...this.#parts, alarms: new AlarmStore(backend), members: new MemberTable(backend) };
     this.#configuration = new MemberChangeApplier(backend, this.#parts.members);
     this.#applied = new AppliedIndex(backend);
-    this.#flushedIndex = this.#applied.index;
+    this.#flusher.replaced();
   }
 
-  /** Those that were asked for before; later ones wait for the snapshot. */
-  async #settleFlushes(): Promise<void> {
-    while (this.#flushing !== undefined) await (this.#nextFlush ?? this.#flushing);
-  }
-
-  /** A rejected flush stays in the way of the next ones: what the file holds is unknown. */
-  #flushNow(): Promise<void> {
-    const index = this.appliedIndex;
-    this.#flushing = this.#backend.commit().then(() => {
-      this.#flushedIndex = index;
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
-  }
-
-  #applyNext(entry: Entry, configure: Configure): Applied {
+  *#applyNext(entry: Entry, configure: Configure): Generator<undefined, Applied> {
     if (entry.kind === "confChange") return this.#applyConfChange(entry, configure);
-    return entry.data.length > 0 ? this.#applyData(entry) : this.#done(NO_REQUEST_ID);
+    return entry.data.length > 0 ? yield* this.#applyData(entry) : this.#done(NO_REQUEST_ID);
   }
 
   #applyConfChange({ data }: Entry, configure: Configure): Applied {
@@ -254,7 +252,7 @@ class MvccStateMachine implements StateMachine {
     return refusal === undefined ? this.#done(requestId, response) : this.#refused(requestId, refusal);
   }
 
-  #applyData(entry: Entry): Applied {
+  *#applyData(entry: Entry): Generator<undefined, Applied> {
     const { header, request } = InternalRaftRequest.decode(entry.data);
     if (request === undefined) {
       throw new CodedError(
@@ -264,7 +262,7 @@ class MvccStateMachine implements StateMachine {
     }
     const requestId = header?.ID ?? NO_REQUEST_ID;
     try {
-      return this.#done(requestId, applyRequest(request, this.#parts));
+      return this.#done(requestId, yield* applyRequest(request, this.#parts));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return this.#refused(requestId, error);

@@ -4,12 +4,12 @@ import type { MvccStore } from "../mvcc/mvcc-store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
 import { StoreError } from "../proto/errors.ts";
 import { KeyValue } from "../proto/gen/kv.ts";
-import type {
-  DeleteRangeRequest,
-  PutRequest,
+import {
+  type DeleteRangeRequest,
+  type PutRequest,
   RangeRequest,
-  RequestOp,
-  TxnRequest,
+  type RequestOp,
+  type TxnRequest,
 } from "../proto/gen/rpc.ts";
 import { holds } from "./compare.ts";
 import {
@@ -37,26 +37,42 @@ type PlannedOp =
   | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
   | { readonly kind: "txn"; readonly plan: TxnPlan };
 
-/** Decides every comparison, nested ones too, at the state before the transaction (etcd txn.compareToPath). */
-export function planTxn(request: TxnRequest, store: MvccStore): TxnPlan {
-  const succeeded = request.compare.every((compare) => holds(compare, store));
-  const ops = succeeded ? request.success : request.failure;
-  return { succeeded, ops: ops.flatMap((op) => planOp(op, store)) };
+/** Decides every comparison, nested ones too, at `revision`, the one before the transaction (etcd txn.compareToPath); in steps. */
+export function* planTxn(
+  request: TxnRequest,
+  store: MvccStore,
+  revision: number,
+): Generator<undefined, TxnPlan> {
+  let succeeded = true;
+  for (const compare of request.compare) {
+    succeeded = yield* holds(compare, store, revision);
+    if (!succeeded) break;
+  }
+  const ops: PlannedOp[] = [];
+  for (const op of succeeded ? request.success : request.failure) {
+    const planned = yield* planOp(op, store, revision);
+    if (planned !== undefined) ops.push(planned);
+  }
+  return { succeeded, ops };
 }
 
 /** An operation of no known kind gives no answer; validation keeps it away. */
-function planOp({ request }: RequestOp, store: MvccStore): PlannedOp[] {
+function* planOp(
+  { request }: RequestOp,
+  store: MvccStore,
+  revision: number,
+): Generator<undefined, PlannedOp | undefined> {
   switch (request?.$case) {
     case "requestRange":
-      return [{ kind: "range", request: request.value }];
+      return { kind: "range", request: request.value };
     case "requestPut":
-      return [{ kind: "put", request: request.value }];
+      return { kind: "put", request: request.value };
     case "requestDeleteRange":
-      return [{ kind: "deleteRange", request: request.value }];
+      return { kind: "deleteRange", request: request.value };
     case "requestTxn":
-      return [{ kind: "txn", plan: planTxn(request.value, store) }];
+      return { kind: "txn", plan: yield* planTxn(request.value, store, revision) };
     default:
-      return [];
+      return undefined;
   }
 }
 
@@ -94,35 +110,41 @@ export function checkPutAgainstState(request: PutRequest, store: MvccStore, leas
   if (store.recordAt(key, store.revision) === undefined) throw new StoreError("KeyNotFound");
 }
 
-/** Runs a checked plan inside a write transaction and gives its marshalled TxnResponse. */
-export function runPlan(
+/** Runs a checked plan inside a write transaction, in steps, and gives its marshalled TxnResponse. */
+export function* runPlan(
   plan: TxnPlan,
   store: MvccStore,
   txn: WriteTxn,
   headerRevision: number | undefined,
-): Buffer {
-  const responses = plan.ops.map((op): OpResponse => {
-    switch (op.kind) {
-      case "range": {
-        const { revision } = txn;
-        const answer = runToEnd(store.range(op.request, revision));
-        return { kind: "range", response: encodeRangeResponse(answer, revision) };
-      }
-      case "put": {
-        const previous = runPut(op.request, store, txn);
-        return { kind: "put", response: encodePutResponse(previous, txn.revision) };
-      }
-      case "deleteRange": {
-        const answer = runDeleteRange(op.request, store, txn);
-        return { kind: "deleteRange", response: encodeDeleteRangeResponse(answer, txn.revision) };
-      }
-      case "txn":
-        return { kind: "txn", response: runPlan(op.plan, store, txn, 0) };
-      default:
-        return op satisfies never;
-    }
-  });
+): Generator<undefined, Buffer> {
+  const responses: OpResponse[] = [];
+  for (const op of plan.ops) {
+    if (responses.length > 0) yield;
+    responses.push(yield* runOp(op, store, txn));
+  }
   return encodeTxnResponse({ succeeded: plan.succeeded, responses }, headerRevision);
+}
+
+function* runOp(op: PlannedOp, store: MvccStore, txn: WriteTxn): Generator<undefined, OpResponse> {
+  switch (op.kind) {
+    case "range": {
+      const { revision } = txn;
+      const answer = yield* store.range(op.request, revision);
+      return { kind: "range", response: encodeRangeResponse(answer, revision) };
+    }
+    case "put": {
+      const previous = runPut(op.request, store, txn);
+      return { kind: "put", response: encodePutResponse(previous, txn.revision) };
+    }
+    case "deleteRange": {
+      const answer = yield* runDeleteRange(op.request, store, txn);
+      return { kind: "deleteRange", response: encodeDeleteRangeResponse(answer, txn.revision) };
+    }
+    case "txn":
+      return { kind: "txn", response: yield* runPlan(op.plan, store, txn, 0) };
+    default:
+      return op satisfies never;
+  }
 }
 
 /** Runs a checked plan that only reads, in steps, all at one revision. */
@@ -160,20 +182,14 @@ export function runPut(request: PutRequest, store: MvccStore, txn: WriteTxn): Ui
   return request.prevKv ? previous : undefined;
 }
 
-/** Deletes; returns how many keys there were, and their records when the request asks for them. */
-export function runDeleteRange(
-  request: DeleteRangeRequest,
+/** Deletes, in steps; gives how many keys there were, and their records when the request asks for them. */
+export function* runDeleteRange(
+  { key, rangeEnd, prevKv }: DeleteRangeRequest,
   store: MvccStore,
   txn: WriteTxn,
-): { readonly deleted: number; readonly previous: readonly Uint8Array[] } {
-  const range = keyRange(request.key, request.rangeEnd);
-  const previous = request.prevKv ? store.recordsIn(range, txn.revision) : [];
-  return { deleted: txn.deleteRange(range), previous };
-}
-
-function runToEnd<T>(steps: Generator<undefined, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-  }
+): Generator<undefined, { readonly deleted: number; readonly previous: readonly Uint8Array[] }> {
+  const previous = prevKv
+    ? (yield* store.range(RangeRequest.create({ key, rangeEnd }), txn.revision)).kvs
+    : [];
+  return { deleted: yield* txn.deleteRange(keyRange(key, rangeEnd)), previous };
 }

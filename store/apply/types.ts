@@ -31,9 +31,12 @@ export interface StateMachine {
   readonly removedMembers: ReadonlySet<bigint>;
   /**
    * Applies the next entry (`entry.index === appliedIndex + 1`). Never throws for bad input: that is an answer. A
-   * "confChange" that takes effect goes to `configure` first, the core's applyConfChange.
+   * "confChange" that takes effect goes to `configure` first, the core's applyConfChange. A generator, because a deletion of
+   * a million keys must not hold the event loop: it yields between bounded steps. Reads go on meanwhile, without the entry;
+   * a flush waits for its end; the next entry comes after it. One that is given up (`return()`) leaves a state that can only
+   * be opened anew.
    */
-  apply(entry: Entry, configure: Configure): Applied;
+  apply(entry: Entry, configure: Configure): Generator<undefined, Applied>;
   /**
    * Names the one member of a backend that was written when clusters had one and did not name it; otherwise nothing. To be
    * called before anything is applied.

@@ -83,7 +83,9 @@ export class LmdbBackend implements Backend {
 
   commit(): Promise<void> {
     this.#requireOpen();
-    return this.#commitPending();
+    const layer = this.#overlay.freeze();
+    this.#commits = this.#commits.then(() => this.#write(layer));
+    return this.#commits;
   }
 
   get pendingBytes(): number {
@@ -147,7 +149,7 @@ export class LmdbBackend implements Backend {
 
   async #close(): Promise<void> {
     try {
-      await this.#commitPending();
+      await this.#commits;
       await Promise.allSettled(this.#copies);
     } finally {
       await this.#env.close();
@@ -157,12 +159,6 @@ export class LmdbBackend implements Backend {
 
   #requireOpen(): void {
     invariant(this.#closed === undefined && !this.#isInstalling, "the backend is open");
-  }
-
-  #commitPending(): Promise<void> {
-    const layer = this.#overlay.freeze();
-    this.#commits = this.#commits.then(() => this.#write(layer));
-    return this.#commits;
   }
 
   async #write(layer: WriteLayer): Promise<void> {

@@ -129,9 +129,8 @@ export class MemBackend implements Backend {
 
   async close(): Promise<void> {
     if (this.#state !== "open") return;
-    const last = this.commit();
     this.#state = "closing";
-    await last;
+    await this.#commits;
     if (this.#state === "closing") this.#state = "closed";
   }
 

@@ -45,7 +45,7 @@ export interface Backend {
    * final: the process has to end.
    */
   install(path: string): Promise<void>;
-  /** Commits and closes; waits for copies under way. Idempotent. */
+  /** Waits for commits and copies under way, and closes; what no commit has taken is forgotten. Idempotent. */
   close(): Promise<void>;
 }
 

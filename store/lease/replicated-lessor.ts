@@ -1,5 +1,7 @@
 import { invariant } from "../../base/invariant.ts";
+import { sortInSteps } from "../../base/sort-in-steps.ts";
 import { runAtOnce } from "../../base/steps.ts";
+import { compareLatin1 } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
 import type { LeaseBindings } from "../mvcc/types.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -96,11 +98,11 @@ export class ReplicatedLessor implements Lessor, LeaseBindings {
   }
 
   /**
-   * The keys that the revocation of a lease deletes, in key order; throws LeaseNotFound. They stay attached: deleting a key
-   * detaches it.
+   * The keys that the revocation of a lease deletes, in key order, in steps; throws LeaseNotFound. They stay attached:
+   * deleting a key detaches it.
    */
-  beginRevoke(id: bigint): readonly string[] {
-    return [...this.#find(id).keys].sort();
+  beginRevoke(id: bigint): Generator<undefined, readonly string[]> {
+    return sortInSteps([...this.#find(id).keys], compareLatin1);
   }
 
   /** Takes the lease away, after its keys are deleted. */

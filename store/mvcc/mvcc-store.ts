@@ -12,14 +12,16 @@ import type { KeyRange } from "./key-range.ts";
 import { ReadPins } from "./read-pins.ts";
 import { type RangeAnswer, readRange } from "./read-range.ts";
 import { readRecord } from "./read-record.ts";
+import { readPage } from "./record-page.ts";
 import { restoreIndex } from "./restore-index.ts";
 import { decodeRevisionKey, encodeMainRevision } from "./revision.ts";
 import { type STOP, TreeIndex } from "./tree-index.ts";
 import type { Change, LeaseBindings } from "./types.ts";
 import { WriteTxn } from "./write-txn.ts";
 
-/** Keys bound to leases between two yields: a few milliseconds. */
+/** Keys bound to leases, and looked at for a comparison, between two yields: a few milliseconds. */
 const BINDINGS_A_STEP = 1000;
+const FACTS_A_STEP = 500;
 
 /** What a comparison of a transaction looks at, for one key. */
 export interface KeyFacts {
@@ -28,6 +30,18 @@ export interface KeyFacts {
   readonly version: number;
   /** Reads and decodes the record. */
   record(): KeyValue;
+}
+
+/** After how much a part of history ends, at the next revision. */
+export interface HistoryLimits {
+  readonly changesMax: number;
+  readonly bytesMax: number;
+}
+
+export interface HistoryPart {
+  readonly changes: readonly Change[];
+  /** The last revision of which the changes are there. */
+  readonly through: number;
 }
 
 /**
@@ -130,10 +144,28 @@ export class MvccStore {
     if (revision !== 0) this.#assertReadable(revision, this.#revision);
   }
 
-  /** The facts of each key in a range at the newest revision, in order; `visit` says STOP when it wants no more. */
-  visitFacts(range: KeyRange, visit: (facts: KeyFacts) => typeof STOP | undefined): void {
-    this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
-      const state = keyIndex.at(this.#revision);
+  /**
+   * The facts of each key in a range at a revision that is kept, in order and in steps; `visit` says STOP when it wants no
+   * more.
+   */
+  *visitFacts(
+    range: KeyRange,
+    revision: number,
+    visit: (facts: KeyFacts) => typeof STOP | undefined,
+  ): Generator<undefined, void> {
+    for (let rest: KeyRange | undefined = range; rest !== undefined; ) {
+      if (rest !== range) yield;
+      rest = this.#visitSomeFacts(rest, revision, visit);
+    }
+  }
+
+  #visitSomeFacts(
+    range: KeyRange,
+    revision: number,
+    visit: (facts: KeyFacts) => typeof STOP | undefined,
+  ): KeyRange | undefined {
+    return this.#index.visit(range, FACTS_A_STEP, (keyIndex) => {
+      const state = keyIndex.at(revision);
       if (state === undefined) return undefined;
       const { main, createRevision, version } = state;
       const record = () => KeyValue.decode(readRecord(this.#backend, state));
@@ -148,37 +180,42 @@ export class MvccStore {
     return state === undefined ? undefined : readRecord(this.#backend, state);
   }
 
-  /** The records of a range at a revision that is kept, in key order; all at once. */
-  recordsIn(range: KeyRange, revision: number): readonly Uint8Array[] {
-    const records: Uint8Array[] = [];
-    this.#index.visit(range, Number.POSITIVE_INFINITY, (keyIndex) => {
-      const state = keyIndex.at(revision);
-      if (state !== undefined) records.push(readRecord(this.#backend, state));
-      return undefined;
-    });
-    return records;
-  }
-
   /**
    * The changes from revision `from` on, up to and with revision `through`: whole revisions, at least one where there is
-   * one, and no further one begun above the limits. `from` is not compacted.
+   * one, and no further one begun above the limits. `from` is not compacted; in steps, during which it is not.
    */
-  history(
-    from: number,
-    limits: { readonly changesMax: number; readonly bytesMax: number },
-  ): { readonly changes: readonly Change[]; readonly through: number } {
+  history(from: number, limits: HistoryLimits): Generator<undefined, HistoryPart> {
+    return this.keeping(from, this.#history(from, limits));
+  }
+
+  *#history(from: number, limits: HistoryLimits): Generator<undefined, HistoryPart> {
+    // What is behind it belongs to a revision that is being written.
+    const newest = this.#revision;
+    const end = encodeMainRevision(newest + 1);
     const changes: Change[] = [];
     let bytes = 0;
     let last = from;
-    for (const { key, value } of this.#backend.range("key", encodeMainRevision(from), undefined, 0)) {
-      const { main, tombstone } = decodeRevisionKey(key);
+    for (let cursor = encodeMainRevision(from); ; ) {
+      const { pairs, rest } = readPage(this.#backend, cursor, end);
+      for (const { key, value } of pairs) {
+        const { main, tombstone } = decodeRevisionKey(key);
+        const isFull = changes.length >= limits.changesMax || bytes >= limits.bytesMax;
+        if (isFull && main !== last) return { changes, through: last };
+        changes.push(changeOf(main, tombstone, value));
+        bytes += value.byteLength;
+        last = main;
+      }
+      if (rest === undefined) return { changes, through: newest };
       const isFull = changes.length >= limits.changesMax || bytes >= limits.bytesMax;
-      if (isFull && main !== last) return { changes, through: last };
-      changes.push(changeOf(main, tombstone, value));
-      bytes += value.byteLength;
-      last = main;
+      if (isFull && !this.#hasMoreOf(last, rest)) return { changes, through: last };
+      cursor = rest;
+      yield;
     }
-    return { changes, through: this.#revision };
+  }
+
+  #hasMoreOf(revision: number, from: Uint8Array): boolean {
+    const [pair] = this.#backend.range("key", from, encodeMainRevision(revision + 1), 1);
+    return pair !== undefined;
   }
 
   /** HashKV at a revision (0: the newest); throws Compacted, FutureRev. */

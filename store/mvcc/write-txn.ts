@@ -9,6 +9,10 @@ import { encodeRevisionKey } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 import type { Change, LeaseBindings } from "./types.ts";
 
+/** Keys visited, and deleted, between two yields: a few milliseconds each. */
+const KEYS_A_STEP = 5000;
+const DELETIONS_A_STEP = 500;
+
 const NO_LEASE = 0n;
 
 /**
@@ -64,15 +68,32 @@ export class WriteTxn {
     this.#bindLease(keyText, lease);
   }
 
-  /** Deletes the keys of a range, in order; returns how many there were. */
-  deleteRange(range: KeyRange): number {
-    const keys: KeyIndex[] = [];
-    this.#index.visit(range, Number.POSITIVE_INFINITY, (index) => {
-      if (index.at(this.revision) !== undefined) keys.push(index);
-      return undefined;
-    });
-    for (const index of keys) this.#delete(index);
-    return keys.length;
+  /** Deletes the keys of a range, in order and in steps; gives how many there were. */
+  *deleteRange(range: KeyRange): Generator<undefined, number> {
+    const { revision } = this;
+    const found: KeyIndex[] = [];
+    for (let rest: KeyRange | undefined = range; rest !== undefined; ) {
+      if (rest !== range) yield;
+      rest = this.#index.visit(rest, KEYS_A_STEP, (index) => {
+        if (index.at(revision) !== undefined) found.push(index);
+        return undefined;
+      });
+    }
+    yield* this.#deleteAll(found);
+    return found.length;
+  }
+
+  /** Deletes keys (latin1) that exist, in the order given and in steps. */
+  *deleteKeys(keys: readonly string[]): Generator<undefined, void> {
+    yield* this.#deleteAll(keys.map((key) => this.#index.get(key)));
+  }
+
+  *#deleteAll(found: readonly (KeyIndex | undefined)[]): Generator<undefined, void> {
+    for (const [i, index] of found.entries()) {
+      if (i > 0 && i % DELETIONS_A_STEP === 0) yield;
+      if (index === undefined) invariant(false, "a key that is deleted existed");
+      this.#delete(index);
+    }
   }
 
   #delete(index: KeyIndex): void {

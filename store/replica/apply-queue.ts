@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Applied, Configure, StateMachine } from "../apply/types.ts";
 import type { Entry } from "../raft/types.ts";
 
-/** Committed entries on their way into the state, in stretches that leave the event loop to others. */
+/** Committed entries on their way into the state, in stretches that leave the event loop to others; a large one takes several. */
 export class ApplyQueue {
   readonly #state: Pick<StateMachine, "apply">;
   readonly #clock: Clock;
@@ -10,10 +10,12 @@ export class ApplyQueue {
   readonly #configure: Configure;
   readonly #onApplied: (applied: Applied) => void;
   #rounds: (readonly Entry[])[] = [];
-  /** Entries of the first round that are applied. */
-  #done = 0;
+  /** Entries of the first round that were begun. */
+  #begun = 0;
+  /** The one that is being applied. */
+  #current: { readonly steps: Generator<undefined, Applied>; readonly bytes: number } | undefined;
 
-  /** A stretch ends with the entry that takes it over `applyMs`. `configure` tells the core of a change that takes effect. */
+  /** A stretch ends with the step that takes it over `applyMs`. `configure` tells the core of a change that takes effect. */
   constructor(options: {
     readonly state: Pick<StateMachine, "apply">;
     readonly clock: Clock;
@@ -29,7 +31,7 @@ export class ApplyQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#rounds.length === 0;
+    return this.#rounds.length === 0 && this.#current === undefined;
   }
 
   /** Takes a round's entries; the core bounds how much is handed out and not applied. */
@@ -37,27 +39,38 @@ export class ApplyQueue {
     if (entries.length > 0) this.#rounds.push(entries);
   }
 
-  /** Applies a stretch; returns the bytes of data that its entries carried. */
+  /** Applies a stretch; returns the bytes of data that the entries that it finished carried. */
   applySome(): number {
     const endMs = this.#clock.monotonicMs() + this.#applyMs;
     let bytes = 0;
     do {
-      const entry = this.#next();
-      if (entry === undefined) break;
-      this.#onApplied(this.#state.apply(entry, this.#configure));
-      bytes += entry.data.byteLength;
+      this.#current ??= this.#begin();
+      if (this.#current === undefined) break;
+      const step = this.#current.steps.next();
+      if (step.done !== true) continue;
+      bytes += this.#current.bytes;
+      this.#current = undefined;
+      this.#onApplied(step.value);
     } while (this.#clock.monotonicMs() < endMs);
     return bytes;
   }
 
-  #next(): Entry | undefined {
+  /** Forgets what is not applied, and gives up the entry at hand: the state can't be used any more. */
+  abandon(): void {
+    this.#current?.steps.return(undefined as never);
+    this.#current = undefined;
+    this.#rounds = [];
+  }
+
+  #begin(): { readonly steps: Generator<undefined, Applied>; readonly bytes: number } | undefined {
     const [round] = this.#rounds;
-    const entry = round?.[this.#done];
-    this.#done += 1;
-    if (round === undefined || this.#done === round.length) {
+    const entry = round?.[this.#begun];
+    if (round === undefined || entry === undefined) return undefined;
+    this.#begun += 1;
+    if (this.#begun === round.length) {
       this.#rounds.shift();
-      this.#done = 0;
+      this.#begun = 0;
     }
-    return entry;
+    return { steps: this.#state.apply(entry, this.#configure), bytes: entry.data.byteLength };
   }
 }

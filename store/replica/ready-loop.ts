@@ -271,6 +271,7 @@ export class ReadyLoop<State extends DrivenState>
     this.#phase = "failed";
     this.#failure = error;
     this.#calls.abort();
+    this.#toApply.abandon();
     this.#compaction.rejectAll(new StoreError("Stopped"));
     void this.#ticker.stop();
     this.#drained.resolve();

@@ -164,6 +164,7 @@ export class SnapshotFolder {
         );
       }
       removeLogId(copy);
+      await copy.commit();
     } finally {
       await copy.close();
     }

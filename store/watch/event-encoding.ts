@@ -10,6 +10,9 @@ const TYPE_DELETE = 1;
 const KV_TAG = 0x12;
 const PREV_KV_TAG = 0x1a;
 
+/** Events encoded between two yields: a few milliseconds. */
+const EVENTS_A_STEP = 500;
+
 /** What a watcher wants of each change; watchers that want the same share the encoded events. */
 export type Wanted = Pick<WatchSpec, "prevKv" | "noPut" | "noDelete">;
 
@@ -55,17 +58,23 @@ export class TargetEvents {
     this.#changes.push(change);
   }
 
-  /** Undefined when the watcher's filters leave nothing. */
-  batch(revision: number, wanted: Wanted): EventBatch | undefined {
+  /** Undefined when the watcher's filters leave nothing; in steps. */
+  *batch(revision: number, wanted: Wanted): Generator<undefined, EventBatch | undefined> {
     const wish = (wanted.prevKv ? 1 : 0) | (wanted.noPut ? 2 : 0) | (wanted.noDelete ? 4 : 0);
-    if (!this.#batches.has(wish)) this.#batches.set(wish, this.#makeBatch(revision, wanted));
+    if (!this.#batches.has(wish)) this.#batches.set(wish, yield* this.#makeBatch(revision, wanted));
     return this.#batches.get(wish);
   }
 
-  #makeBatch(revision: number, { prevKv, noPut, noDelete }: Wanted): EventBatch | undefined {
-    const events = this.#changes
-      .filter(({ change }) => !(change.kind === "delete" ? noDelete : noPut))
-      .map((change) => change.event(prevKv));
+  *#makeBatch(
+    revision: number,
+    { prevKv, noPut, noDelete }: Wanted,
+  ): Generator<undefined, EventBatch | undefined> {
+    const events: Buffer[] = [];
+    for (const [i, change] of this.#changes.entries()) {
+      if (i > 0 && i % EVENTS_A_STEP === 0) yield;
+      const isWanted = !(change.change.kind === "delete" ? noDelete : noPut);
+      if (isWanted) events.push(change.event(prevKv));
+    }
     return events.length === 0 ? undefined : { revision, events };
   }
 }

@@ -9,8 +9,10 @@ import type { EventBatch, History, Watcher, WatchHub, WatchOutlet, WatchOutput, 
 const STEP_LIMITS = { changesMax: 500, bytesMax: 1024 * 1024 };
 /** Watchers that one step moves forward: what it costs is at most this times the changes read. */
 const STEP_WATCHERS_MAX = 250;
-/** Watchers moved from one group to another between two yields: a few milliseconds. */
+/** Watchers moved from one group to another, and told of a revision, between two yields: a few milliseconds. */
 const WATCHERS_A_STEP = 500;
+/** Changes matched with watchers between two yields: a few milliseconds. */
+const CHANGES_A_STEP = 500;
 
 /** One watcher. `nextRevision` is the first whose events it has not been given; exact unless it is synced. */
 class HubWatcher {
@@ -43,6 +45,9 @@ export class MvccWatchHub implements WatchHub {
   readonly #slow = new Set<HubWatcher>();
   /** The newest revision that it was told of: a gap would lose events of every synced watcher, without a word. */
   #notifiedRevision: number;
+  /** Some synced watcher has not been told of that revision yet. */
+  #isTelling = false;
+  #catchingUp: Generator<undefined, void> | undefined;
   /** Its history is being replaced: nobody is synced, nobody catches up. */
   #isSuspended = false;
   #onBehind: () => void = () => undefined;
@@ -59,7 +64,8 @@ export class MvccWatchHub implements WatchHub {
   watch(spec: WatchSpec, outlet: WatchOutlet): Watcher {
     const watcher = new HubWatcher(spec, outlet, this.#history.revision);
     this.#place(watcher);
-    const isSynced = () => this.#synced.has(watcher) && watcher.startRevision <= this.#history.revision;
+    const isSynced = () =>
+      !this.#isTelling && this.#synced.has(watcher) && watcher.startRevision <= this.#history.revision;
     return {
       resume: () => {
         if (this.#slow.delete(watcher)) this.#place(watcher);
@@ -72,25 +78,32 @@ export class MvccWatchHub implements WatchHub {
     };
   }
 
-  /** Tells the synced watchers of the revision that has just been applied: all its changes, in order; none: no revision. */
-  notify(changes: readonly Change[]): void {
+  /**
+   * Tells the synced watchers of the revision that has just been applied: all its changes, in order; none: no revision. In
+   * steps, before the last of which there is no other revision. A watcher that becomes synced meanwhile asks for later ones,
+   * or has read this one from history.
+   */
+  *notify(changes: readonly Change[]): Generator<undefined, void> {
     const revision = changes[0]?.revision;
     if (revision === undefined) return;
     const isNext = revision === this.#notifiedRevision + 1 && revision === this.#history.revision;
     if (!isNext) invariant(false, `revision ${revision} follows ${this.#notifiedRevision} and is the newest`);
     this.#notifiedRevision = revision;
     if (this.#synced.size === 0) return;
-    for (const [target, events] of this.#match(this.#synced, changes)) {
+    this.#isTelling = true;
+    for (const [target, events] of yield* this.#match(this.#synced, changes)) {
       const outputs = new Map<EventBatch, WatchOutput>();
-      for (const watcher of [...target.watchers]) {
-        if (watcher.isOver || watcher.nextRevision > revision) continue;
-        const batch = events.batch(revision, watcher.wanted);
+      for (const [i, watcher] of [...target.watchers].entries()) {
+        if (i > 0 && i % WATCHERS_A_STEP === 0) yield;
+        if (!this.#synced.has(watcher) || watcher.nextRevision > revision) continue;
+        const batch = yield* events.batch(revision, watcher.wanted);
         if (batch === undefined) continue;
         const output: WatchOutput = outputs.get(batch) ?? { kind: "events", batches: [batch] };
         outputs.set(batch, output);
         if (!watcher.outlet.offer(output)) this.#setAside(watcher, revision);
       }
     }
+    this.#isTelling = false;
   }
 
   onBehind(listener: () => void): void {
@@ -100,6 +113,8 @@ export class MvccWatchHub implements WatchHub {
   /** For when history is about to be replaced: nothing is read from it from now on; the steps make every watcher wait. */
   suspend(): Generator<undefined, void> {
     this.#isSuspended = true;
+    this.#catchingUp?.return();
+    this.#catchingUp = undefined;
     return this.#unsyncAll();
   }
 
@@ -117,13 +132,19 @@ export class MvccWatchHub implements WatchHub {
 
   catchUpStep(): boolean {
     const [first] = this.#unsynced;
-    if (first === undefined || this.#isSuspended) return false;
-    if (first.nextRevision > this.#history.revision) {
+    if (this.#isSuspended) return false;
+    if (this.#catchingUp !== undefined) this.#goOnCatchingUp(this.#catchingUp);
+    else if (first === undefined) return false;
+    else if (first.nextRevision > this.#history.revision) {
       this.#unsynced.delete(first);
       this.#synced.add(first);
     } else if (first.nextRevision < this.#history.compactRevision) this.#tellCompacted(first);
-    else this.#readHistory(first);
-    return this.#unsynced.size > 0;
+    else this.#goOnCatchingUp(this.#readHistory(first.nextRevision));
+    return this.#catchingUp !== undefined || this.#unsynced.size > 0;
+  }
+
+  #goOnCatchingUp(steps: Generator<undefined, void>): void {
+    this.#catchingUp = steps.next().done === true ? undefined : steps;
   }
 
   *#unsyncAll(): Generator<undefined, void> {
@@ -170,24 +191,23 @@ export class MvccWatchHub implements WatchHub {
   }
 
   /**
-   * Reads on from where `first` is, for the unsynced watchers that are somewhere on this part of history; the others have
-   * their own turn. Those that have not caught up go to the end of the queue.
+   * Reads on from a revision, for the unsynced watchers that are somewhere on this part of history; the others have their own
+   * turn. Those that have not caught up go to the end of the queue.
    */
-  #readHistory(first: HubWatcher): void {
-    const from = first.nextRevision;
-    const { changes, through } = this.#history.history(from, STEP_LIMITS);
+  *#readHistory(from: number): Generator<undefined, void> {
+    const { changes, through } = yield* this.#history.history(from, STEP_LIMITS);
     const readers = new TargetSet<HubWatcher>();
     for (const watcher of this.#unsynced) {
       if (watcher.nextRevision >= from && watcher.nextRevision <= through) readers.add(watcher);
       if (readers.size === STEP_WATCHERS_MAX) break;
     }
-    const batches = this.#batchesFor(readers, changes);
+    const batches = yield* this.#batchesFor(readers, changes);
     for (const watcher of readers) {
-      if (watcher.isOver) continue;
+      if (!this.#unsynced.has(watcher)) continue;
       const own = batches.get(watcher);
       if (own !== undefined && !watcher.outlet.offer({ kind: "events", batches: own })) {
         this.#setAside(watcher, watcher.nextRevision);
-      } else if (!watcher.isOver) {
+      } else if (this.#unsynced.has(watcher)) {
         this.#unsynced.delete(watcher);
         watcher.nextRevision = through + 1;
         this.#place(watcher);
@@ -195,16 +215,16 @@ export class MvccWatchHub implements WatchHub {
     }
   }
 
-  #batchesFor(
+  *#batchesFor(
     readers: TargetSet<HubWatcher>,
     changes: readonly Change[],
-  ): ReadonlyMap<HubWatcher, EventBatch[]> {
+  ): Generator<undefined, ReadonlyMap<HubWatcher, EventBatch[]>> {
     const batches = new Map<HubWatcher, EventBatch[]>();
     for (const [revision, ofRevision] of Map.groupBy(changes, (change) => change.revision)) {
-      for (const [target, events] of this.#match(readers, ofRevision)) {
+      for (const [target, events] of yield* this.#match(readers, ofRevision)) {
         for (const watcher of target.watchers) {
           if (watcher.nextRevision > revision) continue;
-          const batch = events.batch(revision, watcher.wanted);
+          const batch = yield* events.batch(revision, watcher.wanted);
           if (batch === undefined) continue;
           const own = batches.get(watcher);
           if (own === undefined) batches.set(watcher, [batch]);
@@ -216,12 +236,13 @@ export class MvccWatchHub implements WatchHub {
   }
 
   /** The targets that changes of one revision concern, with the events of each. */
-  #match(
+  *#match(
     watchers: TargetSet<HubWatcher>,
     changes: readonly Change[],
-  ): ReadonlyMap<Target<HubWatcher>, TargetEvents> {
+  ): Generator<undefined, ReadonlyMap<Target<HubWatcher>, TargetEvents>> {
     const matched = new Map<Target<HubWatcher>, TargetEvents>();
-    for (const change of changes) {
+    for (const [i, change] of changes.entries()) {
+      if (i > 0 && i % CHANGES_A_STEP === 0) yield;
       let encoded: EncodedChange | undefined;
       watchers.visit(change.key, (target) => {
         encoded ??= new EncodedChange(change, this.#history);

@@ -67,10 +67,10 @@ export interface History {
   recordAt(key: string, revision: number): Uint8Array | undefined;
   /**
    * The changes from revision `from` on, up to and with revision `through`: whole revisions, at least one where there is
-   * one, and no further one begun above the limits. `from` is not compacted.
+   * one, and no further one begun above the limits. `from` is not compacted; in steps, during which it is not.
    */
   history(
     from: number,
     limits: { readonly changesMax: number; readonly bytesMax: number },
-  ): { readonly changes: readonly Change[]; readonly through: number };
+  ): Generator<undefined, { readonly changes: readonly Change[]; readonly through: number }>;
 }

@@ -60,9 +60,9 @@ export class Watchers {
   state(name: string, { state, watchHub }: OpenedStateMachine): void {
     const { ledger, mutation } = this.#parts;
     const apply = state.apply.bind(state);
-    state.apply = (entry: Entry, configure): Applied => {
+    state.apply = function* (entry: Entry, configure): Generator<undefined, Applied> {
       const isNew = entry.index > state.appliedIndex;
-      const applied = apply(entry, configure);
+      const applied = yield* apply(entry, configure);
       if (isNew) ledger.applied(name, entry, applied);
       return applied;
     };

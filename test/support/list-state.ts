@@ -34,6 +34,9 @@ export class ListState implements DrivenState {
   /** Steps that compaction has left to do. */
   compactSteps = 0;
   flushError: Error | undefined;
+  /** In how many steps an entry is applied. */
+  stepsOf: (entry: Entry) => number = () => 1;
+  /** Called in each of them. */
   onApply: (entry: Entry) => void = () => undefined;
 
   constructor(image: ListImage = EMPTY_LIST) {
@@ -69,8 +72,12 @@ export class ListState implements DrivenState {
     return this.#image;
   }
 
-  apply(entry: Entry, configure: Configure): Applied {
+  *apply(entry: Entry, configure: Configure): Generator<undefined, Applied> {
     if (entry.index !== this.#index + 1) throw new Error(`applied ${entry.index} after ${this.#index}`);
+    for (let step = 1; step < this.stepsOf(entry); step += 1) {
+      this.onApply(entry);
+      yield;
+    }
     this.onApply(entry);
     this.#index = entry.index;
     this.#term = entry.term;

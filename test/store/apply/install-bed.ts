@@ -1,5 +1,6 @@
 import type { Random } from "../../../base/random.ts";
 import type { RunSteps } from "../../../base/steps.ts";
+import { runAtOnce } from "../../../base/steps.ts";
 import { openStateMachine } from "../../../store/apply/state-machine.ts";
 import type { Configure, OpenedStateMachine } from "../../../store/apply/types.ts";
 import { MemBackend, MemFile } from "../../../store/backend/mem-backend.ts";
@@ -92,7 +93,7 @@ export class MemberBed {
   }
 
   apply(entry: Entry): void {
-    this.state.apply(entry, this.#configure);
+    runAtOnce(this.state.apply(entry, this.#configure));
   }
 
   applyUpTo(log: Log, index = log.entries.length): void {

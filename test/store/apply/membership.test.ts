@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runAtOnce } from "../../../base/steps.ts";
 import { bootstrapEntries } from "../../../store/membership/bootstrap-entries.ts";
 import { toConfChange } from "../../../store/membership/member-codec.ts";
 import { type Member, type MemberChange, unstarted } from "../../../store/membership/types.ts";
@@ -26,7 +27,7 @@ function change(bed: StateBed, wanted: MemberChange, requestId = 5n) {
   const data = encodeConfChange(toConfChange(wanted, requestId));
   const entry = { term: 2, index, kind: "confChange", data } as const;
   bed.log.push(entry);
-  return bed.state.apply(entry, bed.configure);
+  return runAtOnce(bed.state.apply(entry, bed.configure));
 }
 
 test("bootstrapEntries() are the same for every first member, one each, and name all of them", () => {

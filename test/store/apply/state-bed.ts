@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { runAtOnce } from "../../../base/steps.ts";
 import { openStateMachine } from "../../../store/apply/state-machine.ts";
 import type { ApplyOutcome, Configure, OpenedStateMachine } from "../../../store/apply/types.ts";
 import { MemBackend, MemFile } from "../../../store/backend/mem-backend.ts";
@@ -54,7 +55,7 @@ export class StateBed {
 
   applyEntry(entry: Entry): ApplyOutcome {
     this.log.push(entry);
-    return this.state.apply(entry, this.configure).outcome;
+    return runAtOnce(this.state.apply(entry, this.configure)).outcome;
   }
 
   /** The process dies now and starts again: what was not flushed comes back from the log. */
@@ -65,7 +66,7 @@ export class StateBed {
     assert.equal(this.state.flushedIndex, this.state.appliedIndex);
     this.configure = configurer(this.state.confState).configure;
     // Whole log: entries that were applied before are to be passed over.
-    for (const entry of this.log) this.state.apply(entry, this.configure);
+    for (const entry of this.log) runAtOnce(this.state.apply(entry, this.configure));
   }
 
   put(key: string, value = "", more: Partial<PutRequest> = {}): PutResponse {

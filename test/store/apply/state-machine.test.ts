@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
+import { runAtOnce } from "../../../base/steps.ts";
 import { openStateMachine } from "../../../store/apply/state-machine.ts";
 import { LmdbBackend } from "../../../store/backend/lmdb-backend.ts";
 import { MemBackend } from "../../../store/backend/mem-backend.ts";
@@ -53,23 +54,23 @@ it("StateMachine starts at revision 1, and the first put makes 2", () => {
 
 it("StateMachine.apply() gives the id of the call that waits, and the revision after the entry", () => {
   const { state } = new StateBed();
-  const { requestId, outcome } = state.apply(putEntry(1, "a", 77n), noConfigure);
+  const { requestId, outcome } = runAtOnce(state.apply(putEntry(1, "a", 77n), noConfigure));
   assert.equal(requestId, 77n);
   assert.deepEqual(outcome, { kind: "done", revision: 2, response: Buffer.alloc(0) });
 });
 
 it("StateMachine.apply() passes over what was applied, and refuses a gap", () => {
   const { state } = new StateBed();
-  state.apply(putEntry(1, "a"), noConfigure);
-  state.apply(putEntry(1, "a"), noConfigure);
+  runAtOnce(state.apply(putEntry(1, "a"), noConfigure));
+  runAtOnce(state.apply(putEntry(1, "a"), noConfigure));
   assert.equal(state.revision, 2);
-  assert.throws(() => state.apply(putEntry(3, "a"), noConfigure), /entry 3 follows 1/);
+  assert.throws(() => runAtOnce(state.apply(putEntry(3, "a"), noConfigure)), /entry 3 follows 1/);
 });
 
 it("StateMachine.apply() counts entries that carry no request", async () => {
   const bed = new StateBed();
-  bed.state.apply({ term: 4, index: 1, kind: "normal", data: Buffer.alloc(0) }, noConfigure);
-  bed.state.apply({ term: 4, index: 2, kind: "normal", data: Buffer.alloc(0) }, noConfigure);
+  runAtOnce(bed.state.apply({ term: 4, index: 1, kind: "normal", data: Buffer.alloc(0) }, noConfigure));
+  runAtOnce(bed.state.apply({ term: 4, index: 2, kind: "normal", data: Buffer.alloc(0) }, noConfigure));
   assert.deepEqual([bed.state.appliedIndex, bed.state.appliedTerm, bed.state.revision], [2, 4, 1]);
   await bed.state.flush();
   const reopened = openStateMachine({
@@ -86,7 +87,7 @@ it("StateMachine.apply() stops at a request that only a newer version knows", ()
     header: { ID: 1n, username: "", authRevision: 0 },
     request: undefined,
   }).finish();
-  assert.throws(() => state.apply({ term: 1, index: 1, kind: "normal", data }, noConfigure), {
+  assert.throws(() => runAtOnce(state.apply({ term: 1, index: 1, kind: "normal", data }, noConfigure)), {
     code: "EUNKNOWNENTRY",
     message: /^Cannot apply entry 1: it carries no request that this version knows/,
   });
@@ -106,9 +107,9 @@ it("StateMachine.flush() moves flushedIndex to what was applied when it began, a
   });
   const { state } = openStateMachine({ backend, quotaBytes: 0, minLeaseTtlSeconds: 2 });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
-  state.apply(putEntry(1, "a"), noConfigure);
+  runAtOnce(state.apply(putEntry(1, "a"), noConfigure));
   const first = state.flush();
-  state.apply(putEntry(2, "a"), noConfigure);
+  runAtOnce(state.apply(putEntry(2, "a"), noConfigure));
   const second = state.flush();
   assert.equal(state.flush(), second);
   await turn();
@@ -364,10 +365,11 @@ it("StateMachine comes back from an LMDB file with keys, leases, alarms and its 
     bed.compact(1500);
     const first = await open();
     for (const entry of bed.log) {
-      first.state.apply(entry, noConfigure);
+      runAtOnce(first.state.apply(entry, noConfigure));
       if (entry.index % 500 === 0) await first.state.flush();
     }
     for (let i = 0; i < 2; i++) first.state.compactStep();
+    await first.state.flush();
     await first.backend.close();
     const second = await open();
     assert.equal(second.state.appliedIndex, bed.log.length);

@@ -122,13 +122,18 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
         assert.equal([...backend.range("key", bytes(""), undefined, 0)].length, 6);
       }));
 
-    it("close() commits and may be called twice", () =>
+    it("close() waits for a commit under way, forgets what none has taken, and may be called twice", () =>
       inPlace(async (place) => {
         const first = await place.open();
         first.put("key", bytes("a"), bytes("1"));
+        const committed = first.commit();
+        first.put("key", bytes("a"), bytes("half of an entry"));
+        first.put("key", bytes("b"), bytes("2"));
         await Promise.all([first.close(), first.close()]);
+        await committed;
         const second = await place.open();
         assert.equal(read(second, "key", "a"), "1");
+        assert.equal(read(second, "key", "b"), undefined);
         await second.close();
       }));
 
@@ -181,6 +186,7 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
         const copy = await backend.openCopy(place.copyPath("copy"));
         copy.delete("meta", bytes("a"));
         copy.put("meta", bytes("b"), bytes("2"));
+        await copy.commit();
         await copy.close();
         assert.equal(read(backend, "meta", "a"), "1");
         const again = await backend.openCopy(place.copyPath("copy"));
@@ -249,6 +255,7 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
       inPlace(async (place) => {
         const backend = await place.open();
         backend.put("meta", bytes("formatVersion"), Buffer.from([0, 0, 0, 7]));
+        await backend.commit();
         await backend.close();
         await assert.rejects(place.open(), (error: Error) => {
           assert.equal(errorCode(error), "EFORMAT");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { runAtOnce } from "../../../base/steps.ts";
 import type { Change } from "../../../store/mvcc/types.ts";
 import { Event, KeyValue } from "../../../store/proto/gen/kv.ts";
 import { EncodedChange, TargetEvents } from "../../../store/watch/event-encoding.ts";
@@ -53,17 +54,19 @@ suite("EncodedChange", () => {
 suite("TargetEvents", () => {
   test("batch() is one and the same for watchers that want the same", () => {
     const events = targetEvents();
-    const batch = events.batch(9, EVERYTHING);
+    const batch = runAtOnce(events.batch(9, EVERYTHING));
     assert.equal(batch?.revision, 9);
     assert.equal(batch?.events.length, 2);
-    assert.equal(events.batch(9, { ...EVERYTHING }), batch);
-    assert.notEqual(events.batch(9, { ...EVERYTHING, prevKv: true }), batch);
+    assert.equal(runAtOnce(events.batch(9, { ...EVERYTHING })), batch);
+    assert.notEqual(runAtOnce(events.batch(9, { ...EVERYTHING, prevKv: true })), batch);
   });
 
   test("batch() leaves out what is filtered, and is undefined when nothing is left", () => {
     const events = targetEvents();
     const types = (wanted: Partial<typeof EVERYTHING>) =>
-      events.batch(9, { ...EVERYTHING, ...wanted })?.events.map((event) => Event.decode(event).type);
+      runAtOnce(events.batch(9, { ...EVERYTHING, ...wanted }))?.events.map(
+        (event) => Event.decode(event).type,
+      );
     assert.deepEqual(types({ noPut: true }), [1]);
     assert.deepEqual(types({ noDelete: true }), [0]);
     assert.equal(types({ noPut: true, noDelete: true }), undefined);

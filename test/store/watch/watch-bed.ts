@@ -1,3 +1,4 @@
+import { runAtOnce } from "../../../base/steps.ts";
 import { MemBackend } from "../../../store/backend/mem-backend.ts";
 import { MvccStore } from "../../../store/mvcc/mvcc-store.ts";
 import { Event, Event_EventType, type KeyValue } from "../../../store/proto/gen/kv.ts";
@@ -23,9 +24,10 @@ export class WatchBed {
     const txn = this.store.beginWrite();
     for (const write of writes) {
       if ("put" in write) txn.put(latin1(write.put), latin1(write.value), 0n);
-      else txn.deleteRange({ start: write.delete, end: write.end, single: write.end === undefined });
+      else
+        runAtOnce(txn.deleteRange({ start: write.delete, end: write.end, single: write.end === undefined }));
     }
-    this.hub.notify(this.store.endWrite(txn));
+    runAtOnce(this.hub.notify(this.store.endWrite(txn)));
     return this.store.revision;
   }
 
