@@ -4,7 +4,7 @@ import { UsageError } from "./store-command-line.ts";
 /** Gates of etcd 3.7 (features/etcd_features.go) that change something here, with etcd's defaults. */
 const DEFAULT_GATES = { CompactHashCheck: false, InitialCorruptCheck: false };
 
-/** Of the gates, those that go with AllAlpha. */
+/** Stands for each of them that is not named: both are of etcd's stage "alpha". */
 const ALL_ALPHA = "AllAlpha";
 
 /** Gates that change nothing here: accepted, so that what is written for etcd goes on working. */
@@ -23,6 +23,20 @@ export type FeatureGates = typeof DEFAULT_GATES;
 
 /** Reads `--feature-gates`: `name=bool,…`. Throws UsageError with etcd's words (pkg/featuregate). */
 export function parseFeatureGates(text: string): FeatureGates {
+  const given = parse(text);
+  const gate = (name: keyof FeatureGates) => given.get(name) ?? given.get(ALL_ALPHA) ?? DEFAULT_GATES[name];
+  return {
+    CompactHashCheck: gate("CompactHashCheck"),
+    InitialCorruptCheck: gate("InitialCorruptCheck"),
+  };
+}
+
+/** The gates in it that are known and do not count. Throws as {@link parseFeatureGates} does. */
+export function gatesWithoutEffect(text: string): readonly string[] {
+  return [...parse(text).keys()].filter((name) => GATES_WITHOUT_EFFECT.has(name));
+}
+
+function parse(text: string): ReadonlyMap<string, boolean> {
   const given = new Map<string, boolean>();
   for (const part of text.split(",").filter((pair) => pair !== "")) {
     const [name = "", ...rest] = part.split("=").map((side) => side.trim());
@@ -39,11 +53,7 @@ export function parseFeatureGates(text: string): FeatureGates {
       throw refusal(text, `unrecognized feature gate: ${name}`);
     }
   }
-  const gate = (name: keyof FeatureGates) => given.get(name) ?? given.get(ALL_ALPHA) ?? DEFAULT_GATES[name];
-  return {
-    CompactHashCheck: gate("CompactHashCheck"),
-    InitialCorruptCheck: gate("InitialCorruptCheck"),
-  };
+  return given;
 }
 
 function refusal(text: string, why: string): UsageError {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { errorMessage } from "../base/errors.ts";
 import { FLAGS_REFUSED, FLAGS_WITHOUT_EFFECT } from "./etcd-flags.ts";
+import { gatesWithoutEffect } from "./feature-gates.ts";
 import { isGoBoolean } from "./go-values.ts";
 import {
   type GivenValues,
@@ -53,10 +54,17 @@ export function loadStoreConfig(
   }
   warn(warnings, "unknown ETCD_ variables", variables.unknown);
   const idle = [...given].filter(([name]) => without.has(name)).map(([, { origin }]) => origin);
-  warn(warnings, "settings of etcd that have no effect here", idle);
+  warn(warnings, "settings of etcd that have no effect here", [...idle, ...idleGates(given)]);
   for (const [name, { value, origin }] of given) refuseBetrayal(name, value, origin);
   const effective = [...given].filter(([name]) => name in storeFlagsSchema.shape);
   return { kind: "run", settings: storeSettings(new Map(effective)), warnings };
+}
+
+/** `--feature-gates LeaseCheckpoint`. */
+function idleGates(given: GivenValues): readonly string[] {
+  const gates = given.get("feature-gates");
+  if (gates === undefined) return [];
+  return gatesWithoutEffect(String(gates.value)).map((name) => `${gates.origin} ${name}`);
 }
 
 function warn(warnings: ConfigWarning[], message: string, names: readonly string[]): void {

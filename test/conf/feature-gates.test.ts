@@ -25,6 +25,13 @@ test("--feature-gates are etcd's, both checks off by default", () => {
   assert.deepEqual(gates("--feature-gates=LeaseCheckpoint=true,AllBeta=false"), off);
 });
 
+test("--feature-gates that change nothing here are told of", () => {
+  const command = loadStoreConfig([], { ETCD_FEATURE_GATES: "LeaseCheckpoint=true,CompactHashCheck=true" });
+  assert.ok(command.kind === "run");
+  const names = ["ETCD_FEATURE_GATES LeaseCheckpoint"];
+  assert.deepEqual(command.warnings, [{ message: "settings of etcd that have no effect here", names }]);
+});
+
 test("--feature-gates and --compact-hash-check-time are refused in etcd's words", () => {
   const refused: readonly (readonly [argument: string, message: string])[] = [
     [
