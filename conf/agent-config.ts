@@ -80,6 +80,14 @@ const sinkSchema = z.strictObject({
     .describe(
       "Number the batches (type kafka), so that brokers drop repeats, and several of a partition are on their way at one time.",
     ),
+  maxDeadLetterBytes: z
+    .int()
+    .min(0)
+    .max(1024 ** 4)
+    .default(64 * 1024 * 1024)
+    .describe(
+      "Limit of a topic's file in dataDir/dead-letters, where lines are kept that are refused for good; at it the topic waits.",
+    ),
   path: absolutePath
     .default("/var/lib/logagent/out")
     .describe("Folder of the file sink: <topic>.log in it holds the lines of a topic."),

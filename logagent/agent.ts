@@ -153,7 +153,11 @@ async function refuseNewer(file: VersionedFile<object>): Promise<void> {
 
 function openAgentSink(config: AgentConfig, logger: Logger, observer: SinkObserver): Sink {
   const { maxInFlightBytes } = config.memory;
-  return openSink({ ...config.sink, maxInFlightBytes }, { clock, random, logger, observer });
+  const deadLetterFolder = join(config.dataDir, "dead-letters");
+  return openSink(
+    { ...config.sink, maxInFlightBytes, deadLetterFolder },
+    { clock, random, logger, observer },
+  );
 }
 
 function newSupervisor(

@@ -63,12 +63,28 @@ export class BatchLedger {
 
   /** Reports everything as durable: one call per contiguous range of a file. */
   acked(): void {
-    this.#report((file, from, to, lines) => file.acked(from, to, lines));
+    for (const { file, from, to, lines } of this.ranges()) file.acked(from, to, lines);
   }
 
   /** Reports everything as refused for good. */
   rejected(reason: string): void {
-    this.#report((file, from, to, lines) => file.rejected(from, to, lines, reason));
+    for (const { file, from, to, lines } of this.ranges()) file.rejected(from, to, lines, reason);
+  }
+
+  /** What it holds, each contiguous range of a file once. */
+  *ranges(): Iterable<Pick<Run, "file" | "from" | "to" | "lines">> {
+    for (let i = 0; i < this.#runs.length; ) {
+      const { file, from, to, lines } = this.#runs[i] as Run;
+      let end = to;
+      let sum = lines;
+      for (i += 1; i < this.#runs.length; i++) {
+        const next = this.#runs[i] as Run;
+        if (next.file !== file || next.from !== end) break;
+        end = next.to;
+        sum += next.lines;
+      }
+      yield { file, from, to: end, lines: sum };
+    }
   }
 
   /** The same lines in two ledgers, the first with `lines` of them. */
@@ -105,21 +121,5 @@ export class BatchLedger {
     const grown = new Uint32Array(Math.max(POSITIONS_MIN, lines, this.#positions.length * 2));
     grown.set(this.#positions.subarray(0, this.#lines));
     this.#positions = grown;
-  }
-
-  #report(call: (file: ShippedFile, from: number, to: number, lines: number) => void): void {
-    let i = 0;
-    while (i < this.#runs.length) {
-      const { file, from, to, lines } = this.#runs[i] as Run;
-      let end = to;
-      let sum = lines;
-      for (i += 1; i < this.#runs.length; i++) {
-        const next = this.#runs[i] as Run;
-        if (next.file !== file || next.from !== end) break;
-        end = next.to;
-        sum += next.lines;
-      }
-      call(file, from, end, sum);
-    }
   }
 }

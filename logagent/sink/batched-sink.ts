@@ -4,9 +4,7 @@ import { untilAborted } from "../../base/until-aborted.ts";
 import type { Batch, Destination } from "./destination.ts";
 import { FairBytes } from "./fair-bytes.ts";
 import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
-import { partitionFor } from "./partition-for.ts";
-import type { PartitionQueue } from "./partition-queue.ts";
-import type { Delivery, Sink, TopicStatus } from "./port.ts";
+import type { Delivery, ShippedFile, Sink, TopicStatus } from "./port.ts";
 import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
@@ -53,9 +51,10 @@ export class BatchedSink implements Sink {
     }
     const topic = this.#queuesOf(delivery.topic);
     const chargedBytes = spans.to - spans.from + spans.count * this.#destination.lineOverheadBytes(delivery);
-    const queue = await this.#admit(topic, { delivery, chargedBytes, signal });
+    await this.#admit(topic, { file, chargedBytes, signal });
     this.#closing.signal.throwIfAborted();
-    queue.append(delivery);
+    // Looked up here: the partitions may have changed meanwhile.
+    topic.queueFor(file).append(delivery);
     this.#inFlightBytes += spans.to - spans.from;
   }
 
@@ -108,19 +107,17 @@ export class BatchedSink implements Sink {
     return topic;
   }
 
-  /** Waits until the topic is there and has room; then its queue must be given the lines at once. */
+  /** Waits until the topic takes lines and has room; then they must be appended at once. */
   async #admit(
     topic: TopicQueues,
-    request: { readonly delivery: Delivery; readonly chargedBytes: number; readonly signal: AbortSignal },
-  ): Promise<PartitionQueue> {
-    const { delivery, chargedBytes, signal } = request;
-    const info = topic.info ?? (await topic.ready({ signal }));
-    const queue = topic.queue(partitionFor(delivery.file, info.partitions));
-    const isPaused = () => topic.info === undefined || queue.isStuck;
+    request: { readonly file: ShippedFile; readonly chargedBytes: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { file, chargedBytes, signal } = request;
+    if (!topic.isOpen) await topic.opened({ signal });
+    const isPaused = () => !topic.isOpen || topic.queueFor(file).isStuck;
     if (!this.#bytes.tryTake(topic.account, chargedBytes, isPaused)) {
       await this.#bytes.take(topic.account, chargedBytes, { signal, isPaused });
     }
-    return queue;
   }
 
   #settled(topic: TopicQueues, batch: Batch): void {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { DiskFile, SharedDisk, SharedFile } from "../../base/disk.ts";
+import type { SharedDisk, SharedFile } from "../../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import {
@@ -10,11 +10,11 @@ import {
   type TopicInfo,
 } from "./destination.ts";
 import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
+import { topicFileName } from "./topic-file-name.ts";
+import { cutTornLine } from "./torn-line.ts";
 
 /** What is written and synced at a time. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-const REPAIR_BLOCK_BYTES = 64 * 1024;
-const NEWLINE = 10;
 const REPLACED = "EREPLACED";
 
 interface OpenFile {
@@ -117,11 +117,7 @@ export class FileDestination implements Destination {
   }
 
   #path(topic: string): string {
-    // What is no safe file name is written as %XX, so that no topic leaves the folder or meets another's file.
-    const name = topic.replaceAll(/[^a-zA-Z0-9._-]/g, (char) =>
-      encodeURIComponent(char).replaceAll("*", "%2A"),
-    );
-    return join(this.#folder, `${name}.log`);
+    return join(this.#folder, `${topicFileName(topic)}.log`);
   }
 
   #failure(verb: "open" | "write" | "look at", topic: string, cause: unknown): DeliveryError {
@@ -138,27 +134,4 @@ function replaced(): CodedError<typeof REPLACED> {
     REPLACED,
     "the file was removed or replaced meanwhile, its last lines are written again",
   );
-}
-
-/** Cuts what stands behind `syncedBytes`, or if that is not known behind the last newline; returns the length that is left. */
-async function cutTornLine(file: DiskFile, syncedBytes = Number.POSITIVE_INFINITY): Promise<number> {
-  const total = await file.size();
-  const size = Math.min(total, syncedBytes);
-  const block = Buffer.allocUnsafe(REPAIR_BLOCK_BYTES);
-  let length = 0;
-  for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - block.length);
-    const read = await file.read(block.subarray(0, end - start), start);
-    const newline = block.subarray(0, read).lastIndexOf(NEWLINE);
-    if (newline !== -1) {
-      length = start + newline + 1;
-      break;
-    }
-    end = start;
-  }
-  if (length < total) {
-    await file.truncate(length);
-    await file.sync();
-  }
-  return length;
 }

@@ -1,10 +1,11 @@
 import { nodeDisk } from "../../base/node-disk.ts";
 import { BatchedSink } from "./batched-sink.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import type { Destination } from "./destination.ts";
 import { FileDestination } from "./file-destination.ts";
 import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
-import type { SinkDeps, SinkOptions } from "./options.ts";
+import { MAX_DEAD_LETTER_BYTES_DEFAULT, type SinkDeps, type SinkOptions } from "./options.ts";
 import type { Sink } from "./port.ts";
 import { refuseClosedStandardOutput } from "./standard-output.ts";
 import { StreamDestination } from "./stream-destination.ts";
@@ -17,9 +18,14 @@ export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
   return new BatchedSink({
     kind: options.type,
     destination: newDestination(options, deps),
-    deps,
+    deps: { ...deps, deadLetters: openDeadLetters(options) },
     maxInFlightBytes: options.maxInFlightBytes,
   });
+}
+
+function openDeadLetters(options: SinkOptions): DeadLetters | undefined {
+  const { deadLetterFolder: folder, maxDeadLetterBytes: bytesMax = MAX_DEAD_LETTER_BYTES_DEFAULT } = options;
+  return folder === undefined ? undefined : new DeadLetters({ folder, disk: nodeDisk, bytesMax });
 }
 
 function newDestination(options: SinkOptions, deps: SinkDeps): Destination {

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { CodedError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 
 /** What a sink is opened with: the section `sink` of the agent's config, and its limit of bytes in flight. */
 export interface SinkOptions {
@@ -28,6 +29,10 @@ export interface SinkOptions {
   };
   /** Memory for lines that are accepted and not acknowledged, framing of the records included. */
   readonly maxInFlightBytes?: number | undefined;
+  /** Where lines are kept that the destination refuses for good; absent: nowhere, the log alone tells of them. */
+  readonly deadLetterFolder?: string | undefined;
+  /** Limit of one topic's file in it, at which the topic waits. */
+  readonly maxDeadLetterBytes?: number | undefined;
   /** A Kafka broker that does not answer a request for this long is disconnected. */
   readonly requestTimeoutMs?: number | undefined;
 }
@@ -38,6 +43,7 @@ export interface SinkDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer?: SinkObserver | undefined;
+  readonly deadLetters?: DeadLetters | undefined;
 }
 
 /** Told of what happens, for metrics and for the end of the agent; nobody waits for it. */
@@ -52,3 +58,6 @@ export interface SinkObserver {
 
 /** Used when the options name no limit. */
 export const MAX_IN_FLIGHT_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+/** Likewise, for the dead letters of a topic. */
+export const MAX_DEAD_LETTER_BYTES_DEFAULT = 64 * 1024 * 1024;

@@ -216,12 +216,27 @@ export class PartitionQueue {
       this.#window.replaceFirst(parts);
       return;
     }
-    this.#deps.logger.error(
-      { topic: this.#host.name, code: error.code, lineBytes: batch.ledger.bytes, reason: error.message },
-      "A line was refused for good",
-    );
+    try {
+      await this.#keep(batch, error);
+    } catch (failure) {
+      return this.#hold(failure);
+    }
     this.#window.dropFirst();
     this.#settle(batch, () => batch.ledger.rejected(error.message));
+  }
+
+  /** Puts the only line of a batch, refused for good, among the dead letters. Rejects with DeliveryError. */
+  async #keep(batch: Batch, { code, message: reason }: DeliveryError): Promise<void> {
+    const topic = this.#host.name;
+    const { deadLetters, clock, logger } = this.#deps;
+    if (deadLetters !== undefined) {
+      const bytes = await batch.onlyLine();
+      for (const { file, from, to } of batch.ledger.ranges()) {
+        await deadLetters.write({ topic, file, from, to, atMs: clock.wallMs(), code, reason, bytes });
+      }
+    }
+    this.#signal.throwIfAborted();
+    logger.error({ topic, code, lineBytes: batch.ledger.bytes, reason }, "A line was refused for good");
   }
 
   /** What the window asked for could not be done; it asks again. */

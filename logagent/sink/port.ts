@@ -42,6 +42,8 @@ export interface ShippedFile {
   readonly ip: string;
   /** The path it was found at: header `path`, and with `ip` the choice of the partition. */
   readonly path: string;
+  /** The path of the entry that ships it: it stands in a dead letter. */
+  readonly entry?: string;
   /** The bytes [from, to) are durable at the destination, `lines` records of them. */
   acked(from: number, to: number, lines: number): void;
   /** The destination refused these bytes for good; they count as settled. The reason goes to status and the log. */

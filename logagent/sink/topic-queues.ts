@@ -3,8 +3,9 @@ import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./d
 import type { ByteAccount } from "./fair-bytes.ts";
 import { Gate } from "./gate.ts";
 import type { SinkDeps } from "./options.ts";
+import { partitionFor } from "./partition-for.ts";
 import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
-import type { TopicStatus } from "./port.ts";
+import type { ShippedFile, TopicStatus } from "./port.ts";
 import type { TroubleLog } from "./trouble-log.ts";
 
 /** A topic is asked about again after this time at most: its partitions may have grown. */
@@ -28,10 +29,17 @@ export class TopicQueues implements QueueHost {
   /** Told when something that was stuck may go on. */
   readonly #onFree: () => void;
   readonly #queues = new Map<number, PartitionQueue>();
+  /** Open while the topic can be written to. */
   readonly #ready = new Gate();
+  /** Open while it takes deliveries besides. */
+  readonly #admission = new Gate();
   readonly #troubles = new Map<number | "topic", Trouble>();
   readonly #warned = new Set<string>();
   #info: TopicInfo | undefined;
+  /** Deliveries go to partitions by this count. */
+  #partitions = 1;
+  /** The count has changed: nothing is taken until all queues are drained. */
+  #isMoving = false;
   #isDescribing = false;
   #describedAtMs = 0;
 
@@ -64,18 +72,23 @@ export class TopicQueues implements QueueHost {
     return { kind: "ready", warnings: this.#info.warnings };
   }
 
-  /** What is known of the topic, when it can be written to at once. */
-  get info(): TopicInfo | undefined {
-    return this.#ready.isOpen ? this.#info : undefined;
+  /** Does it take deliveries? */
+  get isOpen(): boolean {
+    return this.#admission.isOpen;
   }
 
   get queues(): Iterable<PartitionQueue> {
     return this.#queues.values();
   }
 
+  /** Resolves while it takes deliveries. */
+  async opened(options: { readonly signal: AbortSignal }): Promise<void> {
+    while (!this.#admission.isOpen) await this.#admission.wait(options);
+  }
+
   async ready(options: { readonly signal: AbortSignal }): Promise<TopicInfo> {
     for (;;) {
-      if (this.info !== undefined) return this.info;
+      if (this.#ready.isOpen && this.#info !== undefined) return this.#info;
       await this.#ready.wait(options);
     }
   }
@@ -88,22 +101,13 @@ export class TopicQueues implements QueueHost {
 
   refresh(): void {
     this.#ready.shut();
+    this.#admission.shut();
     if (!this.#isDescribing) void this.#describe();
   }
 
-  queue(index: number): PartitionQueue {
-    let queue = this.#queues.get(index);
-    if (queue === undefined) {
-      queue = new PartitionQueue({
-        host: this,
-        index,
-        destination: this.#destination,
-        deps: this.#deps,
-        signal: this.#signal,
-      });
-      this.#queues.set(index, queue);
-    }
-    return queue;
+  /** The queue for the lines of a file, once `opened()`. */
+  queueFor(file: ShippedFile): PartitionQueue {
+    return this.#queue(partitionFor(file, this.#partitions));
   }
 
   newBatch(): Batch {
@@ -122,7 +126,23 @@ export class TopicQueues implements QueueHost {
   /** Ends every wait for the topic; the sink is closing. */
   fail(reason: unknown): void {
     this.#ready.fail(reason);
+    this.#admission.fail(reason);
     for (const queue of this.#queues.values()) queue.discard();
+  }
+
+  #queue(index: number): PartitionQueue {
+    let queue = this.#queues.get(index);
+    if (queue === undefined) {
+      queue = new PartitionQueue({
+        host: this,
+        index,
+        destination: this.#destination,
+        deps: this.#deps,
+        signal: this.#signal,
+      });
+      this.#queues.set(index, queue);
+    }
+    return queue;
   }
 
   /** Until it succeeds. */
@@ -147,6 +167,20 @@ export class TopicQueues implements QueueHost {
     this.#setTrouble("topic", undefined);
     this.#warn();
     this.#ready.open();
+    void this.#openAdmission();
+  }
+
+  /** Lines of a path that go to another partition from now on must not overtake those that went to the old one. */
+  async #openAdmission(): Promise<void> {
+    if (this.#isMoving) return;
+    this.#isMoving = true;
+    while (this.#partitions !== this.#info?.partitions) {
+      await Promise.all([...this.queues].map((queue) => queue.drain()));
+      this.#partitions = this.#info?.partitions ?? this.#partitions;
+    }
+    this.#isMoving = false;
+    if (!this.#ready.isOpen) return;
+    this.#admission.open();
     this.#onFree();
   }
 

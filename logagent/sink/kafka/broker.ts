@@ -162,7 +162,8 @@ export class Broker {
     this.#deps.observer?.onRequest?.({ bytes: request.bytes, batches: batches.length });
     try {
       const response = decodeProduceResponse(await socket.request(id, request.buffers));
-      this.#throttledUntilMs = this.#deps.clock.monotonicMs() + response.throttleTimeMs;
+      const untilMs = this.#deps.clock.monotonicMs() + response.throttleTimeMs;
+      this.#throttledUntilMs = Math.max(this.#throttledUntilMs, untilMs);
       this.#report(sent, response.results);
     } catch (error) {
       const failure = this.#failure(error);
@@ -211,7 +212,8 @@ export class Broker {
         return; // the sink is closed, and with it the connection
       }
       const [oldestMs = Number.POSITIVE_INFINITY] = this.#sentAtMs.values();
-      const silentMs = clock.monotonicMs() - oldestMs;
+      // A broker that has asked for quiet is quiet itself that long (KIP-219).
+      const silentMs = clock.monotonicMs() - Math.max(oldestMs, this.#throttledUntilMs);
       if (silentMs < this.#requestTimeoutMs) continue;
       const text = `no answer to a request for ${Math.round(silentMs)} ms, expected one within ${this.#requestTimeoutMs} ms`;
       this.#socket?.destroy(new CodedError("ETIMEDOUT", text));

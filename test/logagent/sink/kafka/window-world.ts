@@ -62,6 +62,7 @@ export class WindowWorld {
   #linesMax = Number.POSITIVE_INFINITY;
   #partition = 0;
   #isDeleted = false;
+  #wasFenced = false;
   readonly #wasCut = new Set<Lines>();
   readonly settled = new Set<number>();
   readonly dropped = new Set<number>();
@@ -264,6 +265,7 @@ export class WindowWorld {
   #fenceProducers(): void {
     this.#log.fenceProducers();
     this.excuses.mayRepeat = true;
+    this.#wasFenced = true;
   }
 
   #electUncleanly(): void {
@@ -271,8 +273,9 @@ export class WindowWorld {
     this.#moveLeader(this.#pick(this.#replicated + 1));
     // Where nothing of a producer is left, or nothing is numbered, whatever comes first is taken.
     const left = new Set(this.#log.stamps.map(({ producerId }) => producerId));
-    if (left.size < this.#nextProducer || left.has(-1n))
-      this.excuses.mayReorder = this.excuses.mayRepeat = true;
+    const isForgotten = left.size < this.#nextProducer || left.has(-1n);
+    // And what is left behind of an id that is no longer used can go on where the log ends now.
+    if (isForgotten || this.#wasFenced) this.excuses.mayReorder = this.excuses.mayRepeat = true;
   }
 
   #cutConnection(): void {
