@@ -77,6 +77,26 @@ suite("ApplyQueue", () => {
     assert.deepEqual(bed.drain(), [1, 2, 3]);
   });
 
+  test("an entry of many steps takes many stretches, and the next one waits for its end", () => {
+    const bed = new Bed({ applyMs: 10, entryMs: 4 });
+    bed.state.stepsOf = ({ index }) => (index === 2 ? 7 : 1);
+    bed.queue.add(entries(1, 3));
+    assert.deepEqual(bed.drain(), [1, 1, 3]);
+    assert.deepEqual(bed.applied, [1n, 2n, 3n]);
+  });
+
+  test("isEmpty is false in the middle of the last entry, until it is abandoned", () => {
+    const bed = new Bed({ applyMs: 10, entryMs: 10 });
+    bed.state.stepsOf = () => 3;
+    bed.queue.add(entries(1, 1));
+    bed.queue.applySome();
+    assert.equal(bed.queue.isEmpty, false);
+    bed.queue.abandon();
+    assert.equal(bed.queue.isEmpty, true);
+    bed.queue.applySome();
+    assert.deepEqual([bed.applied, bed.state.appliedIndex], [[], 0]);
+  });
+
   test("takes rounds between stretches, also in the middle of one", () => {
     const bed = new Bed({ applyMs: 10, entryMs: 5 });
     bed.queue.add(entries(1, 3));

@@ -402,6 +402,53 @@ suite("ReadyLoop, failing", () => {
   });
 });
 
+suite("ReadyLoop, in the middle of an entry of many steps", () => {
+  /** A replica that has begun to apply a value in a hundred steps, each of which takes as long as a stretch. */
+  async function inTheMiddle(bed: ReplicaBed) {
+    const replica = await bed.open();
+    replica.state.stepsOf = ({ data }) => (data.byteLength > 0 ? 100 : 1);
+    replica.state.onApply = () => bed.clock.advance(10);
+    const large = put(replica, "large");
+    await turns(20);
+    assert.deepEqual(replica.state.values, []);
+    return { replica, large };
+  }
+
+  test("answers what came before it, and lets reads and writes behind it wait", async () => {
+    const bed = new ReplicaBed();
+    const { replica, large } = await inTheMiddle(bed);
+    const order: string[] = [];
+    await Promise.all([
+      put(replica, "behind").then(() => order.push("behind")),
+      large.then(() => order.push("large")),
+      read(replica).then(() => order.push(`read ${replica.state.values}`)),
+    ]);
+    assert.deepEqual(order.slice(0, 1), ["large"]);
+    assert.ok(order.includes("read large") || order.includes("read large,behind"));
+    await replica.close();
+    assert.deepEqual(replica.state.image.values, ["large", "behind"]);
+  });
+
+  test("close() finishes it and flushes it", async () => {
+    const bed = new ReplicaBed();
+    const { replica, large } = await inTheMiddle(bed);
+    await replica.close();
+    assert.equal(await large, "large");
+    assert.deepEqual(replica.state.image.values, ["large"]);
+  });
+
+  test("a failure gives it up", async () => {
+    const bed = new ReplicaBed();
+    const { replica, large } = await inTheMiddle(bed);
+    bed.memory.failNth("sync", 1, "EIO");
+    await assert.rejects(put(replica, "b"), { code: "Stopped" });
+    await assert.rejects(large, { code: "Stopped" });
+    assert.equal(bed.fatal.length, 1);
+    await replica.close();
+    assert.deepEqual([replica.state.values, replica.state.image.values], [[], []]);
+  });
+});
+
 suite("ReadyLoop.close()", () => {
   test("refuses what comes, finishes what was accepted, and flushes", async () => {
     const bed = new ReplicaBed();
