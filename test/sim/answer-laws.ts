@@ -9,10 +9,14 @@ export function assertRange(
   span: Span,
   answer: { readonly revision: number; readonly kvs: readonly KeyValue[]; readonly what: string },
 ): void {
-  const { revision, kvs, what } = answer;
-  if (revision > chronicle.revision) {
-    throw new Violation("linearizable", `${what} saw revision ${revision}, which nobody has applied`);
-  }
+  chronicle.whenTold(answer.revision, () => assertToldRange(chronicle, span, answer));
+}
+
+function assertToldRange(
+  chronicle: Chronicle,
+  span: Span,
+  { revision, kvs, what }: Parameters<typeof assertRange>[2],
+): void {
   const expected = chronicle.range(span, revision);
   const isSame =
     expected.length === kvs.length &&
@@ -50,6 +54,22 @@ export function assertTxn(
   throw new Violation(
     "linearizable",
     `${what} ${succeeded ? "succeeded" : "did not succeed"} at ${revision}, where ${key} was of revision ${before}`,
+  );
+}
+
+/** A deletion has taken away, in its revision, all that was in its range just before, and told how much that was. */
+export function assertCleared(
+  chronicle: Chronicle,
+  span: Span,
+  answer: { readonly revision: number; readonly deleted: number; readonly what: string },
+): void {
+  const { revision, deleted, what } = answer;
+  const before = chronicle.range(span, deleted > 0 ? revision - 1 : revision).length;
+  const gone = deleted > 0 ? chronicle.deletedIn(span, revision) : 0;
+  if (before === deleted && gone === deleted) return;
+  throw new Violation(
+    "linearizable",
+    `${what} deleted ${deleted} at ${revision}, where ${before} were there and ${gone} went`,
   );
 }
 

@@ -29,6 +29,8 @@ export class Chronicle {
   readonly #chapters: Chapter[] = [];
   readonly #keys = new Map<string, KeyState[]>();
   readonly #onChapter: (chapter: Chapter) => void;
+  /** By revision, what waits for it. */
+  readonly #awaited = new Map<number, (() => void)[]>();
 
   constructor(onChapter: (chapter: Chapter) => void) {
     this.#onChapter = onChapter;
@@ -59,6 +61,25 @@ export class Chronicle {
     const chapter = { revision, atMs, changes, events };
     this.#chapters.push(chapter);
     this.#onChapter(chapter);
+    const awaiting = this.#awaited.get(revision) ?? [];
+    this.#awaited.delete(revision);
+    for (const run of awaiting) run();
+  }
+
+  /**
+   * Runs a check of what a client was told, once a revision is in the history: a member that has applied it shows it to
+   * readers, and tells its watchers, one after another, this chronicle not the first.
+   */
+  whenTold(revision: number, check: () => void): void {
+    const awaiting = this.#awaited.get(revision);
+    if (revision <= this.revision) check();
+    else if (awaiting === undefined) this.#awaited.set(revision, [check]);
+    else awaiting.push(check);
+  }
+
+  /** The lowest revision that some client saw, and nobody has applied. */
+  get firstAwaited(): number | undefined {
+    return this.#awaited.size === 0 ? undefined : Math.min(...this.#awaited.keys());
   }
 
   /** A key as of a revision; undefined when it did not exist, or was deleted. */
@@ -82,6 +103,12 @@ export class Chronicle {
     const chapter = this.chapter(revision);
     if (chapter === undefined) return [];
     return chapter.events.filter((_, i) => isIn(range, (chapter.changes[i] as KeyState).key));
+  }
+
+  /** Keys of a range that were deleted in one revision. */
+  deletedIn(range: Span, revision: number): number {
+    const { changes } = this.chapter(revision) ?? { changes: [] };
+    return changes.filter(({ key, value }) => value === undefined && isIn(range, key)).length;
   }
 
   /** The first revision from `from` up to `through` with an event in the range. */

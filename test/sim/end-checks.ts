@@ -47,6 +47,9 @@ export function assertAgreement(world: World): void {
     throw new Violation("equal state", `${nameOf(first)} has ${own}, ${nameOf(other)} has ${their}`);
   }
   assertContent(world, first);
+  const { firstAwaited } = world.chronicle;
+  if (firstAwaited !== undefined)
+    throw new Violation("linearizable", `somebody saw revision ${firstAwaited}, which nobody has applied`);
   world.operations.assertDeletesExplained();
 }
 

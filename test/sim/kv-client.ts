@@ -66,7 +66,7 @@ export class KvClient {
     const { chance } = this.#world;
     const { writeRate, compacts } = this.#load;
     if (!chance.hits(writeRate)) return chance.hits(0.6) ? this.#read(key) : this.#readSerializable(key);
-    if (compacts && chance.hits(0.02)) return this.#compact();
+    if (compacts && chance.hits(0.05)) return this.#compact();
     const kind = chance.next();
     if (kind < 0.5) return this.put(key);
     if (kind < 0.65) return this.#delete(key);
@@ -175,7 +175,7 @@ export class KvClient {
   }
 
   async #compact(): Promise<void> {
-    const revision = Math.max(1, this.#world.chronicle.revision - this.#world.chance.below(60));
+    const revision = Math.max(1, this.#world.chronicle.revision - this.#world.chance.below(40));
     const request = CompactionRequest.encode({ revision, physical: this.#world.chance.hits(0.3) }).finish();
     const answer = await this.#call("Compact", request);
     if (answer.kind === "error") this.#failed(answer);

@@ -43,6 +43,7 @@ export function machineFaults(cluster: SimCluster, caller: Caller, chance: Chanc
         const operation = chance.pick([
           "sync",
           "write",
+          "read",
           "open",
           "rename",
           "syncFolder",

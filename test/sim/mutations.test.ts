@@ -13,6 +13,9 @@ import type { Mutation } from "./watchers.ts";
 /** A bug that is not found in so many lives would not be found by any run that somebody waits for. */
 const SEEDS_MAX = 1000;
 
+/** What comes of half an entry. */
+const HALVES = /^(equal state|watch atomic|watch complete|linearizable|history|no reason to end)$/;
+
 suite("the simulator finds", () => {
   test("a vote that is not persisted", async () => {
     const laws = [
@@ -31,7 +34,8 @@ suite("the simulator finds", () => {
       find: "if (index <= before || log.term(index) !== node.term) return false;",
       replace: "if (index <= before) return false;",
     };
-    assert.match((await firstFound(patch)).law, /leader completeness|state machine safety/);
+    const { law } = await firstFound(patch, { onlyElections: true });
+    assert.match(law, /leader completeness|state machine safety/);
   });
 
   test("a read that is served without a quorum", () =>
@@ -45,6 +49,30 @@ suite("the simulator finds", () => {
 
   test("a WAL that is cut above the flushed index", () =>
     assertFound(MUTATIONS.walCutTooFar, ["no reason to end"]));
+
+  test("a flush in the middle of an entry", async () => {
+    const patch = {
+      file: "store/apply/state-flusher.ts",
+      find: "while (!this.#boundary.isBetweenEntries) await this.#boundary.next();",
+      replace: "",
+    };
+    const { law } = await firstFound(patch, { onlyElections: false });
+    assert.match(law, HALVES);
+  });
+
+  test("an applied index that is durable with half of its entry", async () => {
+    const patch = {
+      file: "store/apply/state-machine.ts",
+      find: `const applied = yield* this.#applyNext(entry, configure);
+      this.#applied.advance(entry.index, entry.term);
+      this.#boundary.leave();`,
+      replace: `this.#applied.advance(entry.index, entry.term);
+      this.#boundary.leave();
+      const applied = yield* this.#applyNext(entry, configure);`,
+    };
+    const { law } = await firstFound(patch, { onlyElections: false });
+    assert.match(law, HALVES);
+  });
 });
 
 async function assertFound(
@@ -63,8 +91,11 @@ async function assertFound(
 }
 
 /** In a thread of its own, whose sources have the bug. */
-async function firstFound(patch: Patch): Promise<PatchedOutcome> {
-  const run: PatchedRun = { of: "whole", patch, fromSeed: 1, toSeed: SEEDS_MAX };
+async function firstFound(
+  patch: Patch,
+  { onlyElections }: { readonly onlyElections: boolean },
+): Promise<PatchedOutcome> {
+  const run: PatchedRun = { of: "whole", onlyElections, patch, fromSeed: 1, toSeed: SEEDS_MAX };
   const worker = new Worker(new URL("./patched-worker.ts", import.meta.url), { workerData: run });
   const [outcome]: [PatchedOutcome] = await Promise.race([
     once(worker, "message") as Promise<[PatchedOutcome]>,

@@ -12,8 +12,10 @@ export interface Patch {
 }
 
 export interface PatchedRun {
-  /** Bare cores, or whole members; of these seeds those alone that are about elections. */
+  /** Bare cores, or whole members. */
   readonly of: "core" | "whole";
+  /** Only seeds about elections. */
+  readonly onlyElections: boolean;
   readonly patch: Patch;
   readonly fromSeed: number;
   readonly toSeed: number;
@@ -25,7 +27,7 @@ export interface PatchedOutcome {
   readonly law: string;
 }
 
-const { of, patch, fromSeed, toSeed }: PatchedRun = workerData;
+const { of, onlyElections, patch, fromSeed, toSeed }: PatchedRun = workerData;
 let isPatched = false;
 
 registerHooks({
@@ -51,7 +53,7 @@ invariant(isPatched, `${patch.file} is part of what is simulated`);
 
 const outcome = await outsideOfMicrotasks((): PatchedOutcome => {
   for (let seed = fromSeed; seed <= toSeed; seed += 1) {
-    if (planOf(seed).theme !== "elections") continue;
+    if (onlyElections && planOf(seed).theme !== "elections") continue;
     const { violation } = run(seed);
     if (violation !== undefined) return { seed, law: lawOf(violation) };
   }

@@ -1,8 +1,10 @@
+import type { BulkLoad } from "./bulk-client.ts";
 import { Chance } from "./chance.ts";
 import type { Intensity } from "./faults.ts";
 import type { KvLoad } from "./kv-client.ts";
 import { fairWeather, type LinkWeather } from "./network.ts";
 import type { MemberTuning } from "./sim-member.ts";
+import type { WatchLoad } from "./watch-client.ts";
 
 /** What a seed decides before anything happens. Everything rare is common in some seed. */
 export interface Plan {
@@ -22,7 +24,10 @@ export interface Plan {
   readonly kvClients: number;
   readonly leaseClients: number;
   readonly watchClients: number;
+  readonly watchLoad: Pick<WatchLoad, "stayMs" | "absenceRate">;
   readonly load: KvLoad;
+  /** Of a client that changes many keys at once; undefined: there is none. */
+  readonly bulk: BulkLoad | undefined;
   /** Messages between members go through the codec of the wire. */
   readonly encodesMessages: boolean;
   /** Typical time between a client and a member. */
@@ -33,6 +38,11 @@ const ELECTION_FAULTS = ["crash new leaders", "crash and restart at once"];
 
 /** Calls of all clients that a seed has, more or less: what a long one has is spread out. */
 const CALLS = 220;
+
+/** Part of the seeds with requests that change many keys. */
+const BULK_RATE = 0.08;
+/** That all of them put in a life, more or less. */
+const BULK_KEYS = 2000;
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed ^ 0x5eed);
@@ -49,12 +59,14 @@ export function planOf(seed: number): Plan {
     kvClients,
     leaseClients: chance.below(3),
     watchClients: 1 + chance.below(3),
+    watchLoad: { stayMs: 8000 * minutes, absenceRate: chance.pick([0, 0.1, 0.5]) },
     load: {
       thinkMs: (minutes * 60_000 * kvClients) / CALLS / 1.5,
       writeRate: chance.pick([0.3, 0.6, 0.9]),
       compacts: chance.hits(0.4),
       valueBytes,
     },
+    bulk: chance.hits(BULK_RATE) ? bulkOf(chance, minutes) : undefined,
     encodesMessages: chance.hits(0.25),
     clientDelayMs: chance.pick([0.2, 1, 10]),
   } as const;
@@ -106,6 +118,7 @@ function tuningOf(chance: Chance, minutes: number): MemberTuning {
       flushBytes: chance.pick([500, 10_000]),
       unflushedBytes: 1024 * 1024,
       writeBytes: chance.pick([200, 100_000]),
+      applyMs: chance.pick([0, 10]),
       applyingBytes: chance.pick([100, 100_000]),
       appendBytes: chance.pick([0, 100, 100_000]),
       inflightMessages: chance.pick([1, 4, 512]),
@@ -114,4 +127,9 @@ function tuningOf(chance: Chance, minutes: number): MemberTuning {
       pendingReads: chance.pick([2, 4096]),
     },
   };
+}
+
+function bulkOf(chance: Chance, minutes: number): BulkLoad {
+  const keys = chance.pick([150, 600, 1200]);
+  return { keys, pauseMs: (minutes * 60_000 * keys) / BULK_KEYS / 2 };
 }

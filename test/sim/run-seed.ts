@@ -1,5 +1,8 @@
 import type { Logger } from "pino";
+import type { BulkClient } from "./bulk-client.ts";
 import { assertAgreement, isQuiet, unquiet } from "./end-checks.ts";
+import type { KvClient } from "./kv-client.ts";
+import type { LeaseClient } from "./lease-client.ts";
 import { planOf } from "./plan.ts";
 import type { Timeline } from "./timeline.ts";
 import { Violation } from "./violation.ts";
@@ -24,6 +27,10 @@ export interface Outcome {
   readonly watched: number;
   readonly renewals: number;
   readonly memberChanges: number;
+  /** Pauses in the middle of an entry that took several turns. */
+  readonly halfEntries: number;
+  /** Watches that wanted what was compacted. */
+  readonly compactedWatches: number;
 }
 
 /** One life of a cluster, which the seed decides. To be called outside of microtasks (drain.ts). */
@@ -56,12 +63,14 @@ export function runSeed(
     watched: world.watchClients.reduce((sum, { told }) => sum + told, 0),
     renewals: world.leaseClients.reduce((sum, { renewed }) => sum + renewed, 0),
     memberChanges: world.operator.changes,
+    halfEntries: world.watchers.halfEntries,
+    compactedWatches: world.watchClients.reduce((sum, { compactions }) => sum + compactions, 0),
   };
 }
 
 function live(world: World): void {
   const { timeline, plan, director } = world;
-  for (const client of [...world.kvClients, ...world.leaseClients, ...world.watchClients]) client.start();
+  for (const client of [...writersOf(world), ...world.watchClients]) client.start();
   director.start();
   if (plan.operatorPauseMs > 0) world.operator.start();
   timeline.run({ untilMs: plan.virtualMs, isOver: () => world.violation !== undefined });
@@ -81,7 +90,7 @@ function comeToRest(world: World): void {
   const isOver = () => world.violation !== undefined;
   // Clients go on until something is committed again, and then let it come to rest.
   timeline.run({ untilMs: limitMs, isOver: () => isOver() || world.operations.done > before + 2 });
-  for (const client of [...world.kvClients, ...world.leaseClients]) client.stop();
+  for (const client of writersOf(world)) client.stop();
   const restMs = timeline.nowMs + LIVENESS_ELECTIONS * tickMs * electionTicks;
   let nextLookMs = 0;
   const isAtRest = () => {
@@ -95,4 +104,12 @@ function comeToRest(world: World): void {
     throw new Violation("liveness", `nothing is committed after the last fault: ${unquiet(world)}`);
   if (!isQuiet(world)) throw new Violation("liveness", unquiet(world));
   assertAgreement(world);
+}
+
+function writersOf({
+  kvClients,
+  leaseClients,
+  bulkClients,
+}: World): readonly (KvClient | LeaseClient | BulkClient)[] {
+  return [...kvClients, ...leaseClients, ...bulkClients];
 }

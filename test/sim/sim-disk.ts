@@ -33,8 +33,9 @@ export class SimDisk {
   }
 
   /** The typical time of a commit of the backend, which is on this disk too; rejects as a sync does. */
-  commit(process: SimProcess): Promise<void> {
-    return this.#turn("sync", process);
+  async commit(process: SimProcess): Promise<void> {
+    await this.#turn("sync", process);
+    if (this.isFull) this.#refuse("write");
   }
 
   fail(operation: DiskOperation, options: { readonly once: boolean }): void {
@@ -65,9 +66,11 @@ export class SimDisk {
       this.failures += 1;
       throw new CodedError("EIO", `EIO: i/o error, ${operation}`);
     }
-    if (this.isFull && operation === "write") {
-      this.failures += 1;
-      throw new CodedError("ENOSPC", "ENOSPC: no space left on device, write");
-    }
+    if (this.isFull && operation === "write") this.#refuse(operation);
+  }
+
+  #refuse(operation: DiskOperation): never {
+    this.failures += 1;
+    throw new CodedError("ENOSPC", `ENOSPC: no space left on device, ${operation}`);
   }
 }

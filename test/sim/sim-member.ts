@@ -92,7 +92,7 @@ export class SimMember {
       limits,
       logger,
     });
-    watchers.state(machine.name, opened);
+    watchers.state(machine, opened);
     const logId = readLogId(backend);
     let transport: SimTransport | undefined;
     let services: MemberServices | undefined;

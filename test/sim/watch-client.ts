@@ -3,6 +3,7 @@ import { WatchRequest, WatchResponse } from "../../store/proto/gen/rpc.ts";
 import type { OpenStream } from "./caller.ts";
 import type { Span } from "./chronicle.ts";
 import { type ClientWorld, MemberChoice } from "./clients.ts";
+import type { Timer } from "./timeline.ts";
 import { Violation } from "./violation.ts";
 
 /** Between a stream and the next one. */
@@ -16,6 +17,8 @@ export interface WatchLoad {
   readonly slownessMs: number;
   /** After which it goes to another member, on average. */
   readonly stayMs: number;
+  /** How often it is away for about as long before it goes on. */
+  readonly absenceRate: number;
 }
 
 /**
@@ -28,10 +31,16 @@ export class WatchClient {
   readonly #members: MemberChoice;
   /** Everything below has been told, or was compacted. */
   #next: number;
+  /** The newest revision that it has heard of, which the history may not have yet. */
+  #received = 0;
   #stream: OpenStream | undefined;
   #attempt = 0;
+  /** Between two streams. */
+  #absence: { readonly timer: Timer; readonly goOn: () => void } | undefined;
   #isCalm = false;
   told = 0;
+  /** Times that what it wanted next was compacted. */
+  compactions = 0;
 
   constructor(world: ClientWorld, load: WatchLoad) {
     this.#world = world;
@@ -52,7 +61,13 @@ export class WatchClient {
       caller.process.cancel(leaving);
       this.#attempt += 1;
       this.#members.change();
-      caller.process.after(chance.longTail(pauseMs), () => this.start());
+      const isAway = !this.#isCalm && chance.hits(this.#load.absenceRate);
+      const goOn = () => {
+        this.#absence = undefined;
+        this.start();
+      };
+      const timer = caller.process.after(chance.longTail(isAway ? stayMs : pauseMs), goOn);
+      this.#absence = { timer, goOn };
     };
     const request = WatchRequest.fromPartial({
       requestUnion: {
@@ -60,7 +75,7 @@ export class WatchClient {
         value: {
           key: Buffer.from(span.start, "latin1"),
           rangeEnd: Buffer.from(span.end ?? "", "latin1"),
-          startRevision: this.#next,
+          startRevision: Math.max(this.#next, this.#received + 1),
           progressNotify: chance.hits(0.3),
         },
       },
@@ -73,7 +88,10 @@ export class WatchClient {
       "/etcdserverpb.Watch/Watch",
       WatchRequest.encode(request).finish(),
       {
-        onMessage: (bytes) => this.#take(bytes),
+        onMessage: (bytes) => {
+          const { isCanceled } = this.#take(bytes);
+          if (isCanceled) again(PAUSE_MS);
+        },
         onEnd: (code) => again(code === "unreachable" ? UNREACHABLE_PAUSE_MS : PAUSE_MS),
         slownessMs,
       },
@@ -83,6 +101,9 @@ export class WatchClient {
   /** The faults are over: a stream that is silent is left soon. */
   calm(): void {
     this.#isCalm = true;
+    if (this.#absence === undefined) return;
+    this.#world.caller.process.cancel(this.#absence.timer);
+    this.#absence.goOn();
   }
 
   /** True when it was told everything. */
@@ -95,17 +116,35 @@ export class WatchClient {
     return `watch of ${this.#load.span.start} at ${this.#next} of ${this.#world.chronicle.revision}`;
   }
 
-  #take(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array): { readonly isCanceled: boolean } {
     const response = WatchResponse.decode(Buffer.from(bytes));
-    if (response.compactRevision > 0) {
-      this.#next = Math.max(this.#next, response.compactRevision);
-      return;
-    }
-    if (response.canceled || response.created) return;
+    const { created, canceled: isCanceled } = response;
+    if (created) return { isCanceled };
+    const told = response.events.map(({ kv }) => kv?.modRevision ?? 0);
+    this.#received = Math.max(this.#received, ...told);
+    this.#world.chronicle.whenTold(this.#received, () => this.#hold(response));
+    return { isCanceled };
+  }
+
+  /** Holds what it was told to the history. */
+  #hold(response: WatchResponse): void {
+    if (response.compactRevision > 0) this.#takeCompacted(response.compactRevision);
+    if (response.canceled) return;
     const byRevision = Map.groupBy(response.events, ({ kv }) => kv?.modRevision ?? 0);
     for (const [revision, events] of byRevision) this.#takeRevision(revision, events);
     // A response without events tells how far the watcher is.
     if (response.events.length === 0) this.#takeProgress(response.header?.revision ?? 0);
+  }
+
+  #takeCompacted(revision: number): void {
+    if (revision <= this.#next) {
+      throw new Violation(
+        "watch complete",
+        `what is below ${revision} is compacted, and a watch that goes on from ${this.#next} is refused`,
+      );
+    }
+    this.#next = revision;
+    this.compactions += 1;
   }
 
   #takeRevision(revision: number, events: readonly Event[]): void {

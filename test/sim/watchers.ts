@@ -8,6 +8,7 @@ import type { Chronicle } from "./chronicle.ts";
 import type { EntryLedger } from "./entry-ledger.ts";
 import { ObservedCore } from "./observed-core.ts";
 import type { RaftLaws } from "./raft-laws.ts";
+import type { SimMachine } from "./sim-machine.ts";
 import type { Timeline } from "./timeline.ts";
 import { Violation } from "./violation.ts";
 
@@ -30,6 +31,10 @@ export class Watchers {
     readonly mutation: Mutation;
     readonly logger: ((name: string) => Logger) | undefined;
   };
+
+  readonly #onHalfEntry = new Set<(id: bigint) => void>();
+  /** Pauses in the middle of entries. */
+  halfEntries = 0;
 
   constructor(parts: {
     readonly timeline: Timeline;
@@ -57,17 +62,39 @@ export class Watchers {
   }
 
   /** Of each entry that this state applies, the outcome is held against the other members'. */
-  state(name: string, { state, watchHub }: OpenedStateMachine): void {
+  state({ id, name }: Pick<SimMachine, "id" | "name">, { state, watchHub }: OpenedStateMachine): void {
     const { ledger, mutation } = this.#parts;
     const apply = state.apply.bind(state);
+    const noticed = (steps: Generator<undefined, Applied>) => this.#noticed(id, steps);
     state.apply = function* (entry: Entry, configure): Generator<undefined, Applied> {
       const isNew = entry.index > state.appliedIndex;
-      const applied = yield* apply(entry, configure);
+      const applied = yield* noticed(apply(entry, configure));
       if (isNew) ledger.applied(name, entry, applied);
       return applied;
     };
     mutation.state?.(state);
     this.#record(name, watchHub, state.revision + 1);
+  }
+
+  /** Told of each pause in the middle of an entry, and at whom. Returns how to end that. */
+  onHalfEntry(listener: (id: bigint) => void): () => void {
+    this.#onHalfEntry.add(listener);
+    return () => this.#onHalfEntry.delete(listener);
+  }
+
+  *#noticed(id: bigint, steps: Generator<undefined, Applied>): Generator<undefined, Applied> {
+    try {
+      for (;;) {
+        const step = steps.next();
+        if (step.done === true) return step.value;
+        this.halfEntries += 1;
+        for (const listener of [...this.#onHalfEntry]) listener(id);
+        yield;
+      }
+    } finally {
+      // Nothing, when it has come to its end.
+      steps.return(undefined as never);
+    }
   }
 
   /** A watcher of everything: what this member tells goes into the chronicle, each revision once and in order. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { AlarmType, DeleteRangeResponse } from "../../store/proto/gen/rpc.ts";
+import { BulkClient } from "./bulk-client.ts";
 import { Caller } from "./caller.ts";
 import { Chronicle } from "./chronicle.ts";
 import type { ClientWorld } from "./clients.ts";
@@ -43,11 +44,13 @@ export class World {
   readonly chronicle: Chronicle;
   readonly operations = new Operations();
   readonly leases = new LeaseLaws({ rateMax: CLOCK_RATE_MAX });
+  readonly watchers: Watchers;
   readonly cluster: SimCluster;
   readonly director: FaultDirector;
   readonly operator: Operator;
   readonly kvClients: readonly KvClient[];
   readonly leaseClients: readonly LeaseClient[];
+  readonly bulkClients: readonly BulkClient[];
   readonly watchClients: readonly WatchClient[];
   violation: unknown;
   #values = 0;
@@ -61,6 +64,15 @@ export class World {
     const ledger = new EntryLedger((entry) => this.#firstApplied(entry));
     const network = new Network(timeline, chance.fork(), plan.weather);
     const { laws, chronicle, log } = this;
+    this.watchers = new Watchers({
+      timeline,
+      laws,
+      chronicle,
+      ledger,
+      mutation: mutation ?? {},
+      logger: logger && ((name) => logger(name, timeline)),
+    });
+    const { watchers } = this;
     const onViolation = (violation: unknown) => {
       this.violation ??= violation;
     };
@@ -69,14 +81,7 @@ export class World {
       chance: chance.fork(),
       log,
       peers: new PeerNetwork(network, log, plan),
-      watchers: new Watchers({
-        timeline,
-        laws,
-        chronicle,
-        ledger,
-        mutation: mutation ?? {},
-        logger: logger && ((name) => logger(name, timeline)),
-      }),
+      watchers,
       tuning: plan.tuning,
       members: plan.members,
       onViolation,
@@ -91,6 +96,7 @@ export class World {
       crash: (id: bigint) => cluster.crash(id, chance.hits(0.5) ? "kill" : "power"),
       start: (id: bigint) => cluster.start(id),
       onLeader: (listener: (id: bigint) => void) => laws.onLeader(listener),
+      onHalfEntry: (listener: (id: bigint) => void) => watchers.onHalfEntry(listener),
       after: (ms: number, run: () => void) => process.after(ms, run),
     };
     const all = [
@@ -118,11 +124,14 @@ export class World {
       plan.leaseClients,
       () => new LeaseClient(client(), this.leases, new KvClient(client(), plan.load)),
     );
+    const { bulk } = plan;
+    this.bulkClients = bulk === undefined ? [] : [new BulkClient(client(), this.leases, bulk)];
     this.watchClients = times(plan.watchClients, () => {
       const world = client();
       const one = { start: world.chance.pick(plan.keys), end: undefined };
       const span = world.chance.hits(0.5) ? { start: "a", end: "\xff" } : one;
-      return new WatchClient(world, { span, slownessMs: world.chance.pick([0, 0, 50]), stayMs: 8000 });
+      const slownessMs = world.chance.pick([0, 0, 50]);
+      return new WatchClient(world, { span, slownessMs, ...plan.watchLoad });
     });
   }
 
@@ -141,7 +150,9 @@ export class World {
     if (request?.$case === "leaseRevoke") this.leases.ended(request.value.ID, nowMs);
     if (request?.$case !== "deleteRange") return;
     const { deleted } = DeleteRangeResponse.decode(Buffer.from(outcome.response));
-    if (deleted > 0) this.operations.deleted(request.value.key.toString("latin1"), outcome.revision, nowMs);
+    const [key, end] = [request.value.key.toString("latin1"), request.value.rangeEnd.toString("latin1")];
+    const range = end === "" ? key : `${key}..${end}`;
+    if (deleted > 0) this.operations.deleted(range, outcome.revision, nowMs);
   }
 }
 
