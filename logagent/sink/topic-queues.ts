@@ -175,6 +175,7 @@ export class TopicQueues implements QueueHost {
     if (this.#isMoving) return;
     this.#isMoving = true;
     while (this.#partitions !== this.#info?.partitions) {
+      this.#admission.shut();
       await Promise.all([...this.queues].map((queue) => queue.drain()));
       this.#partitions = this.#info?.partitions ?? this.#partitions;
     }

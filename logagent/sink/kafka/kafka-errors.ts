@@ -90,7 +90,8 @@ export function protocolError(code: number, what: string, detail?: string | null
 export function connectionError(what: string, cause: unknown): DeliveryError {
   const root = rootCause(cause);
   const code = errorCode(root) ?? "NETWORK_EXCEPTION";
-  const isLogin = code === "PLT_KFK_AUTHENTICATION" || errorMessage(cause).includes("SASL");
+  const texts = [errorMessage(cause), errorMessage(root)];
+  const isLogin = code === "PLT_KFK_AUTHENTICATION" || texts.some((text) => text.includes("SASL"));
   return new DeliveryError(isLogin ? "SASL_AUTHENTICATION_FAILED" : code, `${what}: ${errorMessage(root)}`, {
     remedy: isLogin ? "slow" : "soon",
     isTopicStale: true,

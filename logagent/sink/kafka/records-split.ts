@@ -24,9 +24,10 @@ export function splitRecords(records: Buffer, count: number): readonly [Buffer, 
 export function firstValue(records: Buffer): Buffer {
   const attributes = skipVarint(records, 0);
   const offsetDelta = skipVarint(records, attributes + 1);
-  const key = skipVarint(records, offsetDelta);
-  // A key's length of -1 reads as 0.
-  const valueLength = key + lengthAt(records, offsetDelta, key);
+  const keyLength = skipVarint(records, offsetDelta);
+  const key = skipVarint(records, keyLength);
+  // A length of -1 reads as 0.
+  const valueLength = key + lengthAt(records, keyLength, key);
   const value = skipVarint(records, valueLength);
   return Buffer.from(records.subarray(value, value + lengthAt(records, valueLength, value)));
 }

@@ -62,6 +62,7 @@ export class WindowWorld {
   #linesMax = Number.POSITIVE_INFINITY;
   #partition = 0;
   #isDeleted = false;
+  #heardOfDeletion = false;
   #wasFenced = false;
   readonly #wasCut = new Set<Lines>();
   readonly settled = new Set<number>();
@@ -214,6 +215,7 @@ export class WindowWorld {
     if (request?.code === undefined) return;
     this.#wire.shift();
     this.#tell(request, request.code === NONE ? undefined : protocolError(request.code, "refused"));
+    if (request.code === UNKNOWN_TOPIC_OR_PARTITION) this.#heardOfDeletion = true;
     if (request.code === NOT_LEADER) this.#believedLeader = this.#leader;
   }
 
@@ -304,6 +306,7 @@ export class WindowWorld {
 
   #deleteTopic(): void {
     this.#isDeleted = true;
+    this.#heardOfDeletion = false;
     this.#deleted.push(...this.#log.lines);
     this.#log = new SequenceLog({ isOld: this.#isOld });
     this.#replicated = 0;
@@ -313,7 +316,8 @@ export class WindowWorld {
 
   /** Not within a round trip: what was on its way to the old topic is not taken by the new one. */
   #createTopic(): void {
-    if (!this.#isDeleted || this.#wire.length > 0) return;
+    const isNoticed = this.#heardOfDeletion || this.window.size === 0;
+    if (!this.#isDeleted || !isNoticed || this.#wire.length > 0) return;
     this.#isDeleted = false;
     this.#ghosts = [];
     if (this.#random.next() < 0.5) this.#partition += 1;
