@@ -22,13 +22,14 @@ const HEADER_ID_KEY = (1 << 3) | 0;
  * them again (internal.proto InternalRaftRequest). The result is the caller's.
  */
 export function encodeRaftRequest(kind: RaftRequestKind, requestId: bigint, request: Uint8Array): Buffer {
-  return new BinaryWriter()
+  const front = new BinaryWriter()
     .uint32(HEADER_KEY)
     .fork()
     .uint32(HEADER_ID_KEY)
     .uint64(requestId)
     .join()
     .uint32((FIELDS[kind] << 3) | 2)
-    .bytes(request)
+    .uint32(request.byteLength)
     .finish();
+  return Buffer.concat([front, request]);
 }
