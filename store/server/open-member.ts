@@ -9,7 +9,6 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { OpenedStateMachine } from "../apply/types.ts";
 import { LmdbBackend } from "../backend/lmdb-backend.ts";
-import { readLogId, writeLogId } from "../backend/log-id.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
 import { type BootstrapConfig, type BootstrapPlan, firstLog } from "../membership/bootstrap-plan.ts";
@@ -18,14 +17,14 @@ import type { CallHandler } from "../peer/call-server.ts";
 import type { TcpTransport } from "../peer/tcp-transport.ts";
 import { idText } from "../raft/id-text.ts";
 import type { LoopDelay } from "../replica/loop-delay.ts";
-import { openReplica } from "../replica/open-replica.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { ReplicaLimits } from "../replica/replica-limits.ts";
 import type { WalStart } from "../wal/open-log.ts";
 import type { WalIdentity } from "../wal/wal.ts";
 import type { WatchHub } from "../watch/types.ts";
 import { MemberPeers } from "./member-peers.ts";
-import { memberSnapshots } from "./member-snapshots.ts";
+import { memberTransport } from "./member-transport.ts";
+import { openMemberReplica } from "./open-member-replica.ts";
 import { openMemberState } from "./open-member-state.ts";
 
 /** One member with its data open: what services are built on. */
@@ -110,35 +109,31 @@ async function startMember(
   { folder, backend }: Place,
 ): Promise<Omit<OpenedMember, "backend" | typeof Symbol.asyncDispose>> {
   const walFolder = join(folder, "wal");
-  const { snapshots, walStart, opened } = await openMemberState({
-    ...options,
-    snapshotFolder: join(folder, "snap"),
-    walFolder,
-    backend,
-  });
+  const snapshotFolder = join(folder, "snap");
+  const memberState = await openMemberState({ ...options, snapshotFolder, walFolder, backend });
+  const { walStart, opened } = memberState;
   const { state } = opened;
   if (walStart !== undefined) await options.beforeStart?.(state, walStart.memberId);
   const plan = await planOf(options, state, walStart);
-  const first = plan.kind === "restart" ? { ...firstLog(options.bootstrap), memberId: 0n } : plan;
-  const peers = new MemberPeers(options, { state, planned: plan.kind === "restart" ? [] : plan.members });
-  const replica = await openReplica({
-    ...options,
-    folder: walFolder,
+  const peers = new MemberPeers({
     state,
-    clusterId: first.clusterId,
-    memberId: first.memberId,
-    firstEntries: "entries" in first ? first.entries : [],
-    snapshots: memberSnapshots({ folder: snapshots, state, clock: options.clock, later: systemLater }),
-    connect: (handler, identity) => {
-      checkOwner(options, state, identity);
-      return peers.connect(handler, identity);
+    planned: plan.kind === "restart" ? [] : plan.members,
+    makeTransport: (wiring) => memberTransport(options, wiring),
+    onRemoved: options.onRemoved,
+  });
+  const replica = await openMemberReplica({
+    ...options,
+    later: systemLater,
+    walFolder,
+    backend,
+    memberState,
+    peers,
+    first: {
+      entries: [],
+      ...(plan.kind === "restart" ? { ...firstLog(options.bootstrap), memberId: 0n } : plan),
     },
-    onMembers: () => peers.changed(),
-    logId: readLogId(backend),
-    onLogId: (id, { memberId }) => {
-      state.adoptLoneMember(loneMember(options, memberId));
-      if (id !== 0n && readLogId(backend) === undefined) writeLogId(backend, id);
-    },
+    loneMember: (id) => loneMember(options, id),
+    checkOwner: (identity) => checkOwner(options, state, identity),
   });
   const close = async () => {
     await replica.close();

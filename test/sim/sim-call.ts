@@ -6,13 +6,12 @@ import type { PeerNetwork, SimTransport } from "./sim-transport.ts";
 const NOTICE_MS = 5;
 
 /** How a member asks others beside the log: over the network, and no longer than it may wait. */
-export function simCalls(peers: PeerNetwork, caller: () => SimTransport | undefined): CallMember {
+export function simCalls(peers: PeerNetwork, from: SimTransport): CallMember {
   return ({ peerUrls }, call, { timeoutMs, signal }) =>
     new Promise((resolve, reject) => {
-      const from = caller();
       const to = peers.findAt(peerUrls);
       if (signal.aborted) return reject(signal.reason);
-      if (from === undefined || to === undefined) return reject(broken("nobody listens there"));
+      if (to === undefined) return reject(broken("nobody listens there"));
       const { network } = peers;
       const end = (settle: () => void) => {
         from.process.cancel(timer);

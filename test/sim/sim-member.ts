@@ -1,16 +1,14 @@
 import { type Logger, pino } from "pino";
 import type { OpenedStateMachine, StateMachine } from "../../store/apply/types.ts";
-import { readLogId, writeLogId } from "../../store/backend/log-id.ts";
 import { MemBackend } from "../../store/backend/mem-backend.ts";
 import { bootstrapEntries } from "../../store/membership/bootstrap-entries.ts";
-import type { Member } from "../../store/membership/types.ts";
+import { type Member, unstarted } from "../../store/membership/types.ts";
 import { StoreError } from "../../store/proto/errors.ts";
-import { openReplica } from "../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../store/replica/ready-loop.ts";
 import { DEFAULT_REPLICA_LIMITS, type ReplicaLimits } from "../../store/replica/replica-limits.ts";
-import { knownMembers } from "../../store/server/member-peers.ts";
+import { MemberPeers } from "../../store/server/member-peers.ts";
 import { MemberServices } from "../../store/server/member-services.ts";
-import { memberSnapshots } from "../../store/server/member-snapshots.ts";
+import { openMemberReplica } from "../../store/server/open-member-replica.ts";
 import { openMemberState } from "../../store/server/open-member-state.ts";
 import type { Chance } from "./chance.ts";
 import { simCalls } from "./sim-call.ts";
@@ -50,7 +48,7 @@ export interface SimMemberOptions {
   readonly onRemoved: () => void;
 }
 
-/** One life of a whole member, as `logstore` has it but for sockets, files and time: this file wires it. */
+/** One life of a whole member, as `logstore` has it but for sockets, files and time: this file puts the simulated ones in. */
 export class SimMember {
   readonly replica: ReadyLoop<StateMachine>;
   readonly services: MemberServices;
@@ -83,67 +81,61 @@ export class SimMember {
     });
     process.onEnd(() => backend.crash());
     const { limits } = tuning;
-    const { snapshots, walStart, opened } = await openMemberState({
+    const folders = { snapshotFolder: SNAPSHOT_FOLDER, walFolder: WAL_FOLDER };
+    const memberState = await openMemberState({
+      ...folders,
       disk,
-      snapshotFolder: SNAPSHOT_FOLDER,
-      walFolder: WAL_FOLDER,
       backend,
       quotaBytes: -1,
       limits,
       logger,
     });
+    const { opened, walStart } = memberState;
     watchers.state(machine, opened);
-    const logId = readLogId(backend);
-    let transport: SimTransport | undefined;
     let services: MemberServices | undefined;
-    const planned = walStart === undefined ? machine.knownMembers : [];
-    const setPeers = () => transport?.setPeers(knownMembers(opened.state, planned));
-    const replica = await openReplica<StateMachine>({
+    const peers = new MemberPeers({
+      state: opened.state,
+      planned: walStart === undefined ? machine.knownMembers : [],
+      makeTransport: (wiring) =>
+        new SimTransport({
+          ...wiring,
+          id: machine.id,
+          url: machine.peerUrl,
+          process,
+          answer: (call, asked) =>
+            services?.calls.answer(call, asked) ?? Promise.reject(new StoreError("Stopped")),
+          peers: options.peers,
+        }),
+      onRemoved: options.onRemoved,
+    });
+    const replica = await openMemberReplica({
       disk,
-      folder: WAL_FOLDER,
       clock,
       later,
       random: chance.fork(),
       logger,
-      clusterId: CLUSTER_ID,
-      memberId: machine.id,
-      firstEntries: bootstrapEntries(options.firstMembers),
-      state: opened.state,
-      snapshots: memberSnapshots({ folder: snapshots, state: opened.state, clock, later }),
-      connect: (handler) => {
-        transport = new SimTransport({
-          id: machine.id,
-          url: machine.peerUrl,
-          process,
-          handler,
-          answer: (call, asked) =>
-            services?.calls.answer(call, asked) ?? Promise.reject(new StoreError("Stopped")),
-          peers: options.peers,
-          isRemoved: (id) => opened.state.removedMembers.has(id),
-          onRemoved: options.onRemoved,
-        });
-        setPeers();
-        return transport;
-      },
-      onMembers: () => {
-        setPeers();
-        if (opened.state.removedMembers.has(machine.id)) options.onRemoved();
-      },
-      onFatal: options.onFatal,
       limits,
-      logId,
-      onLogId: (id) => {
-        if (logId === undefined && id !== 0n) writeLogId(backend, id);
-      },
+      onFatal: options.onFatal,
       createCore: watchers.createCore,
+      walFolder: WAL_FOLDER,
+      backend,
+      memberState,
+      peers,
+      first: {
+        clusterId: CLUSTER_ID,
+        memberId: machine.id,
+        entries: bootstrapEntries(options.firstMembers),
+      },
+      loneMember: (id) => unstarted(id, [machine.peerUrl]),
+      checkOwner: () => undefined,
     });
     services = new MemberServices({
       member: { replica, watchHub: watchers.hub(opened.watchHub), lessor: opened.lessor, backend },
       attributes: { name: machine.name, clientUrls: [`http://${machine.name}:2379`] },
       isStrict: true,
       learnersMax: 1,
-      isConnected: (id) => transport?.isActive(id) ?? false,
-      callMember: simCalls(options.peers, () => transport),
+      isConnected: (id) => peers.transport.isActive(id),
+      callMember: simCalls(options.peers, peers.transport),
       electionMs: limits.electionTicks * limits.tickMs,
       requestTimeoutMs: limits.requestTimeoutMs ?? DEFAULT_REPLICA_LIMITS.requestTimeoutMs,
       scratchFolder: SNAPSHOT_FOLDER,
