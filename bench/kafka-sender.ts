@@ -26,6 +26,7 @@ const { values } = parseArgs({
     lines: { type: "string", default: "0" },
     compression: { type: "string", default: "none" },
     headers: { type: "boolean", default: false },
+    "one-at-a-time": { type: "boolean", default: false },
   },
 });
 
@@ -40,6 +41,7 @@ const sink = openSink(
     brokers: values.brokers.split(","),
     compression: values.compression as SinkOptions["compression"],
     createTopics: false,
+    idempotent: !values["one-at-a-time"],
     path: folder,
     tls: { enabled: false },
     sasl: { mechanism: "none", username: "", password: "" },

@@ -64,6 +64,7 @@ if (!hasKcat) console.log("kcat is not installed (Debian: apt install kcat): mea
 const contestants = [
   ...(hasKcat ? [kcat("none"), kcat("zstd")] : []),
   ours("none", false),
+  ours("none", false, "one at a time"),
   ours("none", true),
   ours("zstd", false),
   ours("zstd", true),
@@ -109,13 +110,15 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function ours(compression: "none" | "zstd", headers: boolean): Contestant {
+/** With numbers (sink.idempotent) and five batches on their way, or without and one. */
+function ours(compression: "none" | "zstd", headers: boolean, mode?: "one at a time"): Contestant {
   return {
-    name: `logagent ${compression}${headers ? ", headers" : ""}`,
+    name: `logagent ${compression}${headers ? ", headers" : ""}${mode === undefined ? "" : ", one"}`,
     run: async ({ brokers, topic, file, lines: count }) => {
       const args = ["--brokers", brokers, "--topic", topic, "--file", file, "--lines", String(count)];
       const sender = join(import.meta.dirname, "kafka-sender.ts");
       const more = ["--compression", compression, ...(headers ? ["--headers"] : [])];
+      if (mode !== undefined) more.push("--one-at-a-time");
       const child = spawn(process.execPath, [...process.execArgv, sender, ...args, ...more], {
         stdio: ["ignore", "pipe", "inherit"],
       });
