@@ -271,13 +271,13 @@ export class WindowWorld {
   }
 
   #electUncleanly(): void {
-    this.excuses.mayLoseSettled = true;
+    this.excuses.mayLoseSettled = this.excuses.mayRepeat = true;
     this.#moveLeader(this.#pick(this.#replicated + 1));
     // Where nothing of a producer is left, or nothing is numbered, whatever comes first is taken.
     const left = new Set(this.#log.stamps.map(({ producerId }) => producerId));
     const isForgotten = left.size < this.#nextProducer || left.has(-1n);
     // And what is left behind of an id that is no longer used can go on where the log ends now.
-    if (isForgotten || this.#wasFenced) this.excuses.mayReorder = this.excuses.mayRepeat = true;
+    if (isForgotten || this.#wasFenced) this.excuses.mayReorder = true;
   }
 
   #cutConnection(): void {
