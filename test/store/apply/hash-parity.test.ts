@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { runAtOnce } from "../../../base/steps.ts";
 import type { KvHash } from "../../../store/apply/types.ts";
 import { etcdctl, startEtcd } from "../../support/etcd.ts";
-import { runToEnd, StateBed } from "./state-bed.ts";
+import { StateBed } from "./state-bed.ts";
 
 interface EtcdHash {
   readonly hash: number;
@@ -29,7 +30,7 @@ it("StateMachine.hashKv() is etcd's own after the same requests: the records are
   }
 
   async function assertSameHash(after: string): Promise<void> {
-    assert.deepEqual(runToEnd(bed.state.hashKv(0)), await etcdHash(), after);
+    assert.deepEqual(runAtOnce(bed.state.hashKv(0)), await etcdHash(), after);
   }
 
   async function compact(revision: number): Promise<void> {

@@ -13,7 +13,7 @@ import { RangeRequest, TxnRequest } from "../../../store/proto/gen/rpc.ts";
 import type { Watcher } from "../../../store/watch/types.ts";
 import { outputTexts, Received, type SpecText, specOf } from "../watch/watch-bed.ts";
 import { addRandom, countedSteps, Log, MemberBed } from "./install-bed.ts";
-import { bytes, hashOf, runToEnd } from "./state-bed.ts";
+import { bytes, hashOf } from "./state-bed.ts";
 
 const COPY = "/copies/db";
 const ALL = RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0") });
@@ -97,7 +97,7 @@ suite("StateMachine.install()", () => {
     assert.throws(() => lessor.renew(7n, 0), { code: "NotLeader" });
     log.revoke(7n);
     member.applyUpTo(log);
-    assert.equal(runToEnd(member.state.range(ALL)).count, 1);
+    assert.equal(runAtOnce(member.state.range(ALL)).count, 1);
   });
 
   test("install() forgets which lease a key had", async () => {
@@ -145,7 +145,7 @@ suite("StateMachine.install()", () => {
       /one snapshot is installed at a time/,
     );
     await done;
-    assert.equal(runToEnd(member.state.range(ALL)).count, 12_000);
+    assert.equal(runAtOnce(member.state.range(ALL)).count, 12_000);
     assert.deepEqual(hashOf(member.opened), hashOf(leader.opened));
   });
 

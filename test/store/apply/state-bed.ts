@@ -99,7 +99,7 @@ export class StateBed {
   /** A range in the model's terms. */
   range(key: string, rangeEnd = "", more: Partial<RangeRequest> = {}): Ranged {
     const request = RangeRequest.create({ ...more, key: bytes(key), rangeEnd: bytes(rangeEnd) });
-    const { kvs, more: isMore, count, revision } = runToEnd(this.state.range(request));
+    const { kvs, more: isMore, count, revision } = runAtOnce(this.state.range(request));
     return { kvs: kvs.map(fromRecord), more: isMore, count, revision };
   }
 
@@ -121,14 +121,7 @@ export interface Ranged {
 }
 
 export function hashOf({ state }: OpenedStateMachine, revision = 0) {
-  return runToEnd(state.hashKv(revision));
-}
-
-export function runToEnd<T>(steps: Generator<undefined, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-  }
+  return runAtOnce(state.hashKv(revision));
 }
 
 /** The response of a request that was done; fails the test for one that was refused. */

@@ -21,7 +21,7 @@ import {
 import type { Entry } from "../../../store/raft/types.ts";
 import { noConfigure } from "../membership/configurer.ts";
 import { fromRecord } from "../mvcc/model.ts";
-import { bytes, refusal, responseOf, runToEnd, StateBed } from "./state-bed.ts";
+import { bytes, refusal, responseOf, StateBed } from "./state-bed.ts";
 
 const EVERYTHING = RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0") });
 
@@ -297,7 +297,7 @@ it("StateMachine.readTxn() reads every range at its revision, though that is com
   bed.put("k1", "later");
   bed.compact(bed.state.revision);
   for (let i = 0; i < 50; i++) bed.state.compactStep();
-  const answer = runToEnd(reading);
+  const answer = runAtOnce(reading);
   assert.equal(answer.revision, revision);
   for (const { response } of TxnResponse.decode(answer.response).responses) {
     assert.equal(response?.$case === "responseRange" && response.value.kvs.length, 6000);
@@ -316,7 +316,7 @@ it("StateMachine.hashKv() comes in steps, and compaction waits for it", () => {
   assert.equal(hashing.next().done, false);
   bed.compact(bed.state.revision);
   for (let i = 0; i < 50; i++) bed.state.compactStep();
-  assert.deepEqual(runToEnd(hashing), expected);
+  assert.deepEqual(runAtOnce(hashing), expected);
   while (bed.state.compactStep());
 });
 
@@ -374,10 +374,10 @@ it("StateMachine comes back from an LMDB file with keys, leases, alarms and its 
     const second = await open();
     assert.equal(second.state.appliedIndex, bed.log.length);
     assert.equal(second.state.revision, bed.state.revision);
-    assert.deepEqual(runToEnd(second.state.hashKv(0)), bed.hash());
+    assert.deepEqual(runAtOnce(second.state.hashKv(0)), bed.hash());
     while (second.state.compactStep()) await second.state.flush();
-    assert.deepEqual(runToEnd(second.state.hashKv(0)), bed.hash());
-    const { kvs } = runToEnd(second.state.range(EVERYTHING));
+    assert.deepEqual(runAtOnce(second.state.hashKv(0)), bed.hash());
+    const { kvs } = runAtOnce(second.state.range(EVERYTHING));
     assert.deepEqual(kvs.map(fromRecord), bed.range("\0", "\0").kvs);
     assert.deepEqual(
       [...(second.lessor.lookup(3n)?.keys ?? [])].sort(),

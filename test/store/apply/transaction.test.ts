@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { runAtOnce } from "../../../base/steps.ts";
 import {
   type Compare,
   Compare_CompareResult as RESULT,
@@ -8,7 +9,7 @@ import {
   TxnResponse,
 } from "../../../store/proto/gen/rpc.ts";
 import { fromKeyValue } from "../mvcc/model.ts";
-import { bytes, runToEnd, StateBed } from "./state-bed.ts";
+import { bytes, StateBed } from "./state-bed.ts";
 
 type Op =
   NonNullable<Parameters<typeof TxnRequest.create>[0]> extends { success?: readonly (infer T)[] }
@@ -225,10 +226,10 @@ it("StateMachine.readTxn() answers a transaction that only reads, as apply would
     success: [get("k"), nested({ success: [get("k", { revision: 2 })] })],
     failure: [get("absent")],
   };
-  const { revision, response } = runToEnd(bed.state.readTxn(TxnRequest.create(request)));
+  const { revision, response } = runAtOnce(bed.state.readTxn(TxnRequest.create(request)));
   assert.equal(revision, 4);
   assert.equal(summary(TxnResponse.decode(response)), "then 4:k=m [then 4:k=1]");
   assert.deepEqual(TxnResponse.decode(response), bed.txn(request));
   const future = TxnRequest.create({ success: [get("k", { revision: 9 })] });
-  assert.throws(() => runToEnd(bed.state.readTxn(future)), { code: "FutureRev" });
+  assert.throws(() => runAtOnce(bed.state.readTxn(future)), { code: "FutureRev" });
 });
