@@ -150,6 +150,7 @@ export class PartitionQueue {
   }
 
   async #step(): Promise<void> {
+    if (this.#isTopicStale) return await this.#refresh();
     const { partitions } = await this.#host.ready({ signal: this.#signal });
     this.#changed.shut();
     const partition = this.#index % partitions;
@@ -174,8 +175,13 @@ export class PartitionQueue {
   async #wait(untilMs: number | undefined): Promise<void> {
     const signal = this.#signal;
     if (untilMs === undefined) return await this.#changed.wait({ signal });
-    await this.#deps.clock.sleep(untilMs - this.#deps.clock.monotonicMs(), { signal });
-    if (!this.#isTopicStale) return;
+    const waitMs = Math.max(0, untilMs - this.#deps.clock.monotonicMs());
+    await this.#deps.clock.sleep(waitMs, { signal });
+  }
+
+  /** Behind the back-off: by then the brokers may agree. */
+  async #refresh(): Promise<void> {
+    await this.#wait(this.#window.notBeforeMs);
     this.#isTopicStale = false;
     this.#host.refresh();
   }

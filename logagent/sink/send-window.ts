@@ -90,6 +90,11 @@ export class SendWindow<B> {
     return this.#slots.length;
   }
 
+  /** Nothing is sent before this moment: a back-off. */
+  get notBeforeMs(): number {
+    return this.#notBeforeMs;
+  }
+
   /** In order; whoever empties the window owns them. */
   *batches(): Iterable<B> {
     for (const { batch } of this.#slots) yield batch;
