@@ -145,11 +145,6 @@ export class Wal implements AsyncDisposable {
     return this.#remove((_, second) => second.firstIndex <= index + 1);
   }
 
-  /** Number of segments, the prepared one not counted. */
-  get segmentCount(): number {
-    return this.#segments.length;
-  }
-
   /** Idempotent. What was appended is durable already. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

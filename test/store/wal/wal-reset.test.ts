@@ -40,9 +40,8 @@ suite("Wal.reset()", () => {
   test("reset() leaves an empty log behind the snapshot, in this run and the next", async () => {
     const bed = new WalBed();
     const wal = await filled(bed);
-    assert.ok(wal.segmentCount > 2);
+    assert.ok((await bed.segments()).length > 2);
     await wal.reset({ to: TO, hardState: AFTER_RESET });
-    assert.equal(wal.segmentCount, 1);
     assert.equal((await bed.segments()).length, 1);
     await wal.append({ hardState: undefined, entries: [entry(101, 4), entry(102, 4)] });
     await wal.close();
