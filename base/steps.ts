@@ -7,24 +7,33 @@ const SLICE_MS = 10;
 /** Runs long work, which yields between bounded steps, to its end, and leaves the event loop to others meanwhile. */
 export type RunSteps = <Result>(steps: Generator<undefined, Result>) => Promise<Result>;
 
-/** A slice of at most 10 ms (and one step) a turn of the event loop. */
+/** A {@link runSlice} each turn of the event loop. */
 export function runInSlices({ clock, later }: { readonly clock: Clock; readonly later: Later }): RunSteps {
   return (steps) =>
     new Promise((resolve, reject) => {
       const slice = () => {
         try {
-          const endMs = clock.monotonicMs() + SLICE_MS;
-          do {
-            const step = steps.next();
-            if (step.done === true) return resolve(step.value);
-          } while (clock.monotonicMs() < endMs);
-          later(slice);
+          const last = runSlice(steps, clock);
+          if (last.done === true) resolve(last.value);
+          else later(slice);
         } catch (error) {
           reject(error);
         }
       };
       slice();
     });
+}
+
+/** Runs steps for 10 ms, to the end of the one at hand, and gives what the last of them gave. */
+export function runSlice<Result>(
+  steps: Generator<undefined, Result>,
+  clock: Pick<Clock, "monotonicMs">,
+): IteratorResult<undefined, Result> {
+  const endMs = clock.monotonicMs() + SLICE_MS;
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true || clock.monotonicMs() >= endMs) return step;
+  }
 }
 
 /** Runs the same work in one go, where nobody waits. */

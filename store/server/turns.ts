@@ -1,8 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Later, systemLater } from "../../base/later.ts";
-
-/** Longest time one piece of long work holds the event loop: heartbeats and small requests wait no longer for it. */
-const SLICE_MS = 10;
+import { runSlice } from "../../base/steps.ts";
 
 /**
  * Shares the event loop between pieces of long work: one slice a turn, first come first served, whatever their number, so
@@ -28,11 +26,8 @@ export class Turns {
   ): Promise<Result> {
     try {
       for (;;) {
-        const sliceEndMs = this.#clock.monotonicMs() + SLICE_MS;
-        do {
-          const step = steps.next();
-          if (step.done === true) return step.value;
-        } while (this.#clock.monotonicMs() < sliceEndMs);
+        const last = runSlice(steps, this.#clock);
+        if (last.done === true) return last.value;
         await this.next();
         options.signal.throwIfAborted();
       }
