@@ -93,7 +93,6 @@ export const FLAGS_REFUSED: Readonly<Record<string, string>> = {
   "discovery-srv-name": NO_DISCOVERY,
   "discovery-token": NO_DISCOVERY,
   "discovery-user": NO_DISCOVERY,
-  "force-new-cluster": "there is no way yet to go on with one member's data alone",
   "host-whitelist": "requests are not told apart by host name",
   "unsafe-no-fsync": "what is acknowledged is always on disk",
   "wal-dir": "the log is kept in the data folder",

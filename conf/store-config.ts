@@ -46,6 +46,12 @@ export const storeFlagsSchema = z.strictObject({
   "initial-cluster-token": goText
     .default("etcd-cluster")
     .describe("Goes into the cluster's id, so that clusters with the same URLs differ."),
+  "force-new-cluster": goBoolean
+    .default(false)
+    .describe(
+      "Go on alone with this member's data: the others are removed from the cluster, and what it has not heard to be committed " +
+        "is dropped. For when a majority of the disks is lost.",
+    ),
   "strict-reconfig-check": goBoolean
     .default(true)
     .describe("Refuse changes of the members that would lose the quorum."),

@@ -46,6 +46,12 @@ export interface ReplicaOptions<State extends DrivenState> {
   readonly memberId: bigint;
   /** What the log of a new cluster begins with, the same on each of its members; empty for one that joins a cluster. */
   readonly firstEntries: readonly Entry[];
+  /**
+   * Given for a log that is to go on without the other members, whatever they have of it: what is not committed is dropped,
+   * and the changes of the configuration that this gives, of which this member alone decides, are committed in its place. It is
+   * told the committed entries behind the state.
+   */
+  readonly force?: (committed: readonly Entry[], identity: WalIdentity) => readonly Uint8Array[];
   /** As the backend holds it; what the log has behind its applied index is applied again. */
   readonly state: State;
   readonly snapshots: SnapshotStore;
@@ -126,17 +132,44 @@ export async function openReplica<State extends DrivenState>(
 
 /** A new log begins with the entries of its cluster, as if a leader of the first term had committed them (etcd bootstrap). */
 async function begin<State extends DrivenState>(
-  { firstEntries, state, clusterId }: ReplicaOptions<State>,
-  { wal, identity, hardState, entries, compacted }: OpenedWal,
+  options: ReplicaOptions<State>,
+  opened: OpenedWal,
 ): Promise<Pick<OpenedWal, "hardState" | "entries" | "compacted">> {
+  const { firstEntries, state, clusterId } = options;
+  const { wal, identity, hardState, entries, compacted } = opened;
   const isNew = hardState.term === 0 && entries.length === 0 && state.appliedIndex === 0;
   // A folder that was made for another cluster joins that one, whatever this start asks for.
+  if (!isNew && options.force !== undefined) return forced(options, opened, options.force);
   if (!isNew || firstEntries.length === 0 || identity.clusterId !== clusterId) {
     return { hardState, entries, compacted };
   }
   const first = { hardState: { term: 1, vote: NONE, commit: firstEntries.length }, entries: firstEntries };
   await wal.append(first);
   return { ...first, compacted };
+}
+
+/** In a term of their own, so that no member that comes back has an entry of the same index and term. */
+async function forced<State extends DrivenState>(
+  { state, logger }: ReplicaOptions<State>,
+  { wal, identity, hardState, entries, compacted }: OpenedWal,
+  force: NonNullable<ReplicaOptions<State>["force"]>,
+): Promise<Pick<OpenedWal, "hardState" | "entries" | "compacted">> {
+  const commit = Math.max(hardState.commit, state.appliedIndex);
+  const kept = entries.filter(({ index }) => index <= commit);
+  const changes = force(
+    kept.filter(({ index }) => index > state.appliedIndex),
+    identity,
+  );
+  if (changes.length === 0) return { hardState, entries, compacted };
+  const term = hardState.term + 1;
+  const added = changes.map((data, i): Entry => ({ kind: "confChange", term, index: commit + 1 + i, data }));
+  const forcedState = { term, vote: NONE, commit: commit + added.length };
+  logger.warn(
+    { member: idText(identity.memberId), changes: changes.length, dropped: entries.length - kept.length },
+    "forced a new cluster of this member alone",
+  );
+  await wal.append({ hardState: forcedState, entries: added });
+  return { hardState: forcedState, entries: [...kept, ...added], compacted };
 }
 
 function snapshotMeta(state: DrivenState): SnapshotMeta | undefined {

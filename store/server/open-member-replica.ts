@@ -6,6 +6,7 @@ import type { Random } from "../../base/random.ts";
 import type { StateMachine } from "../apply/types.ts";
 import { readLogId, writeLogId } from "../backend/log-id.ts";
 import type { Backend } from "../backend/port.ts";
+import { changesToAlone } from "../membership/force-new-cluster.ts";
 import type { Member } from "../membership/types.ts";
 import type { PeerTransport } from "../peer/transport.ts";
 import type { Entry } from "../raft/types.ts";
@@ -30,6 +31,8 @@ export interface MemberReplicaOptions {
   readonly backend: Backend;
   readonly memberState: MemberState;
   readonly peers: MemberPeers<PeerTransport>;
+  /** etcd `--force-new-cluster`: whoever else is in the cluster is removed from it. */
+  readonly isForced?: boolean;
   /** Of a new log; `memberId` 0n: there is one. */
   readonly first: {
     readonly clusterId: bigint;
@@ -56,6 +59,9 @@ export function openMemberReplica(options: MemberReplicaOptions): Promise<ReadyL
     clusterId: first.clusterId,
     memberId: first.memberId,
     firstEntries: first.entries,
+    ...(options.isForced === true && {
+      force: (committed, { memberId }) => changesToAlone(memberId, { members: state.members, committed }),
+    }),
     snapshots: memberSnapshots({ folder: memberState.snapshots, state, clock, later }),
     connect: (handler, identity) => {
       options.checkOwner(identity);

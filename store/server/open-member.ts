@@ -47,6 +47,8 @@ export interface MemberOptions {
   readonly plan: (hasData: boolean) => Promise<BootstrapPlan>;
   /** Looks at what a member with data has in its file, before it takes part in anything; a rejection ends the start. */
   readonly beforeStart?: (state: OpenedStateMachine["state"], memberId: bigint) => Promise<void>;
+  /** etcd `--force-new-cluster`: this member goes on alone, the others are removed. Without effect when it has no data. */
+  readonly isForced: boolean;
   /** Answers what other members ask beside the log. */
   readonly onCall: CallHandler;
   /** This member was removed from the cluster, and is to end. May be called more than once. */

@@ -137,6 +137,7 @@ export class StoreServer implements AsyncDisposable {
             callMember,
           }),
       }),
+      isForced: flags["force-new-cluster"],
       onCall: calls.answer,
       quotaBytes: flags["quota-backend-bytes"],
       requestBytesMax: flags["max-request-bytes"],

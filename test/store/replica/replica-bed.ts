@@ -1,7 +1,7 @@
 import { type Logger, pino } from "pino";
 import type { Disk, DiskFile } from "../../../base/disk.ts";
 import { type Random, seededRandom } from "../../../base/random.ts";
-import { openReplica } from "../../../store/replica/open-replica.ts";
+import { openReplica, type ReplicaOptions } from "../../../store/replica/open-replica.ts";
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
 import type { ProposeOptions } from "../../../store/replica/replica.ts";
 import type { ReplicaLimits } from "../../../store/replica/replica-limits.ts";
@@ -21,11 +21,11 @@ export class ReplicaBed {
   readonly random: Random;
   readonly fatal: unknown[] = [];
   readonly logged: Record<string, unknown>[] = [];
-  readonly #logger: Logger;
+  readonly logger: Logger;
 
   constructor(seed = 1) {
     this.random = seededRandom(seed);
-    this.#logger = pino({ level: "info" }, { write: (line) => void this.logged.push(JSON.parse(line)) });
+    this.logger = pino({ level: "info" }, { write: (line) => void this.logged.push(JSON.parse(line)) });
   }
 
   open(
@@ -34,6 +34,7 @@ export class ReplicaBed {
       readonly state?: ListState;
       readonly limits?: Partial<ReplicaLimits>;
       readonly memberId?: bigint;
+      readonly force?: ReplicaOptions<ListState>["force"];
     } = {},
   ): Promise<ReadyLoop<ListState>> {
     return openReplica({
@@ -41,7 +42,7 @@ export class ReplicaBed {
       folder: FOLDER,
       clock: this.clock,
       random: this.random,
-      logger: this.#logger,
+      logger: this.logger,
       clusterId: 0xc1n,
       memberId: options.memberId ?? 0xa1n,
       firstEntries: firstEntries([options.memberId ?? 0xa1n]),
@@ -50,6 +51,7 @@ export class ReplicaBed {
       state: options.state ?? new ListState(options.image ?? EMPTY_LIST),
       onFatal: (error) => this.fatal.push(error),
       limits: { segmentBytes: 8 * 1024, ...options.limits },
+      ...(options.force !== undefined && { force: options.force }),
     });
   }
 }

@@ -33,6 +33,7 @@ export function loneMember(dataFolder: string): MemberOptions {
         lookup: (host) => Promise.resolve(host),
         signal: new AbortController().signal,
       }),
+    isForced: false,
     onCall: () => Promise.reject(new Error("nobody calls")),
     onRemoved: () => assert.fail("a lone member is not removed"),
     quotaBytes: 0,
