@@ -49,8 +49,7 @@ export const storeFlagsSchema = z.strictObject({
   "force-new-cluster": goBoolean
     .default(false)
     .describe(
-      "Go on alone with this member's data: the others are removed from the cluster, and what it has not heard to be committed " +
-        "is dropped. For when a majority of the disks is lost.",
+      "Go on alone with this member's data: the others are removed from the cluster. For when a majority of the disks is lost.",
     ),
   "strict-reconfig-check": goBoolean
     .default(true)

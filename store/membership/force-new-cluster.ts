@@ -11,14 +11,14 @@ type Roll = Map<bigint, { readonly isLearner: boolean }>;
 /**
  * The data of a log's next entries, changes of the configuration, that leave `memberId` alone in the cluster, with a vote
  * (etcd `--force-new-cluster`, server/etcdserver/bootstrap.go); none when it is so already. `members` are those of the applied
- * state, `committed` the entries behind it. Throws CodedError EBOOTSTRAP when it is not a member itself.
+ * state, `unapplied` the entries behind it. Throws CodedError EBOOTSTRAP when it is not a member itself.
  */
 export function changesToAlone(
   memberId: bigint,
-  { members, committed }: { readonly members: readonly Member[]; readonly committed: readonly Entry[] },
+  { members, unapplied }: { readonly members: readonly Member[]; readonly unapplied: readonly Entry[] },
 ): Uint8Array[] {
   const roll: Roll = new Map(members.map(({ id, isLearner }) => [id, { isLearner }]));
-  for (const entry of committed) note(roll, entry);
+  for (const entry of unapplied) note(roll, entry);
   const own = roll.get(memberId);
   if (own === undefined) {
     throw new CodedError(

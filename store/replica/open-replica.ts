@@ -47,11 +47,10 @@ export interface ReplicaOptions<State extends DrivenState> {
   /** What the log of a new cluster begins with, the same on each of its members; empty for one that joins a cluster. */
   readonly firstEntries: readonly Entry[];
   /**
-   * Given for a log that is to go on without the other members, whatever they have of it: what is not committed is dropped,
-   * and the changes of the configuration that this gives, of which this member alone decides, are committed in its place. It is
-   * told the committed entries behind the state.
+   * Given for a log that is to go on without the other members: all of it is committed, and behind it the changes of the
+   * configuration that this gives for the entries behind the state.
    */
-  readonly force?: (committed: readonly Entry[], identity: WalIdentity) => readonly Uint8Array[];
+  readonly force?: (unapplied: readonly Entry[], identity: WalIdentity) => readonly Uint8Array[];
   /** As the backend holds it; what the log has behind its applied index is applied again. */
   readonly state: State;
   readonly snapshots: SnapshotStore;
@@ -148,28 +147,28 @@ async function begin<State extends DrivenState>(
   return { ...first, compacted };
 }
 
-/** In a term of their own, so that no member that comes back has an entry of the same index and term. */
+/**
+ * All of its log counts as committed: what is not known to be so may have been acknowledged by the members that are lost (etcd
+ * drops it). The changes are in a term of their own, so that no member that comes back has an entry of the same index and term.
+ */
 async function forced<State extends DrivenState>(
   { state, logger }: ReplicaOptions<State>,
   { wal, identity, hardState, entries, compacted }: OpenedWal,
   force: NonNullable<ReplicaOptions<State>["force"]>,
 ): Promise<Pick<OpenedWal, "hardState" | "entries" | "compacted">> {
-  const commit = Math.max(hardState.commit, state.appliedIndex);
-  const kept = entries.filter(({ index }) => index <= commit);
-  const changes = force(
-    kept.filter(({ index }) => index > state.appliedIndex),
-    identity,
-  );
+  const unapplied = entries.filter(({ index }) => index > state.appliedIndex);
+  const changes = force(unapplied, identity);
   if (changes.length === 0) return { hardState, entries, compacted };
   const term = hardState.term + 1;
-  const added = changes.map((data, i): Entry => ({ kind: "confChange", term, index: commit + 1 + i, data }));
-  const forcedState = { term, vote: NONE, commit: commit + added.length };
+  const next = Math.max(state.appliedIndex, entries.at(-1)?.index ?? 0) + 1;
+  const added = changes.map((data, i): Entry => ({ kind: "confChange", term, index: next + i, data }));
+  const alone = { term, vote: NONE, commit: next + added.length - 1 };
   logger.warn(
-    { member: idText(identity.memberId), changes: changes.length, dropped: entries.length - kept.length },
+    { member: idText(identity.memberId), changes: added.length, known: hardState.commit, taken: next - 1 },
     "forced a new cluster of this member alone",
   );
-  await wal.append({ hardState: forcedState, entries: added });
-  return { hardState: forcedState, entries: [...kept, ...added], compacted };
+  await wal.append({ hardState: alone, entries: added });
+  return { hardState: alone, entries: [...entries, ...added], compacted };
 }
 
 function snapshotMeta(state: DrivenState): SnapshotMeta | undefined {

@@ -60,7 +60,7 @@ export function openMemberReplica(options: MemberReplicaOptions): Promise<ReadyL
     memberId: first.memberId,
     firstEntries: first.entries,
     ...(options.isForced === true && {
-      force: (committed, { memberId }) => changesToAlone(memberId, { members: state.members, committed }),
+      force: (unapplied, { memberId }) => changesToAlone(memberId, { members: state.members, unapplied }),
     }),
     snapshots: memberSnapshots({ folder: memberState.snapshots, state, clock, later }),
     connect: (handler, identity) => {

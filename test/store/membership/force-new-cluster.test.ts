@@ -13,7 +13,7 @@ const [a, b, c, d] = [1n, 2n, 3n, 4n].map((id) => unstarted(id, [`http://m${id}:
   ReturnType<typeof unstarted>,
 ];
 
-function committed(...changes: readonly MemberChange[]): Entry[] {
+function entriesOf(...changes: readonly MemberChange[]): Entry[] {
   const data = changes.map((change) => encodeConfChange(toConfChange(change, 9n)));
   return data.map((bytes, i) => ({ kind: "confChange", term: 3, index: 10 + i, data: bytes }));
 }
@@ -26,43 +26,43 @@ function texts(changes: readonly Uint8Array[]): string[] {
 }
 
 test("changesToAlone() removes the others of the applied state", () => {
-  assert.deepEqual(texts(changesToAlone(2n, { members: [a, b, c], committed: [] })), [
+  assert.deepEqual(texts(changesToAlone(2n, { members: [a, b, c], unapplied: [] })), [
     "remove 1",
     "remove 3",
   ]);
 });
 
-test("changesToAlone() counts what is committed and not applied, and passes over other entries", () => {
-  const entries = committed(
+test("changesToAlone() counts what is in the log and not applied, and passes over other entries", () => {
+  const entries = entriesOf(
     { kind: "remove", id: 1n },
     { kind: "add", member: { ...d, isLearner: true }, learnersMax: 1 },
     { kind: "update", id: 3n, peerUrls: ["http://elsewhere:2380"] },
   );
   const put: Entry = { kind: "normal", term: 3, index: 13, data: Buffer.from("put") };
-  const changes = changesToAlone(2n, { members: [a, b, c], committed: [...entries, put] });
+  const changes = changesToAlone(2n, { members: [a, b, c], unapplied: [...entries, put] });
   assert.deepEqual(texts(changes), ["remove 3", "remove 4"]);
 });
 
 test("changesToAlone() gives a learner the vote before the others lose theirs", () => {
   const members = [a, b, { ...c, isLearner: true }];
-  assert.deepEqual(texts(changesToAlone(3n, { members, committed: [] })), [
+  assert.deepEqual(texts(changesToAlone(3n, { members, unapplied: [] })), [
     "promote 3",
     "remove 1",
     "remove 2",
   ]);
-  const promoted = committed({ kind: "promote", id: 3n });
-  assert.deepEqual(texts(changesToAlone(3n, { members, committed: promoted })), ["remove 1", "remove 2"]);
+  const promoted = entriesOf({ kind: "promote", id: 3n });
+  assert.deepEqual(texts(changesToAlone(3n, { members, unapplied: promoted })), ["remove 1", "remove 2"]);
 });
 
 test("changesToAlone() has nothing to do for a member that is alone", () => {
-  assert.deepEqual(changesToAlone(1n, { members: [a], committed: [] }), []);
-  const left = committed({ kind: "remove", id: 2n });
-  assert.deepEqual(changesToAlone(1n, { members: [a, b], committed: left }), []);
+  assert.deepEqual(changesToAlone(1n, { members: [a], unapplied: [] }), []);
+  const left = entriesOf({ kind: "remove", id: 2n });
+  assert.deepEqual(changesToAlone(1n, { members: [a, b], unapplied: left }), []);
 });
 
 test("changesToAlone() refuses a member that was removed", () => {
   assert.throws(
-    () => changesToAlone(1n, { members: [a, b], committed: committed({ kind: "remove", id: 1n }) }),
+    () => changesToAlone(1n, { members: [a, b], unapplied: entriesOf({ kind: "remove", id: 1n }) }),
     {
       code: "EBOOTSTRAP",
       message:
