@@ -15,6 +15,19 @@ export const systemClock: Clock = {
   sleep: (ms, options) => sleepFor(ms, options?.signal),
 };
 
+/** Resolves after `ms`, or as soon as the signal is aborted; who waits looks which it was. */
+export async function sleepUnlessAborted(
+  clock: Pick<Clock, "sleep">,
+  ms: number,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await clock.sleep(ms, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
 function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -1,4 +1,5 @@
 import { backoffMs } from "../../base/backoff.ts";
+import { sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { idText } from "../raft/id-text.ts";
 import type { Message } from "../raft/message.ts";
@@ -184,11 +185,7 @@ export class PeerConnection {
   async #rest(ms: number): Promise<void> {
     const resting = new AbortController();
     this.#resting = resting;
-    try {
-      await this.#context.clock.sleep(ms, resting);
-    } catch (error) {
-      if (!resting.signal.aborted) throw error;
-    }
+    await sleepUnlessAborted(this.#context.clock, ms, resting);
   }
 }
 

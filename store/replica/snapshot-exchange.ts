@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { PeerTransport, SnapshotContent } from "../peer/transport.ts";
@@ -119,7 +119,7 @@ export class SnapshotExchange {
     this.#failures.set(to, failures);
     if (failures > 1) {
       const waitMs = Math.min(RETRY_MS * 2 ** (failures - 2), RETRY_MS_MAX);
-      await this.#clock.sleep(waitMs, { signal }).catch(() => undefined);
+      await sleepUnlessAborted(this.#clock, waitMs, { signal });
     }
     if (!signal.aborted) this.#onSent(to, "failed");
   }

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { StoreError } from "../proto/errors.ts";
@@ -19,7 +19,7 @@ export async function runAutoCompaction(options: {
   const { policy, replica, clock, logger, signal } = options;
   for (;;) {
     policy.sample(replica.state.revision);
-    await clock.sleep(policy.intervalMs, { signal }).catch(() => undefined);
+    await sleepUnlessAborted(clock, policy.intervalMs, { signal });
     if (signal.aborted) return;
     if (replica.status.role !== "leader") continue;
     const revision = policy.due(clock.monotonicMs(), replica.state.revision);

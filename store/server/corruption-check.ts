@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { idText } from "../raft/id-text.ts";
@@ -33,7 +33,7 @@ export async function runAtLeader(
 ): Promise<void> {
   const { replica, clock, logger, periodMs, signal } = options;
   while (periodMs > 0 && !signal.aborted) {
-    await clock.sleep(periodMs, { signal }).catch(() => undefined);
+    await sleepUnlessAborted(clock, periodMs, { signal });
     if (signal.aborted) return;
     if (replica.status.role !== "leader" || replica.state.members.length === 1) continue;
     try {

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { NONE, type SoftState } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
 
@@ -54,7 +54,7 @@ export class LeaderLoss implements AsyncDisposable {
   }
 
   async #wait(signal: AbortSignal): Promise<void> {
-    await this.#clock.sleep(this.#graceMs, { signal }).catch(() => undefined);
+    await sleepUnlessAborted(this.#clock, this.#graceMs, { signal });
     if (signal.aborted) return;
     const listeners = [...this.#listeners];
     this.#listeners.clear();

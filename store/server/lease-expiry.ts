@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Lessor } from "../lease/types.ts";
@@ -80,7 +80,7 @@ export class LeaseExpiry implements AsyncDisposable {
     const { lessor, clock, logger, pauseMs } = this.#options;
     while (!signal.aborted) {
       const beforeMs = clock.monotonicMs();
-      await clock.sleep(TICK_MS, { signal }).catch(() => undefined);
+      await sleepUnlessAborted(clock, TICK_MS, { signal });
       if (signal.aborted) return;
       const nowMs = clock.monotonicMs();
       const lateMs = nowMs - beforeMs - TICK_MS;

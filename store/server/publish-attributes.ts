@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { MemberAttributes } from "../membership/types.ts";
@@ -43,7 +43,7 @@ export async function publishAttributes(
       if (!warned)
         logger.warn({ reason: errorMessage(error) }, "cannot publish this member to the cluster yet");
       warned = true;
-      await clock.sleep(RETRY_MS, { signal }).catch(() => undefined);
+      await sleepUnlessAborted(clock, RETRY_MS, { signal });
     }
   }
 }

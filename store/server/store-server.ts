@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
@@ -189,7 +189,7 @@ export class StoreServer implements AsyncDisposable {
         if (signal.aborted || (error instanceof StoreError && error.code === "Stopped"))
           return new Promise(() => undefined);
         if (!(error instanceof StoreError)) throw error;
-        await this.#clock.sleep(SERVING_RETRY_MS, { signal }).catch(() => undefined);
+        await sleepUnlessAborted(this.#clock, SERVING_RETRY_MS, { signal });
       }
     }
   }

@@ -1,3 +1,4 @@
+import { sleepUnlessAborted } from "../../base/clock.ts";
 import { STORE_ERRORS } from "../proto/errors.ts";
 import { type WatchCreateRequest, WatchCreateRequest_FilterType, WatchRequest } from "../proto/gen/rpc.ts";
 import type { Watcher, WatchOutput, WatchSpec } from "../watch/types.ts";
@@ -187,7 +188,7 @@ export class WatchStream {
     const intervalMs = progressIntervalMs * (1 + random.next() / 10);
     const { signal } = this.#ended;
     while (!signal.aborted) {
-      await clock.sleep(intervalMs, { signal }).catch(() => undefined);
+      await sleepUnlessAborted(clock, intervalMs, { signal });
       if (signal.aborted) return;
       for (const entry of this.#entries.values()) {
         if (entry.progressNotify && entry.quiet) entry.watcher?.tellProgress();
