@@ -15,12 +15,11 @@ import type { DrivenState, ReadyLoopOptions } from "./ready-loop-options.ts";
 import type { ProposeOptions, Replica } from "./replica.ts";
 import { createRequestIds } from "./request-id.ts";
 import { Rounds } from "./rounds.ts";
+import { Shutdown } from "./shutdown.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
 import { Ticker } from "./ticker.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 import { WalWriter } from "./wal-writer.ts";
-
-type Phase = "running" | "closing" | "closed" | "failed";
 
 /**
  * Drives the consensus core (etcd server/etcdserver/raft.go and server.go): proposals of an event-loop turn go into one
@@ -46,12 +45,9 @@ export class ReadyLoop<State extends DrivenState>
   readonly #calls: WaitingCalls;
   readonly #toApply: ApplyQueue;
   readonly #compaction: CompactionSteps;
-  #phase: Phase = "running";
-  #failure: unknown;
+  readonly #shutdown: Shutdown;
   #turnIsDue = false;
   #membersChanged = false;
-  readonly #drained = Promise.withResolvers<void>();
-  #closing: Promise<void> | undefined;
 
   constructor(options: ReadyLoopOptions<State>) {
     const { core, wal, state, limits, clock, identity } = options;
@@ -83,7 +79,7 @@ export class ReadyLoop<State extends DrivenState>
       onApplied: (applied) => this.#calls.settle(applied),
     });
     this.#compaction = new CompactionSteps(() => state.compactStep());
-    const onError = (error: unknown) => this.#fail(error);
+    const onError = (error: unknown) => this.#shutdown.fail(error);
     this.#flusher = new Flusher({ state, core, wal, limits, onError });
     this.#writer = new WalWriter({
       wal,
@@ -124,6 +120,20 @@ export class ReadyLoop<State extends DrivenState>
       onTick: (nowMs) => this.#tick(nowMs),
       onError,
     });
+    this.#shutdown = new Shutdown(
+      {
+        calls: this.#calls,
+        toApply: this.#toApply,
+        compaction: this.#compaction,
+        leadership: this.#leadership,
+        ticker: this.#ticker,
+        snapshots: this.#snapshots,
+        flusher: this.#flusher,
+        writer: this.#writer,
+        wal,
+      },
+      options,
+    );
   }
 
   get status(): RaftStatus {
@@ -136,7 +146,7 @@ export class ReadyLoop<State extends DrivenState>
 
   /** Why the replica has failed; undefined while it has not. */
   get failure(): unknown {
-    return this.#failure;
+    return this.#shutdown.failure;
   }
 
   onLeadership(listener: (state: SoftState) => void): () => void {
@@ -160,7 +170,7 @@ export class ReadyLoop<State extends DrivenState>
   }
 
   compacted(options: { readonly signal: AbortSignal }): Promise<void> {
-    if (this.#phase !== "running") return Promise.reject(new StoreError("Stopped"));
+    if (!this.#shutdown.isRunning) return Promise.reject(new StoreError("Stopped"));
     return this.#compaction.done(options);
   }
 
@@ -171,7 +181,7 @@ export class ReadyLoop<State extends DrivenState>
   }
 
   receive(message: Message): void {
-    if (this.#phase === "failed" || this.#phase === "closed") return;
+    if (this.#shutdown.isOver) return;
     this.#core.step(message);
     this.#schedule();
   }
@@ -191,8 +201,8 @@ export class ReadyLoop<State extends DrivenState>
    * WAL; the state's backend stays its owner's. Idempotent.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    if (this.#shutdown.isRunning) this.#schedule();
+    return this.#shutdown.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -210,7 +220,7 @@ export class ReadyLoop<State extends DrivenState>
   }
 
   #turn(persisted: readonly Write[] = []): void {
-    if (this.#phase === "failed" || this.#phase === "closed") return;
+    if (this.#shutdown.isOver) return;
     try {
       this.#calls.give();
       this.#rounds.run(persisted);
@@ -220,9 +230,9 @@ export class ReadyLoop<State extends DrivenState>
       this.#compact();
       this.#flusher.flushIfDue(this.#options.clock.monotonicMs());
       const isIdle = this.#writer.isIdle && this.#calls.isEmpty && this.#toApply.isEmpty;
-      if (this.#phase === "closing" && isIdle) this.#drained.resolve();
+      if (isIdle) this.#shutdown.idle();
     } catch (error) {
-      this.#fail(error);
+      this.#shutdown.fail(error);
     }
   }
 
@@ -264,38 +274,5 @@ export class ReadyLoop<State extends DrivenState>
     this.#calls.leaderChanged();
     this.#options.logger.info({ role, term, leader: idText(leader) }, "raft role changed");
     this.#schedule();
-  }
-
-  #fail(error: unknown): void {
-    if (this.#phase === "failed" || this.#phase === "closed") return;
-    this.#phase = "failed";
-    this.#failure = error;
-    this.#calls.abort();
-    this.#toApply.abandon();
-    this.#compaction.rejectAll(new StoreError("Stopped"));
-    void this.#ticker.stop();
-    this.#drained.resolve();
-    this.#options.onFatal(error);
-  }
-
-  async #close(): Promise<void> {
-    if (this.#phase === "running") {
-      this.#phase = "closing";
-      this.#calls.stop();
-      this.#schedule();
-    }
-    this.#compaction.rejectAll(new StoreError("Stopped"));
-    await this.#drained.promise;
-    if (this.#phase === "closing") await this.#leadership.handOver();
-    await this.#ticker.stop();
-    await this.#snapshots.close();
-    try {
-      if (this.#phase === "closing") await this.#flusher.flushAll();
-    } finally {
-      this.#phase = this.#phase === "failed" ? "failed" : "closed";
-      await this.#writer.stop();
-      await this.#flusher.settled();
-      await this.#options.wal.close();
-    }
   }
 }
