@@ -18,10 +18,10 @@ import { TcpProxy } from "../support/tcp-proxy.ts";
 const within = (ms: number) => AbortSignal.timeout(ms);
 const user = { mechanism: "plain", username: "agent", password: "secret" } as const;
 
-/** A broker with a listener behind a proxy and one with TLS and a login, beside the plain one. */
+/** A broker with a listener behind a proxy, one with TLS and a login, and one whose logins run out, beside the plain one. */
 async function startBroker() {
-  const [port, controllerPort, backPort, proxyPort, securePort] = await Promise.all(
-    Array.from({ length: 5 }, freePort),
+  const [port, controllerPort, backPort, proxyPort, securePort, briefPort] = await Promise.all(
+    Array.from({ length: 6 }, freePort),
   );
   const folder = temporaryFolder("sink-tls");
   const cert = path.join(folder, "cert.pem");
@@ -34,7 +34,13 @@ async function startBroker() {
   });
   writeFileSync(keystore, Buffer.concat([readFileSync(key), readFileSync(cert)]));
   const login = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user.username}="${user.password}";`;
-  const names = { PLAINTEXT: port, BEHIND: backPort, SECURE: securePort, CONTROLLER: controllerPort };
+  const names = {
+    PLAINTEXT: port,
+    BEHIND: backPort,
+    SECURE: securePort,
+    BRIEF: briefPort,
+    CONTROLLER: controllerPort,
+  };
   const listeners = Object.entries(names).map(([name, at]) => `${name}://127.0.0.1:${at}`);
   const kafka = await startKafka({
     own: true,
@@ -42,18 +48,29 @@ async function startBroker() {
     settings: {
       listeners: listeners.join(","),
       "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},BEHIND://127.0.0.1:${proxyPort},SECURE://127.0.0.1:${securePort}`,
+      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},BEHIND://127.0.0.1:${proxyPort},SECURE://127.0.0.1:${securePort},BRIEF://127.0.0.1:${briefPort}`,
       "listener.security.protocol.map":
-        "PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,SECURE:SASL_SSL,BRIEF:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
       "inter.broker.listener.name": "PLAINTEXT",
       "listener.name.secure.sasl.enabled.mechanisms": "PLAIN",
       "listener.name.secure.plain.sasl.jaas.config": login,
+      "listener.name.brief.sasl.enabled.mechanisms": "PLAIN",
+      "listener.name.brief.plain.sasl.jaas.config": login,
+      // A login runs out: the client logs in again on the connection that stands (KIP-368).
+      "listener.name.brief.plain.connections.max.reauth.ms": "1500",
       "listener.name.secure.ssl.keystore.type": "PEM",
       "listener.name.secure.ssl.keystore.location": keystore,
     },
   });
   const proxy = await TcpProxy.start(`http://127.0.0.1:${backPort}`, { port: proxyPort as number });
-  return { kafka, proxy, behind: [`127.0.0.1:${proxyPort}`], secure: [`127.0.0.1:${securePort}`], cert };
+  return {
+    kafka,
+    proxy,
+    behind: [`127.0.0.1:${proxyPort}`],
+    secure: [`127.0.0.1:${securePort}`],
+    brief: [`127.0.0.1:${briefPort}`],
+    cert,
+  };
 }
 
 function open(options: Partial<SinkOptions>, deps: Partial<SinkDeps> = {}): Sink {
@@ -296,6 +313,23 @@ describe("Kafka sink in trouble", () => {
     });
     const warnings = lines.filter(({ level }) => level === "warn").map(({ warning }) => warning);
     assert.deepEqual(warnings, ["one replica", "min.insync.replicas 1"]);
+  });
+
+  it("writes each line once and in order while its login runs out again and again", async () => {
+    const topic = await newTopic();
+    await using sink = open({ brokers: broker.brief, sasl: user });
+    const file = new RecordedFile(topic);
+    const sent: string[] = [];
+    const endMs = performance.now() + 4_000;
+    while (performance.now() < endMs) {
+      const lines = Array.from({ length: 3_000 }, (_, i) => `${sent.length + i} ${"l".repeat(200)}`);
+      sent.push(...lines);
+      await sink.deliver(file.next(topic, lines), { signal: within(20_000) });
+      await sleep(10);
+    }
+    await sink.flush({ signal: within(20_000) });
+    file.assertComplete();
+    assert.deepEqual(await textsOf(broker.kafka, topic), sent);
   });
 
   for (const type of ["kafka", "kafkajs"] as const) {

@@ -287,7 +287,8 @@ export class FakeCluster implements AsyncDisposable {
   ): Promise<Writer | undefined> {
     const reader = Reader.from(body.subarray(1)); // no tags
     reader.readNullableString();
-    reader.skip(2 + 4);
+    reader.readInt16(); // acks
+    reader.readInt32(); // timeout
     const topics = reader.readArray((r) => ({
       topic: r.readString(),
       partitions: r.readArray((p) => ({ partition: p.readInt32(), records: p.readBytes() })),
