@@ -40,9 +40,9 @@ const ELECTION_FAULTS = ["crash new leaders", "crash and restart at once"];
 const CALLS = 220;
 
 /** Part of the seeds with requests that change many keys. */
-const BULK_RATE = 0.08;
+const BULK_RATE = 0.06;
 /** That all of them put in a life, more or less. */
-const BULK_KEYS = 2000;
+const BULK_KEYS = 1500;
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed ^ 0x5eed);
