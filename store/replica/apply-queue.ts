@@ -39,8 +39,12 @@ export class ApplyQueue {
     if (entries.length > 0) this.#rounds.push(entries);
   }
 
-  /** Applies a stretch; returns the bytes of data that the entries that it finished carried. */
+  /**
+   * Applies a stretch; returns the bytes of data that the entries that it finished carried. An entry that an earlier stretch
+   * began ends it: a flush has to find the state between two entries, and under long ones no other stretch need end there.
+   */
   applySome(): number {
+    const isBegun = this.#current !== undefined;
     const endMs = this.#clock.monotonicMs() + this.#applyMs;
     let bytes = 0;
     do {
@@ -51,6 +55,7 @@ export class ApplyQueue {
       bytes += this.#current.bytes;
       this.#current = undefined;
       this.#onApplied(step.value);
+      if (isBegun) break;
     } while (this.#clock.monotonicMs() < endMs);
     return bytes;
   }

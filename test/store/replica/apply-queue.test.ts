@@ -81,8 +81,16 @@ suite("ApplyQueue", () => {
     const bed = new Bed({ applyMs: 10, entryMs: 4 });
     bed.state.stepsOf = ({ index }) => (index === 2 ? 7 : 1);
     bed.queue.add(entries(1, 3));
-    assert.deepEqual(bed.drain(), [1, 1, 3]);
+    assert.deepEqual(bed.drain(), [1, 1, 2, 3]);
     assert.deepEqual(bed.applied, [1n, 2n, 3n]);
+  });
+
+  test("a stretch ends with an entry that it goes on with: under long ones a flush waited for seconds to find an end", () => {
+    const bed = new Bed({ applyMs: 10, entryMs: 4 });
+    bed.state.stepsOf = () => 4;
+    bed.queue.add(entries(1, 4));
+    // Three steps a stretch: without it the second one ends in the middle of the next entry, and so does the third.
+    assert.deepEqual(bed.drain(), [0, 1, 1, 2, 2, 3, 3, 4]);
   });
 
   test("isEmpty is false in the middle of the last entry, until it is abandoned", () => {
