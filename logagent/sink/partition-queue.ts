@@ -159,6 +159,7 @@ export class PartitionQueue {
       case "send":
         // In order: the second may be compressed before the first.
         await step.batch.prepared;
+        this.#signal.throwIfAborted();
         void this.#send(step);
         return;
       case "identify":

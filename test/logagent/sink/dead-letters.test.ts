@@ -4,6 +4,11 @@ import path from "node:path";
 import { after, describe, it } from "node:test";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { type DeadLetter, DeadLetters } from "../../../logagent/sink/dead-letters.ts";
+import type { Batch } from "../../../logagent/sink/destination.ts";
+import { HeaderTemplates, newKafkaBatch } from "../../../logagent/sink/kafka/kafka-batch.ts";
+import { RecordBuffers } from "../../../logagent/sink/kafka/record-buffers.ts";
+import { MessageBatch } from "../../../logagent/sink/kafkajs/message-batch.ts";
+import { LineBatch } from "../../../logagent/sink/line-batch.ts";
 import { temporaryFolder } from "../../support/process.ts";
 import { RecordedFile } from "./recorded-file.ts";
 
@@ -92,4 +97,37 @@ describe("DeadLetters", () => {
     await open().write(letter("../up", "x"));
     assert.equal(lettersOf("..%2Fup").length, 1);
   });
+});
+
+describe("Batch.onlyLine()", () => {
+  const kafkaBatch = (compression: "none" | "zstd" | "gzip") => () =>
+    newKafkaBatch(
+      { compression, templates: new HeaderTemplates() },
+      { recordsBytesMax: 1_000_000, buffers: new RecordBuffers() },
+    );
+  const kinds: Record<string, () => Batch> = {
+    "Kafka, none": kafkaBatch("none"),
+    "Kafka, zstd": kafkaBatch("zstd"),
+    "Kafka, gzip": kafkaBatch("gzip"),
+    kafkajs: () => new MessageBatch(1_000_000),
+    "lines alone": () => new LineBatch(1_000_000),
+  };
+  for (const [kind, newBatch] of Object.entries(kinds)) {
+    it(`gives the bytes of the line, also after a cut (${kind})`, async () => {
+      const lines = ["", "\0\xff", "a".repeat(63), "b".repeat(64), "c".repeat(100_000)];
+      for (const headers of [true, false]) {
+        const file = new RecordedFile("one");
+        const batch = newBatch();
+        batch.append(file.next("t", lines, { headers }), 0);
+        await batch.prepare();
+        const found: string[] = [];
+        const parts: Batch[] = [batch];
+        for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+          if (part.ledger.lines > 1) parts.unshift(...(await part.split()));
+          else found.push((await part.onlyLine()).toString());
+        }
+        assert.deepEqual(found, lines);
+      }
+    });
+  }
 });

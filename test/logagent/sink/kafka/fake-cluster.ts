@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Reader, Writer } from "@platformatic/kafka";
 import type { ProducerStamp } from "../../../../logagent/sink/destination.ts";
+import "../../../support/kafkajs-zstd.ts";
 import { NONE, SequenceLog } from "./sequence-log.ts";
 
 const require = createRequire(import.meta.url);

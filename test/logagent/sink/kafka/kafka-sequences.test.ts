@@ -349,3 +349,21 @@ describe("Kafka sink, brokers that hold it up", () => {
     assert.equal(lines.filter(({ msg }) => msg === "Delivery to a topic goes on").length, 1);
   });
 });
+
+describe("Kafka sink, closed", () => {
+  it("ends at once at any moment, with batches on their way, waiting and being compressed", async () => {
+    for (let turns = 0; turns < 40; turns++) {
+      await using bed = await SinkBed.start({ compression: turns % 2 === 0 ? "zstd" : "none" });
+      bed.cluster.script = async () => {
+        await systemClock.sleep(1);
+        return undefined;
+      };
+      await bed.deliver(40);
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await bed.sink.close();
+      const settled = bed.file.settledLines;
+      await systemClock.sleep(5);
+      assert.equal(bed.file.settledLines, settled, "nothing is settled any more");
+    }
+  });
+});

@@ -63,7 +63,6 @@ export class WindowWorld {
   #partition = 0;
   #isDeleted = false;
   #heardOfDeletion = false;
-  #wasFenced = false;
   readonly #wasCut = new Set<Lines>();
   readonly settled = new Set<number>();
   readonly dropped = new Set<number>();
@@ -267,17 +266,14 @@ export class WindowWorld {
   #fenceProducers(): void {
     this.#log.fenceProducers();
     this.excuses.mayRepeat = true;
-    this.#wasFenced = true;
   }
 
+  /** What was confirmed is gone, and may even come back, late, from a connection that broke. */
   #electUncleanly(): void {
-    this.excuses.mayLoseSettled = this.excuses.mayRepeat = true;
+    this.excuses.mayLoseSettled = true;
+    this.excuses.mayRepeat = true;
+    this.excuses.mayReorder = true;
     this.#moveLeader(this.#pick(this.#replicated + 1));
-    // Where nothing of a producer is left, or nothing is numbered, whatever comes first is taken.
-    const left = new Set(this.#log.stamps.map(({ producerId }) => producerId));
-    const isForgotten = left.size < this.#nextProducer || left.has(-1n);
-    // And what is left behind of an id that is no longer used can go on where the log ends now.
-    if (isForgotten || this.#wasFenced) this.excuses.mayReorder = true;
   }
 
   #cutConnection(): void {
