@@ -7,6 +7,8 @@ export interface CheckpointContent {
   readonly records: readonly CheckpointRecord[];
   /** `path` of an entry → when it was applied last, milliseconds since the Unix epoch. */
   readonly entries: ReadonlyMap<string, number>;
+  /** Nothing was sent since they were written: the agent ended in peace. */
+  readonly isClosed: boolean;
 }
 
 export const CHECKPOINT_VERSION = 1;
@@ -16,6 +18,7 @@ interface Header {
   readonly format: string;
   readonly version: number;
   readonly crc32: number;
+  readonly isClosed?: boolean;
 }
 
 /**
@@ -26,11 +29,24 @@ export function encodeCheckpoints(content: CheckpointContent): Buffer {
   const lines = [JSON.stringify(Object.fromEntries(content.entries))];
   for (const record of content.records) {
     const { dev, ino, birthtimeNs, ...rest } = record;
-    lines.push(JSON.stringify({ ...rest, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }));
+    const seen = Math.min(record.seen, toldTo(record));
+    lines.push(
+      JSON.stringify({ ...rest, seen, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }),
+    );
   }
   const body = Buffer.from(`${lines.join("\n")}\n`);
-  const header: Header = { format: FORMAT, version: CHECKPOINT_VERSION, crc32: crc32(body) };
+  const header: Header = {
+    format: FORMAT,
+    version: CHECKPOINT_VERSION,
+    crc32: crc32(body),
+    isClosed: content.isClosed,
+  };
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+}
+
+/** A later life can tell whether the bytes before it are still the same. */
+function toldTo({ offset, fingerprint, furthest }: CheckpointRecord): number {
+  return Math.max(offset, fingerprint.length, furthest?.to ?? 0);
 }
 
 /**
@@ -53,6 +69,7 @@ export function decodeCheckpoints(bytes: Buffer, name: string): CheckpointConten
   return {
     entries: new Map(Object.entries(JSON.parse(entries) as Record<string, number>)),
     records: records.map(parseRecord),
+    isClosed: header.isClosed ?? false,
   };
 }
 

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { readWholeFile, writeFileAtomically } from "../../base/atomic-file.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
@@ -40,6 +40,8 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #records = new Map<string, CheckpointRecord>();
   readonly #byInode = new Map<bigint, Set<CheckpointRecord>>();
   readonly #entries: Map<string, number>;
+  /** Of an agent that died: more was sent of their files, perhaps, than they say. */
+  readonly #unsure: Set<CheckpointRecord>;
   /** Minted, or fingerprinted for the first time, and not yet on disk. */
   readonly #fresh = new Set<CheckpointRecord>();
   readonly #closing = new AbortController();
@@ -55,6 +57,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#options = options;
     this.lostEverything = lostEverything;
     this.#entries = new Map(content.entries);
+    this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#prunedAtMs = options.clock.monotonicMs();
     for (const record of content.records) this.#index(record);
   }
@@ -86,7 +89,7 @@ export class CheckpointStore implements AsyncDisposable {
         "no checkpoints can be used; every file is read again",
       );
     }
-    return new CheckpointStore(options, { records: [], entries: new Map() }, damaged > 0);
+    return new CheckpointStore(options, { records: [], entries: new Map(), isClosed: true }, damaged > 0);
   }
 
   /** False while the last write has failed. */
@@ -97,6 +100,16 @@ export class CheckpointStore implements AsyncDisposable {
   /** What the last write failed with, as a sentence. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+
+  /** May more have been sent of its file than the record says? Not while it is held, nor afterwards. */
+  isUnsure(record: CheckpointRecord): boolean {
+    return this.#unsure.has(record);
+  }
+
+  /** A file is held from now on, and its record says everything. */
+  held(record: CheckpointRecord): void {
+    this.#unsure.delete(record);
   }
 
   /** Every record. */
@@ -140,10 +153,33 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
+  /** A file has had so many bytes when it was looked at. */
+  saw(record: CheckpointRecord, size: number): void {
+    if (size <= record.seen) return;
+    record.seen = size;
+    this.touch();
+  }
+
+  /** A file was found in a folder, whatever its name there. */
+  foundIn(record: CheckpointRecord, folder: string): void {
+    if (folder === (record.folder ?? dirname(record.path))) return;
+    if (folder === dirname(record.path)) delete record.folder;
+    else record.folder = folder;
+    this.touch();
+  }
+
+  /** A file was sent, or seen, as far as `to`; `tail` is of the bytes before that. */
+  reached(record: CheckpointRecord, to: number, tail: BytesHash): void {
+    if (to <= (record.furthest?.to ?? 0)) return;
+    record.furthest = { to, tail };
+    this.touch();
+  }
+
   /** Forgets a file that is gone, or whose content was replaced. */
   remove(record: CheckpointRecord): void {
     this.#records.delete(record.id);
     this.#fresh.delete(record);
+    this.#unsure.delete(record);
     const same = this.#byInode.get(record.ino);
     same?.delete(record);
     if (same?.size === 0) this.#byInode.delete(record.ino);
@@ -179,7 +215,9 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** Writes what is not written. Idempotent. */
   async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return this.persisted();
     this.#closing.abort();
+    this.#version += 1;
     await this.persisted();
   }
 
@@ -214,7 +252,11 @@ export class CheckpointStore implements AsyncDisposable {
     const fresh = [...this.#fresh];
     const path = join(folder, CURRENT_FILE);
     try {
-      const bytes = encodeCheckpoints({ records: [...this.#records.values()], entries: this.#entries });
+      const bytes = encodeCheckpoints({
+        records: [...this.#records.values()],
+        entries: this.#entries,
+        isClosed: this.#closing.signal.aborted && this.#unsure.size === 0,
+      });
       // It may have been removed, by mistake, under a running agent.
       if (this.#failure !== undefined) await disk.makeFolder(folder);
       await this.#keepPrevious(path);

@@ -1,19 +1,28 @@
 import { dirname } from "node:path";
-import { inodesIn } from "./inodes-in.ts";
+import { type FolderInodes, inodesIn } from "./inodes-in.ts";
 import type { CheckpointRecord } from "./record.ts";
 
+/** The folders in which the file of a record was found. */
+export function foldersOf({ path, folder }: CheckpointRecord): readonly string[] {
+  return folder === undefined ? [dirname(path)] : [dirname(path), folder];
+}
+
 /**
- * Those whose file is no longer in the folder it was found in, under whatever name. A folder that is gone takes its files
+ * Those whose file is no longer in the folders it was found in, under whatever name. A folder that is gone takes its files
  * with it; one that cannot be read keeps them.
  */
 export async function goneRecords(
   records: readonly CheckpointRecord[],
 ): Promise<readonly CheckpointRecord[]> {
-  const gone: CheckpointRecord[] = [];
-  for (const [folder, all] of Map.groupBy(records, (record) => dirname(record.path))) {
-    const { files, isComplete } = await inodesIn(folder);
-    if (!isComplete) continue;
-    gone.push(...all.filter(({ ino, birthtimeNs }) => files.get(ino)?.stats.birthtimeNs !== birthtimeNs));
+  const gone = new Set(records);
+  const byFolder = new Map<string, FolderInodes>();
+  for (const record of records) {
+    for (const folder of foldersOf(record)) {
+      const inodes = byFolder.get(folder) ?? (await inodesIn(folder));
+      byFolder.set(folder, inodes);
+      const file = inodes.files.get(record.ino);
+      if (!inodes.isComplete || file?.birthtimeNs === record.birthtimeNs) gone.delete(record);
+    }
   }
-  return gone;
+  return [...gone];
 }

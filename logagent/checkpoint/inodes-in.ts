@@ -1,4 +1,4 @@
-import { type BigIntStats, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode } from "../../base/errors.ts";
@@ -8,30 +8,34 @@ const NAMES_PER_TURN = 1_000;
 
 export interface FolderInodes {
   /** Regular files, by inode. */
-  readonly files: ReadonlyMap<bigint, { readonly path: string; readonly stats: BigIntStats }>;
+  readonly files: ReadonlyMap<bigint, { readonly path: string; readonly birthtimeNs: bigint }>;
+  /** The paths of folders in it. */
+  readonly folders: readonly string[];
   /** False: the folder or a name in it could not be looked at, so that a file that is not in `files` may be there. */
   readonly isComplete: boolean;
 }
 
 /** The files of a folder, under whatever name. A folder that is not there has none. */
 export async function inodesIn(folder: string): Promise<FolderInodes> {
-  const files = new Map<bigint, { path: string; stats: BigIntStats }>();
+  const files = new Map<bigint, { path: string; birthtimeNs: bigint }>();
+  const folders: string[] = [];
   let isComplete = true;
   const names = namesIn(folder);
-  if (names === undefined) return { files, isComplete: false };
+  if (names === undefined) return { files, folders, isComplete: false };
   for (const [index, name] of names.entries()) {
     if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await nextTurn();
     const path = join(folder, name);
     try {
       const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile()) files.set(stats.ino, { path, stats });
+      if (stats?.isFile()) files.set(stats.ino, { path, birthtimeNs: stats.birthtimeNs });
+      else if (stats?.isDirectory()) folders.push(path);
     } catch (error) {
       // A link into a folder that may not be entered, or a loop of links: the others are looked at all the same.
       if (errorCode(error) === undefined) throw error;
       isComplete = false;
     }
   }
-  return { files, isComplete };
+  return { files, folders, isComplete };
 }
 
 /** Undefined: it cannot be read. */

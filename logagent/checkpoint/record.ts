@@ -23,6 +23,8 @@ export interface CheckpointRecord extends FileIdentity {
   readonly id: string;
   /** Where it was found first: header `path`, and the choice of the partition. It stays when the file is renamed. */
   readonly path: string;
+  /** Where it was found last, its links resolved, if that is another folder than the one of `path`. */
+  folder?: string;
   /** `path` and `topic` of the entry that shipped it last. */
   entry: string;
   topic: string;
@@ -34,6 +36,13 @@ export interface CheckpointRecord extends FileIdentity {
   tail: BytesHash;
   /** The largest size at which the file was seen: what lies between `offset` and here is lost if the file is gone. */
   seen: number;
+  /**
+   * The furthest that was sent, or seen in a file that had to wait, and the hash of the bytes before it: what is behind
+   * `offset` must not have been replaced either, for it was sent under this id.
+   */
+  furthest?: { readonly to: number; readonly tail: BytesHash };
   /** When the file was last held or matched, milliseconds since the Unix epoch. */
   seenAtMs: number;
+  /** It was rotated, shipped to its end and quiet for long when it was let go: if it goes, nothing is lost. */
+  isResting?: boolean;
 }

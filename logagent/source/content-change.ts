@@ -1,7 +1,7 @@
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import { FINGERPRINT_BYTES, holdsShipped, longerHead } from "./file-hash.ts";
+import { FINGERPRINT_BYTES, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
 import type { LossReason } from "./loss.ts";
 import { mintRecord, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -25,6 +25,7 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
   const { record, offset, tail } = onDisk;
   if (file.size < offset) return "truncated below what was read";
   const hasShrunk = file.size < look.sizeBefore;
+  if (look.touched && !holdsUnread(file, onDisk)) return "rewritten in place";
   if (look.touched && (hasShrunk || !onDisk.isReadNext)) {
     if (!holdsShipped(file.fd, { fingerprint: record.fingerprint, offset, tail }))
       return "rewritten in place";
@@ -32,9 +33,7 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
     if (file.next === undefined) file.readTo = Math.min(file.readTo, offset);
   }
   if (hasShrunk) {
-    const reason = "shortened before it was read";
-    context.lost({ file: record.id, path: record.path, from: file.size, to: look.sizeBefore, reason });
-    record.seen = file.size;
+    context.shortened(record, file.size, offset);
     return undefined;
   }
   return see(file, record, context);
@@ -48,12 +47,13 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
   const { checkpoints } = context.deps;
   if (file.next !== undefined) {
     const { record } = file.next.content;
-    context.lost({ file: record.id, path: record.path, from: 0, to: record.seen || "unknown", reason });
+    context.lostRest(record, 0, reason);
     checkpoints.remove(record);
   }
   const { path } = file.record;
   const content = newLedger(mintRecord({ path, fd: file.fd, identity: file }, 0, context), context);
   file.next = { content, reason: file.next?.reason ?? reason };
+  file.size = content.record.seen;
   file.nextLookMs = 0;
 }
 
@@ -62,13 +62,20 @@ export function takeNext(file: TailedFile, context: SourceContext): ContentLedge
   if (file.next === undefined) return undefined;
   const { content: old, offset } = file;
   const { record } = old;
-  const to = record.seen > offset ? record.seen : ("unknown" as const);
-  context.lost({ file: record.id, path: record.path, from: offset, to, reason: file.next.reason });
+  context.lostRest(record, offset, file.next.reason);
   // Until the last of it is acknowledged, its record says after a crash what was lost.
   record.seen = offset;
   context.deps.checkpoints.touch();
   file.startOver(file.next.content, context.deps.clock.monotonicMs());
   return old;
+}
+
+/** Is that still there which was seen of a file that waits to be read? */
+function holdsUnread(file: TailedFile, { record, offset }: OnDisk): boolean {
+  const { furthest } = record;
+  // A file that has become shorter is another matter: what it still has may be as it was.
+  if (furthest === undefined || furthest.to <= offset || furthest.to > file.size) return true;
+  return holdsFurthest(file.fd, record);
 }
 
 function onDiskOf(file: TailedFile): OnDisk {
@@ -91,9 +98,6 @@ function see(file: TailedFile, record: CheckpointRecord, context: SourceContext)
     if (head === undefined) return "rewritten in place";
     checkpoints.setFingerprint(record, head);
   }
-  if (file.size > record.seen) {
-    record.seen = file.size;
-    checkpoints.touch();
-  }
+  checkpoints.saw(record, file.size);
   return undefined;
 }

@@ -51,6 +51,11 @@ export function holdsShipped(
   return holds(fd, tail, offset - tail.length) && holds(fd, fingerprint, 0);
 }
 
+/** Does an open file still hold what was sent of it, or seen, beyond what is acknowledged? */
+export function holdsFurthest(fd: number, { furthest }: Pick<CheckpointRecord, "furthest">): boolean {
+  return furthest === undefined || holds(fd, furthest.tail, furthest.to - furthest.tail.length);
+}
+
 function holds(fd: number, expected: BytesHash, position: number): boolean {
   if (expected.length === 0) return true;
   const read = readSync(fd, scratch, 0, expected.length, position);

@@ -7,11 +7,16 @@ import type { TailedFile } from "./tailed-file.ts";
 export class Lanes {
   readonly #lanes = new Map<string, TailedFile[]>();
 
-  /** Puts a file into its lane: the one at the path is the youngest, of the others those that were born earlier come first. */
+  /**
+   * Puts a file into its lane: the one at the path is the youngest. One that is found where it was moved to comes before those
+   * that were born later; those that were seen to follow each other stay in that order, whatever a clock that jumped says.
+   */
   add(file: TailedFile): void {
-    const lane = this.#lanes.get(file.lanePath) ?? [];
-    lane.push(file);
-    this.#lanes.set(file.lanePath, lane.sort(olderFirst));
+    const lane = [...(this.#lanes.get(file.lanePath) ?? [])];
+    const isMoved = file.place.kind === "moved";
+    const next = isMoved ? lane.findIndex((other) => isBefore(file, other)) : -1;
+    lane.splice(next === -1 ? lane.length : next, 0, file);
+    this.#lanes.set(file.lanePath, lane);
   }
 
   remove(file: TailedFile): void {
@@ -40,7 +45,9 @@ export class Lanes {
   }
 }
 
-function olderFirst(a: TailedFile, b: TailedFile): number {
-  if (a.place.kind !== b.place.kind) return a.place.kind === "moved" ? -1 : 1;
-  return a.birthtimeNs === b.birthtimeNs ? 0 : a.birthtimeNs < b.birthtimeNs ? -1 : 1;
+function isBefore(moved: TailedFile, other: TailedFile): boolean {
+  if (other.place.kind !== "moved") return true;
+  // Where the filesystem does not say: what was rotated earlier was written last earlier.
+  if (moved.birthtimeNs === 0n) return moved.mtimeMs < other.mtimeMs;
+  return moved.birthtimeNs < other.birthtimeNs;
 }

@@ -1,36 +1,87 @@
+import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { inodesIn } from "../checkpoint/inodes-in.ts";
+import { errorCode } from "../../base/errors.ts";
+import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
+import type { FolderIndex } from "./folder-index.ts";
 import { keyOf } from "./tailed-file.ts";
+
+/** Folders next to a file, where rotated ones may be put, that are searched for it. */
+const SUBFOLDERS_MAX = 100;
 
 export interface MovedFiles {
   /** Renamed, and with bytes that were not shipped, or that were and are no longer there. */
   readonly moved: readonly { readonly path: string; readonly key: string }[];
-  /** In no name of the folder they were found in. */
+  /** In no name of the folders they may be in. */
   readonly gone: readonly CheckpointRecord[];
 }
 
 /**
- * Looks for the files of records in the folders they were found in, under whatever name they have now. Rejects with the
- * signal's reason.
+ * Looks for the files of records in the folders they were found in and in those below, under whatever name they have now.
+ * Rejects with the signal's reason.
  */
 export async function findMoved(
   records: readonly CheckpointRecord[],
+  index: FolderIndex,
   options: { readonly signal: AbortSignal },
 ): Promise<MovedFiles> {
   const moved: { path: string; key: string }[] = [];
   const gone: CheckpointRecord[] = [];
-  for (const [folder, wanted] of Map.groupBy(records, (record) => dirname(record.path))) {
-    const { files, isComplete } = await inodesIn(folder);
+  const search = new Search(index);
+  for (const record of records) {
+    const found = await search.find(record);
     options.signal.throwIfAborted();
-    for (const record of wanted) {
-      const file = files.get(record.ino);
-      if (file?.stats.birthtimeNs !== record.birthtimeNs) {
-        if (isComplete) gone.push(record);
-      } else if (Number(file.stats.size) !== record.offset || record.offset < record.seen) {
-        moved.push({ path: file.path, key: keyOf(file.stats) });
-      }
+    if (found === "gone") gone.push(record);
+    else if (found !== "unknown" && hasNews(record, found.stats)) {
+      moved.push({ path: found.path, key: keyOf(found.stats) });
     }
   }
   return { moved, gone };
+}
+
+function hasNews(record: CheckpointRecord, stats: BigIntStats): boolean {
+  return Number(stats.size) !== record.offset || record.offset < record.seen;
+}
+
+/** One search, for which a folder is looked at once. */
+class Search {
+  readonly #index: FolderIndex;
+  readonly #folders = new Map<string, ReturnType<FolderIndex["look"]>>();
+
+  constructor(index: FolderIndex) {
+    this.#index = index;
+  }
+
+  async find(
+    record: CheckpointRecord,
+  ): Promise<{ readonly path: string; readonly stats: BigIntStats } | "gone" | "unknown"> {
+    const { folders: below } = await this.#look(dirname(record.path));
+    let isComplete = true;
+    for (const folder of new Set([...foldersOf(record), ...below.slice(0, SUBFOLDERS_MAX)])) {
+      const inodes = await this.#look(folder);
+      const file = inodes.files.get(record.ino);
+      const stats = file?.birthtimeNs === record.birthtimeNs ? statOf(file.path) : undefined;
+      if (file !== undefined && stats?.ino === record.ino) return { path: file.path, stats };
+      // It was there a moment ago.
+      if (stats !== undefined || (file !== undefined && file.birthtimeNs === record.birthtimeNs))
+        return "unknown";
+      isComplete &&= inodes.isComplete;
+    }
+    return isComplete ? "gone" : "unknown";
+  }
+
+  #look(folder: string): ReturnType<FolderIndex["look"]> {
+    const known = this.#folders.get(folder) ?? this.#index.look(folder);
+    this.#folders.set(folder, known);
+    return known;
+  }
+}
+
+function statOf(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (errorCode(error) !== undefined) return undefined;
+    throw error;
+  }
 }

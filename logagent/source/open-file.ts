@@ -2,8 +2,12 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSy
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { AllowList } from "./allow-list.ts";
 
+/** What the kernel adds to the path of an open file whose name is gone. */
+const DELETED = / \(deleted\)$/;
+
 export type OpenResult =
-  | { readonly kind: "open"; readonly fd: number; readonly stats: BigIntStats }
+  /** `path` is the one that the kernel gives, links resolved. */
+  | { readonly kind: "open"; readonly fd: number; readonly stats: BigIntStats; readonly path: string }
   /** It went away between the look and the opening. */
   | { readonly kind: "gone" }
   /** `problem` is a sentence for people. */
@@ -26,6 +30,16 @@ export function openLogFile(path: string, allow: AllowList): OpenResult {
   return result;
 }
 
+/** Where an open file is now; undefined when that name is gone. */
+export function presentPath(fd: number): string | undefined {
+  const path = pathOf(fd);
+  return DELETED.test(path) ? undefined : path;
+}
+
+function pathOf(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
+}
+
 /** The sentence for a path that is no regular file. */
 export function wrongKind(path: string, stats: BigIntStats): string {
   const hint = stats.isDirectory() ? ` (for the files in it: ${path.replace(/\/$/, "")}/*)` : "";
@@ -45,9 +59,8 @@ function inspect(fd: number, path: string, allow: AllowList): OpenResult {
   try {
     const stats = fstatSync(fd, { bigint: true });
     if (!stats.isFile()) return { kind: "refused", problem: wrongKind(path, stats) };
-    const link = readlinkSync(`/proc/self/fd/${fd}`);
-    const real = stats.nlink === 0n ? link.replace(/ \(deleted\)$/, "") : link;
-    if (allow.allows(real)) return { kind: "open", fd, stats };
+    const real = pathOf(fd).replace(DELETED, "");
+    if (allow.allows(real)) return { kind: "open", fd, stats, path: real };
     const via = real === path ? "" : ` (it leads to ${real})`;
     const problem = `Cannot read ${path}${via}: expected a path that "allow" names: ${allow.patterns.join(", ")}`;
     return { kind: "refused", problem };

@@ -1,8 +1,10 @@
 import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
+import { dirname } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { ContentLedger } from "./content-ledger.ts";
-import { hashBefore, hashHead, holdsShipped } from "./file-hash.ts";
+import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
@@ -19,6 +21,8 @@ export interface OpenOptions {
   readonly keepLane: boolean;
   /** Who claims the file. */
   readonly holder: object;
+  /** The file that was found at the path: when it is another one by now, it is not opened. */
+  readonly key: string;
 }
 
 /**
@@ -30,7 +34,7 @@ export function openTailedFile(
   context: SourceContext,
   options: OpenOptions,
 ): TailedFile | undefined {
-  const { claims, clock, allow } = context.deps;
+  const { checkpoints, claims, clock, allow } = context.deps;
   if (claims.held >= OPEN_FILES_MAX) {
     context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
     return undefined;
@@ -40,17 +44,22 @@ export function openTailedFile(
   if (result.kind !== "open") return undefined;
   const { fd, stats } = result;
   const key = keyOf(stats);
-  if (!claims.take(key, options.holder)) {
+  if (key !== options.key || !claims.take(key, options.holder)) {
     closeSync(fd);
     return undefined;
   }
   try {
     const record = recordOf(path, fd, stats, context, options.fromEnd);
+    checkpoints.foundIn(record, dirname(result.path));
     context.problems.clear(path);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.keepLane && isOurs ? record.path : path;
     const content = newLedger(record, context);
-    return new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs: clock.monotonicMs() });
+    const nowMs = clock.monotonicMs();
+    const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
+    checkpoints.saw(record, file.size);
+    if (file.size < record.seen) context.shortened(record, file.size, file.offset);
+    return file;
   } catch (error) {
     claims.release(key, options.holder);
     closeSync(fd);
@@ -105,23 +114,35 @@ function recordOf(
   const size = Number(stats.size);
   const identity = identityOf(stats);
   const known = checkpoints.find(identity);
-  const record = known.find((one) => one.offset <= size && holdsShipped(fd, one));
+  const record = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
   for (const other of known) {
     if (other === record || other.dev !== identity.dev) continue;
-    const to = other.seen > other.offset ? other.seen : ("unknown" as const);
-    const reason = "replaced while the agent was down";
-    context.lost({ file: other.id, path: other.path, from: other.offset, to, reason });
+    if (tells(other)) context.lostRest(other, other.offset, "replaced while the agent was down");
     checkpoints.remove(other);
   }
   if (record === undefined) {
     return mintRecord({ path, fd, identity }, fromEnd ? lastLineStart(fd, size) : 0, context);
   }
+  checkpoints.held(record);
+  checkpoints.saw(record, size);
   record.dev = identity.dev;
   record.entry = context.entry.path;
   record.topic = context.entry.topic;
   record.seenAtMs = clock.wallMs();
+  record.isResting = false;
   checkpoints.touch();
   return record;
+}
+
+function mayGoOn(record: CheckpointRecord, fd: number, size: number, checkpoints: CheckpointStore): boolean {
+  // What was seen may have been sent: of a shorter file nobody knows then how much of that is still the same.
+  const least = checkpoints.isUnsure(record) ? record.seen : record.offset;
+  return least <= size && holdsShipped(fd, record) && holdsFurthest(fd, record);
+}
+
+/** Does the record say anything by which another file with the same inode would not match it? */
+function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
+  return birthtimeNs !== 0n || fingerprint.length > 0;
 }
 
 /** Behind the last newline, so that a line which is being written is shipped whole; the end when there is none near. */

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import PQueue from "p-queue";
+import { FolderIndex } from "./folder-index.ts";
 
 /** Scans that go on at one time, for all tasks of an agent; each turn of the event loop begins no more than these. */
 export const SCANS_AT_ONCE_MAX = 4;
@@ -9,6 +10,8 @@ export const SCANS_AT_ONCE_MAX = 4;
  * hold up the event loop, and with it every delivery. Holds no more scans than there are tasks, for each waits for its own.
  */
 export class ScanQueue {
+  /** What the scans of all tasks know of folders. */
+  readonly folders = new FolderIndex();
   readonly #queue = new PQueue({ concurrency: SCANS_AT_ONCE_MAX });
 
   /** Scans that wait for their turn. */

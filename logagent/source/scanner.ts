@@ -1,4 +1,5 @@
 import { type BigIntStats, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
@@ -6,7 +7,7 @@ import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { Lanes } from "./lanes.ts";
 import { findMoved } from "./moved-files.ts";
-import { wrongKind } from "./open-file.ts";
+import { presentPath, wrongKind } from "./open-file.ts";
 import { openTailedFile } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
@@ -45,6 +46,7 @@ export class Scanner {
   /** There before the entry was: `from: end` is about these. */
   readonly #startAtEnd = new Set<string>();
   #isFirst = true;
+  #isStale = false;
   #nextMovedMs = 0;
 
   constructor(context: SourceContext, held: HeldFiles) {
@@ -69,6 +71,7 @@ export class Scanner {
   async scan(options: { readonly signal: AbortSignal }): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const { entry } = this.#context;
+    this.#isStale = false;
     const found = await findFiles(this.#globs, options);
     this.folders = found.folders;
     const present = this.#look(found.paths);
@@ -85,15 +88,30 @@ export class Scanner {
     for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
     if (this.#isFirst) checkpoints.markApplied(entry.path);
-    this.#isFirst = false;
+    this.#isFirst = this.#isStale && this.#isFirst;
+    if (this.#isStale) this.#nextMovedMs = 0;
   }
 
-  /** Forgets a held file, before it is closed; it is opened again when it has changed. */
+  /** Files changed places during the last scan: it is to be repeated soon. */
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  /** Before a file is closed of which nothing is left to ship: it is opened again when it has changed. */
   letGo(file: TailedFile): void {
+    const stamp = file.stamp();
+    const { record } = file;
+    record.isResting = file.place.kind === "moved" && file.content.isSettled;
+    if (Number(stamp.size) === file.readTo) this.#letGo.set(file.key, stamp);
+    else this.#context.deps.checkpoints.saw(record, Number(stamp.size));
+    this.#context.deps.checkpoints.touch();
+  }
+
+  /** A file is held no more. */
+  forget(file: TailedFile): void {
+    this.#noteFolder(file);
     this.#held.files.delete(file.key);
     this.#held.lanes.remove(file);
-    const stamp = file.stamp();
-    if (stamp !== undefined) this.#letGo.set(file.key, stamp);
   }
 
   /** Which files are at these paths; links to one file come together. */
@@ -148,12 +166,21 @@ export class Scanner {
     file.isLeaving = owner !== undefined && owner !== this.#context.entry.path;
     const isHere = present.get(file.key)?.paths.includes(file.lanePath) ?? false;
     if (isHere === (file.place.kind === "at its path") || (!isHere && !isComplete)) return;
+    if (!isHere) {
+      this.#noteFolder(file);
+      file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
+      return;
+    }
     this.#held.lanes.remove(file);
-    if (isHere) {
-      file.place = { kind: "at its path" };
-      file.drain = { kind: "open" };
-    } else file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
+    file.place = { kind: "at its path" };
+    file.drain = { kind: "open" };
     this.#held.lanes.add(file);
+  }
+
+  /** While a file is held the kernel says where it went. */
+  #noteFolder(file: TailedFile): void {
+    const path = presentPath(file.fd);
+    if (path !== undefined) this.#context.deps.checkpoints.foundIn(file.record, dirname(path));
   }
 
   #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
@@ -171,8 +198,11 @@ export class Scanner {
     }
     const fromEnd = this.#startAtEnd.has(key);
     const { holder } = this.#held;
-    const file = openTailedFile(path, this.#context, { fromEnd, keepLane: this.#isFirst, holder });
-    if (file === undefined) return;
+    const file = openTailedFile(path, this.#context, { fromEnd, keepLane: this.#isFirst, holder, key });
+    if (file === undefined) {
+      this.#isStale ||= this.#stat(path)?.ino !== stats.ino;
+      return;
+    }
     if (!paths.includes(file.lanePath)) {
       file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
     }
@@ -183,7 +213,7 @@ export class Scanner {
     present: ReadonlyMap<string, Present>,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const { checkpoints, clock } = this.#context.deps;
+    const { checkpoints, clock, scans } = this.#context.deps;
     const held = new Set([...this.#held.contents()].map((content) => content.id));
     // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
     const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
@@ -194,20 +224,20 @@ export class Scanner {
       if (isKnown) record.seenAtMs = clock.wallMs();
       else missing.push(record);
     }
-    const { moved, gone } = await findMoved(missing, options);
+    const { moved, gone } = await findMoved(missing, scans.folders, options);
     for (const { path, key } of moved) {
       if (this.#held.files.has(key)) continue;
       const { holder } = this.#held;
-      const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder });
+      const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder, key });
       if (file === undefined) continue;
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       this.#hold(file);
     }
     for (const record of gone) {
-      if (record.seen <= record.offset) continue;
-      const { id, path, offset, seen } = record;
-      this.#context.lost({ file: id, path, from: offset, to: seen, reason: "gone while nobody held it" });
-      record.seen = offset;
+      if (record.isResting === true && record.seen <= record.offset) continue;
+      this.#context.lostRest(record, record.offset, "gone while nobody held it");
+      record.seen = record.offset;
+      record.isResting = true;
       checkpoints.touch();
     }
   }

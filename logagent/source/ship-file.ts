@@ -77,7 +77,12 @@ async function shipChunk(
   const readAtMs = clock.wallMs();
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
-  file.record.seen = Math.max(file.record.seen, base + end);
+  if (!isFull && base + end < file.size) {
+    context.shortened(file.record, base + end, file.offset);
+    file.size = base + end;
+  }
+  checkpoints.saw(file.record, base + end);
+  checkpoints.reached(file.record, base + end, hashOf(bytes.subarray(Math.max(0, end - TAIL_BYTES), end)));
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
   await untilAborted(checkpoints.durable(file.record), options);

@@ -1,7 +1,7 @@
 import type { Logger } from "../../base/log.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { type LossRecord, lostBytes } from "./loss.ts";
+import { type LossReason, type LossRecord, lostBytes } from "./loss.ts";
 import { Problems } from "./problems.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
@@ -24,11 +24,31 @@ export class SourceContext {
     this.problems = new Problems(this.logger);
   }
 
+  /** The rest of a content can be read no more: what was seen of it from `from` on, and whatever nobody has seen. */
+  lostRest(record: CheckpointRecord, from: number, reason: LossReason): void {
+    const { id: file, path, seen } = record;
+    if (seen > from) this.lost({ file, path, from, to: seen, reason });
+    this.lost({ file, path, from: Math.max(from, seen), to: "unknown", reason });
+  }
+
+  /**
+   * A file that still holds what was read, up to `readTo`, has become shorter than it was seen to be. What is behind that may
+   * have been cut off further down, and written since.
+   */
+  shortened(record: CheckpointRecord, size: number, readTo: number): void {
+    const { id: file, path, seen } = record;
+    const reason = "shortened before it was read";
+    this.lost({ file, path, from: size, to: seen, reason });
+    this.lost({ file, path, from: readTo, to: "unknown", reason });
+    record.seen = size;
+    this.deps.checkpoints.touch();
+  }
+
   lost(loss: Omit<LossRecord, "noticedAtMs">): void {
     const record = { ...loss, noticedAtMs: this.deps.clock.wallMs() };
-    const bytes = lostBytes(record);
-    this.totals.bytesLost += bytes;
-    if (bytes > 0) this.logger.error({ loss: record }, "bytes are lost");
+    this.totals.bytesLost += lostBytes(record);
+    if (record.to === "unknown") this.totals.lossesUnknown += 1;
+    if (record.to !== "unknown") this.logger.error({ loss: record }, "bytes are lost");
     else this.logger.warn({ loss: record }, "file changed between two looks; bytes may be lost");
   }
 

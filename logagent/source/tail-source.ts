@@ -2,6 +2,7 @@ import { errorMessage } from "../../base/errors.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
+import { hashBefore } from "./file-hash.ts";
 import type { Hint } from "./folder-hints.ts";
 import { Lanes } from "./lanes.ts";
 import { Rotation } from "./rotation.ts";
@@ -153,7 +154,7 @@ export class TailSource {
 
   /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */
   close(): void {
-    for (const file of [...this.#files.values()]) this.#release(file);
+    for (const file of [...this.#files.values()]) this.#close(file);
     for (const content of this.#retired) content.detach();
     this.#retired.clear();
   }
@@ -171,7 +172,7 @@ export class TailSource {
     this.#scannedAtMs = clock.monotonicMs();
     const hasFiles = this.openFiles + this.closedFiles > 0;
     this.#withoutFilesSinceMs = hasFiles ? undefined : (this.#withoutFilesSinceMs ?? this.#scannedAtMs);
-    this.#nextScanMs = this.#scannedAtMs + SCAN_MS;
+    this.#nextScanMs = this.#scannedAtMs + (this.#scanner.isStale ? SCAN_MIN_MS : SCAN_MS);
   }
 
   #lookAt(file: TailedFile, nowMs: number): void {
@@ -179,7 +180,10 @@ export class TailSource {
     try {
       const change = contentChange(file, file.look(nowMs), this.#context);
       if (change !== undefined) replaceContent(file, change, this.#context);
-      if (file.shipping !== undefined) return;
+      if (file.shipping !== undefined) {
+        this.#remember(file);
+        return;
+      }
       this.#takeNext(file);
     } catch (error) {
       this.#failed(file, error);
@@ -190,7 +194,15 @@ export class TailSource {
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
       if (this.#lanes.hasTurn(file)) this.#ship(file, false);
+      else this.#remember(file);
     } else this.#rotation.moveOn(file, nowMs);
+  }
+
+  /** Of a file that has to wait: what is there now is told from what may replace it unread. */
+  #remember(file: TailedFile): void {
+    const { record } = file.next?.content ?? file;
+    if (file.size <= (record.furthest?.to ?? 0)) return;
+    this.#context.deps.checkpoints.reached(record, file.size, hashBefore(file.fd, file.size));
   }
 
   #ship(file: TailedFile, final: boolean): void {
@@ -255,6 +267,11 @@ export class TailSource {
 
   #release(file: TailedFile): void {
     this.#scanner.letGo(file);
+    this.#close(file);
+  }
+
+  #close(file: TailedFile): void {
+    this.#scanner.forget(file);
     file.content.detach();
     file.close();
     this.#context.deps.claims.release(file.key, this);

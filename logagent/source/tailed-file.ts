@@ -24,7 +24,7 @@ export type Drain =
 /** What a look found, against the look before. */
 export interface Look {
   readonly sizeBefore: number;
-  /** Modification or change time moved. */
+  /** Modification or change time moved, or something happened too shortly before the last look for that to be sure. */
   readonly touched: boolean;
 }
 
@@ -66,6 +66,8 @@ export class TailedFile implements FileIdentity {
   isLeaving = false;
   /** When everything there was had been delivered. */
   caughtUpAtMs: number | undefined;
+  /** Something happened to it at, or right before, the last look: within one tick of the kernel's clock more may happen unseen. */
+  #isFresh = true;
   #mtimeMs: number;
   #ctimeMs: number;
   #closed = false;
@@ -94,6 +96,11 @@ export class TailedFile implements FileIdentity {
     this.#ctimeMs = stats.ctimeMs;
   }
 
+  /** As of the last look, in milliseconds since the Unix epoch. */
+  get mtimeMs(): number {
+    return this.#mtimeMs;
+  }
+
   get record(): CheckpointRecord {
     return this.content.record;
   }
@@ -103,17 +110,19 @@ export class TailedFile implements FileIdentity {
     return this.size > this.readTo;
   }
 
-  /** For telling later, when it is closed, whether it has changed; undefined when it has since the last look. */
-  stamp(): FileStamp | undefined {
+  /** For telling later, when it is closed, whether it has changed. */
+  stamp(): FileStamp {
     const { size, mtimeNs, ctimeNs, birthtimeNs } = fstatSync(this.fd, { bigint: true });
-    return Number(size) === this.readTo ? { size, mtimeNs, ctimeNs, birthtimeNs } : undefined;
+    return { size, mtimeNs, ctimeNs, birthtimeNs };
   }
 
   /** Asks the kernel for size and times. Throws what `fstat` throws. */
   look(nowMs: number): Look {
     const stats = fstatSync(this.fd);
     const sizeBefore = this.size;
-    const touched = stats.mtimeMs !== this.#mtimeMs || stats.ctimeMs !== this.#ctimeMs;
+    const isChanged = stats.mtimeMs !== this.#mtimeMs || stats.ctimeMs !== this.#ctimeMs;
+    const touched = isChanged || this.#isFresh;
+    this.#isFresh = isChanged;
     this.lookedAtMs = nowMs;
     if (stats.size !== sizeBefore) this.grownAtMs = nowMs;
     this.size = stats.size;
@@ -140,6 +149,7 @@ export class TailedFile implements FileIdentity {
   advance(to: number, tail: BytesHash): void {
     this.offset = to;
     this.tail = tail;
+    this.#isFresh = true;
   }
 
   /** Not while it is shipping. Idempotent. */

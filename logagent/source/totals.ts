@@ -5,10 +5,20 @@ export interface TailTotals {
   linesAcked: number;
   linesRejected: number;
   bytesLost: number;
+  /** Changes of files of which nobody can say how many bytes they took along. */
+  lossesUnknown: number;
   /** Parts of lines longer than `maxLineBytes`. */
   linesCut: number;
 }
 
 export function newTotals(): TailTotals {
-  return { bytesRead: 0, bytesAcked: 0, linesAcked: 0, linesRejected: 0, bytesLost: 0, linesCut: 0 };
+  return {
+    bytesRead: 0,
+    bytesAcked: 0,
+    linesAcked: 0,
+    linesRejected: 0,
+    bytesLost: 0,
+    lossesUnknown: 0,
+    linesCut: 0,
+  };
 }

@@ -46,6 +46,12 @@ const TASK_FIGURES: readonly TaskFigure[] = [
     of: (task) => task.bytesLost,
   },
   {
+    name: "logagent_losses_of_unknown_extent_total",
+    help: "Changes of files that may have taken along bytes which nobody has seen",
+    kind: "counter",
+    of: (task) => task.lossesUnknown,
+  },
+  {
     name: "logagent_dead_letters_total",
     help: "Lines that the destination refused for good",
     kind: "counter",

@@ -15,7 +15,7 @@ export function tailStatus(
   const { entry, deps, totals } = context;
   const topic = deps.sink.topic(entry.topic);
   const problems = context.problems.list();
-  const { bytesRead, bytesAcked, linesAcked, bytesLost, linesRejected } = totals;
+  const { bytesRead, bytesAcked, linesAcked, bytesLost, lossesUnknown, linesRejected } = totals;
   return {
     path: entry.path,
     topic: entry.topic,
@@ -27,6 +27,7 @@ export function tailStatus(
     bytesAcked,
     linesAcked,
     bytesLost,
+    lossesUnknown,
     linesRejected,
     ...backlog(context, source),
   };

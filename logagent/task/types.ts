@@ -31,6 +31,8 @@ export interface TaskStatus {
   readonly bytesAcked: number;
   readonly linesAcked: number;
   readonly bytesLost: number;
+  /** Changes of files of which nobody can say how many bytes they took along. */
+  readonly lossesUnknown: number;
   /** Size of the files minus what is acknowledged. */
   readonly bytesBehind: number;
   /** Age of the oldest byte that was read and not acknowledged; 0 when there is none. */

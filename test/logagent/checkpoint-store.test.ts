@@ -64,7 +64,7 @@ function fields(path: string, ino = 7n): Omit<CheckpointRecord, "id"> {
     fingerprint: { length: 3, hash: "0123456789abcdef" },
     offset: 0,
     tail: NO_BYTES,
-    seen: 10,
+    seen: 3,
     seenAtMs: clock.wallMs(),
   };
 }

@@ -70,10 +70,16 @@ suite("TailSource", () => {
     bed.sink.openTopic("t");
     await bed.run(running, 5000);
     assert.deepEqual(bed.sink.lines(), ["1", "2", "c5", "c6"]);
-    const losses = bed.logged.flatMap((line) => line.loss ?? []) as { from: number; to: number }[];
+    const losses = bed.logged.flatMap((line) => line.loss ?? []) as {
+      from: number;
+      to: number | "unknown";
+    }[];
     assert.deepEqual(
       losses.map(({ from, to }) => [from, to]),
-      [[0, 3]],
+      [
+        [0, 3],
+        [3, "unknown"],
+      ],
     );
     await bed.stop(running);
   });

@@ -14,6 +14,7 @@ export function taskStatus(fields: Partial<TaskStatus> = {}): TaskStatus {
     bytesAcked: 0,
     linesAcked: 0,
     bytesLost: 0,
+    lossesUnknown: 0,
     bytesBehind: 0,
     oldestUnackedAgeMs: 0,
     openFiles: 1,

@@ -1,0 +1,44 @@
+import { statSync } from "node:fs";
+import { errorCode } from "../../base/errors.ts";
+import { type FolderInodes, inodesIn } from "../checkpoint/inodes-in.ts";
+
+/** Folders kept; with more, those that were asked for first are forgotten. */
+const FOLDERS_MAX = 1_000;
+
+interface Known {
+  /** When a name in it came or went last. */
+  readonly mtimeNs: bigint | undefined;
+  /** Nothing came or went between two looks: so nothing did within the tick of the first one either. */
+  readonly isSure: boolean;
+  readonly inodes: FolderInodes;
+}
+
+/** What is in folders, for all tasks of an agent: a folder is read again only when names in it came or went. */
+export class FolderIndex {
+  readonly #known = new Map<string, Known>();
+
+  async look(folder: string): Promise<FolderInodes> {
+    const mtimeNs = changedAt(folder);
+    const known = this.#known.get(folder);
+    const isSame = mtimeNs !== undefined && known?.mtimeNs === mtimeNs;
+    if (isSame && known.isSure) return known.inodes;
+    const inodes = await inodesIn(folder);
+    this.#known.delete(folder);
+    this.#known.set(folder, { mtimeNs, isSure: isSame && inodes.isComplete, inodes });
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= FOLDERS_MAX) break;
+      this.#known.delete(oldest);
+    }
+    return inodes;
+  }
+}
+
+function changedAt(folder: string): bigint | undefined {
+  try {
+    return statSync(folder, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+  } catch (error) {
+    // It may not be looked at: reading it will say so.
+    if (errorCode(error) !== undefined) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,139 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../../base/clock.ts";
+import type { Disk } from "../../base/disk.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { entrySchema } from "../../conf/collect-config.ts";
+import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { compileAllowList } from "../../logagent/source/allow-list.ts";
+import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
+import { FileClaims } from "../../logagent/source/file-claims.ts";
+import { ScanQueue } from "../../logagent/source/scan-queue.ts";
+import { SourceContext } from "../../logagent/source/source-context.ts";
+import { TailSource } from "../../logagent/source/tail-source.ts";
+import type { TailDeps } from "../../logagent/source/types.ts";
+import { DyingDisk } from "./dying-disk.ts";
+import type { ModelSink } from "./model-sink.ts";
+
+/** Nothing happens for so many turns of the event loop: it is at rest. */
+const QUIET_TURNS = 6;
+const TURNS_MAX = 100_000;
+
+export interface LifeOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly sink: ModelSink;
+  readonly logs: string;
+  /** Calls about files so far. */
+  readonly fsCalls: () => number;
+}
+
+/** The agent between its start and its end: the real checkpoints, and the real source while there is an entry. */
+export class AgentLife {
+  readonly checkpoints: CheckpointStore;
+  readonly disk: DyingDisk;
+  source: TailSource | undefined;
+  context: SourceContext | undefined;
+  readonly #options: LifeOptions;
+  readonly #deps: TailDeps;
+
+  private constructor(options: LifeOptions, disk: DyingDisk, checkpoints: CheckpointStore) {
+    this.#options = options;
+    this.disk = disk;
+    this.checkpoints = checkpoints;
+    const { sink, clock, logger, logs } = options;
+    this.#deps = {
+      ip: "10.0.0.1",
+      sink,
+      checkpoints,
+      claims: new FileClaims(),
+      chunks: new ChunkPool(),
+      scans: new ScanQueue(),
+      allow: compileAllowList([`${logs}/**`]),
+      clock,
+      logger,
+    };
+  }
+
+  static async begin(options: LifeOptions): Promise<AgentLife> {
+    const disk = new DyingDisk(options.disk);
+    const { clock, random, logger } = options;
+    const checkpoints = await CheckpointStore.open({ folder: "/c", disk, clock, random, logger });
+    return new AgentLife(options, disk, checkpoints);
+  }
+
+  addEntry(path: string, topic: string): void {
+    if (this.source !== undefined) return;
+    this.context = new SourceContext(entrySchema.parse({ path, topic }), this.#deps);
+    this.#deps.claims.setOrder([path]);
+    this.source = new TailSource(this.context);
+  }
+
+  /** As a task ends: what is in flight is waited for only when `settles` says that it will be. */
+  async removeEntry(): Promise<void> {
+    const { source } = this;
+    if (source === undefined) return;
+    await this.#atRest(source.stop());
+    source.close();
+    await this.#atRest(this.checkpoints.persisted());
+    this.source = undefined;
+    this.context = undefined;
+  }
+
+  async poll(): Promise<void> {
+    if (this.source === undefined) return this.#rest();
+    // While its disk is dead it waits for ever.
+    await this.#atRest(this.source.poll());
+  }
+
+  /** All is written. */
+  async stop(): Promise<void> {
+    await this.removeEntry();
+    await this.#atRest(this.checkpoints.close());
+  }
+
+  /** Nothing is written any more, nothing read, nothing said. */
+  async die(): Promise<void> {
+    this.disk.dieAfter(0);
+    const { source } = this;
+    this.source = undefined;
+    this.context = undefined;
+    if (source === undefined) return;
+    await this.#atRest(source.stop());
+    source.close();
+    await this.#rest();
+  }
+
+  async #atRest(work: Promise<unknown>): Promise<void> {
+    let error: unknown;
+    let isDone = false;
+    work.then(
+      () => {
+        isDone = true;
+      },
+      (reason: unknown) => {
+        isDone = true;
+        error = reason;
+      },
+    );
+    await this.#rest();
+    invariant(isDone || this.disk.isDead, "what the agent does comes to an end");
+    if (error !== undefined) throw error;
+  }
+
+  async #rest(): Promise<void> {
+    const { fsCalls, sink } = this.#options;
+    let quiet = 0;
+    let before = -1;
+    for (let turns = 0; quiet < QUIET_TURNS; turns += 1) {
+      invariant(turns < TURNS_MAX, "the agent comes to rest");
+      await nextTurn();
+      const activity = fsCalls() + sink.deliveries + this.disk.operations;
+      quiet = activity === before ? quiet + 1 : 0;
+      before = activity;
+    }
+  }
+}

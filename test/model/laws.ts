@@ -1,0 +1,69 @@
+import { ByteSet } from "./byte-set.ts";
+import type { Content } from "./content.ts";
+import type { Sequence } from "./sequence.ts";
+import { hold } from "./violation.ts";
+
+/** At the end: every byte that there was is where the agent says it is. */
+export function checkEnd(sequence: Sequence): void {
+  const { contents } = sequence.world;
+  for (const content of contents) {
+    if (!isPromised(content, sequence)) continue;
+    const lost = lostOf(content, sequence);
+    const gone = new ByteSet();
+    gone.addAll(content.settled);
+    gone.addAll(lost);
+    gone.addAll(content.held);
+    const seenGap = gone.firstGap(content.seen);
+    hold("what was seen is settled, held or lost", seenGap === undefined, () => say(content, seenGap));
+    if (content.isCut) {
+      const isSaid = content.isUnnoticed(contents) || lost.has(content.seen, Number.POSITIVE_INFINITY);
+      hold("what nobody saw go may be lost", isSaid, () => `${content}`);
+    }
+    if (content.isCut || content.missed) continue;
+    const there = new ByteSet();
+    there.addAll(content.settled);
+    there.addAll(content.held);
+    const gap = there.firstGap(content.size);
+    hold("what is there is settled", gap === undefined, () => say(content, gap));
+  }
+  for (const loss of sequence.lossRecords) {
+    const about = contents.filter((content) => sequence.ids.mayBe(loss.file, content));
+    const isTrue = about.some((content) => content.isCut || content.unheld);
+    hold("what is lost is not there", isTrue, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
+  }
+}
+
+/** What was at a path earlier arrives earlier, but for what was written after it had moved. */
+export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
+  // Nothing tells the older file: neither its birth nor its last change.
+  if (!plan.hasBirthTimes && plan.tickMs > 0) return;
+  const last = new Map<string, Content>();
+  for (const { life, path, content, from } of arrivals) {
+    if (content === undefined || content.isLate || content.missed || content.isOdd) continue;
+    const lane = `${life} ${path}`;
+    const before = last.get(lane);
+    const isInOrder = before === undefined || before.number <= content.number;
+    hold("order holds at a path", isInOrder, () => `${content} from ${from} after ${before}`);
+    last.set(lane, content);
+  }
+}
+
+/** Only what was at a path of the entry once is the agent's. */
+function isPromised(content: Content, sequence: Sequence): boolean {
+  if (sequence.matches(content.lane)) return true;
+  return content.seen > 0;
+}
+
+/** Of which a record says that it is lost. */
+function lostOf(content: Content, { lossRecords, ids }: Sequence): ByteSet {
+  const lost = new ByteSet();
+  for (const { file, from, to } of lossRecords) {
+    if (ids.mayBe(file, content)) lost.add(from, to === "unknown" ? Number.POSITIVE_INFINITY : to);
+  }
+  return lost;
+}
+
+function say(content: Content, gap: { readonly from: number; readonly to: number } | undefined): string {
+  const text = content.bytes.subarray(gap?.from ?? 0, gap?.to ?? 0).toString();
+  return `[${gap?.from}, ${gap?.to}) of ${content}: ${JSON.stringify(text.slice(0, 200))}`;
+}

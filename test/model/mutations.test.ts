@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { suite, test } from "node:test";
+import { Worker } from "node:worker_threads";
+import type { Patch, PatchedOutcome, PatchedRun } from "./patched-worker.ts";
+
+/** A bug that is not found in so many sequences would not be found by any run that somebody waits for. */
+const SEEDS_MAX = 1000;
+
+const LAWS = [
+  "a checkpoint says what is settled",
+  "a content has one id",
+  "a file is held until it is shipped",
+  "an id has one content",
+  "an id was minted",
+  "nothing durable is sent again",
+  "order holds at a path",
+  "order holds in a file",
+  "what is passed over was sent",
+  "what is lost is not there",
+  "what is sent was in a file",
+  "what is there is settled",
+  "what nobody saw go may be lost",
+  "what was seen is settled, held or lost",
+];
+
+suite("the model finds", () => {
+  test("an offset that moves before the acknowledgement", () =>
+    assertFound({
+      file: "logagent/source/ship-file.ts",
+      find: "  file.advance(spans.to, tail);",
+      replace: "  file.advance(spans.to, tail); file.record.offset = spans.to; file.record.tail = tail;",
+    }));
+
+  test("a fingerprint that is not checked", () =>
+    assertFound({
+      file: "logagent/source/file-hash.ts",
+      find: "  if (expected.length === 0) return true;\n  return bytes",
+      replace: "  return true || bytes",
+    }));
+
+  test("a hash before the offset that is not checked after a restart", () =>
+    assertFound({
+      file: "logagent/source/open-tailed-file.ts",
+      find: "holdsShipped(fd, record) && holdsFurthest(fd, record)",
+      replace: "(holdsShipped(fd, record) || true) && holdsFurthest(fd, { furthest: undefined })",
+    }));
+
+  test("a descriptor that is dropped on rename", () =>
+    assertFound({
+      file: "logagent/source/tail-source.ts",
+      find: "    } else if (file.hasUnread) {",
+      replace:
+        '    } else if (file.place.kind === "moved") { this.#release(file);\n    } else if (file.hasUnread) {',
+    }));
+
+  test("a checkpoint that moves over a gap", () =>
+    assertFound({
+      file: "logagent/source/acked-ranges.ts",
+      find: "if (from <= this.#contiguousTo)",
+      replace: "if (from <= to)",
+    }));
+
+  test("a truncation that is not said", () =>
+    assertFound({
+      file: "logagent/source/content-change.ts",
+      find: "  context.lostRest(record, offset, file.next.reason);",
+      replace: "",
+    }));
+
+  test("a successor that does not wait for its turn", () =>
+    assertFound({
+      file: "logagent/source/lanes.ts",
+      find: 'if (other.drain.kind === "open") return false;',
+      replace: "",
+    }));
+
+  test("an id that is used before it is on disk", () =>
+    assertFound({
+      file: "logagent/checkpoint/checkpoint-store.ts",
+      find: "return this.#fresh.has(record) ? this.persisted() : Promise.resolve();",
+      replace: "return Promise.resolve();",
+    }));
+});
+
+/** In a thread of its own, whose sources have the bug. */
+async function assertFound(patch: Patch): Promise<void> {
+  const run: PatchedRun = { patch, toSeed: SEEDS_MAX };
+  const worker = new Worker(new URL("./patched-worker.ts", import.meta.url), { workerData: run });
+  const [{ seed, law }]: [PatchedOutcome] = await Promise.race([
+    once(worker, "message") as Promise<[PatchedOutcome]>,
+    once(worker, "error").then(([error]) => Promise.reject(error)),
+  ]);
+  assert.notEqual(seed, undefined, `${SEEDS_MAX} sequences found nothing`);
+  assert.ok(LAWS.includes(law), `seed ${seed}: ${law}`);
+}

@@ -1,0 +1,107 @@
+import { type Random, seededRandom } from "../../base/random.ts";
+
+/** What may happen, and how often, beside each other. */
+export const WEIGHTS = {
+  // What programs do to their logs.
+  create: 6,
+  append: 14,
+  "append part": 3,
+  "append much": 0.3,
+  "append late": 1,
+  // Rotation.
+  rotate: 2,
+  "rotate chain": 0.8,
+  copytruncate: 0.8,
+  truncate: 0.6,
+  shorten: 0.5,
+  "rewrite larger": 0.5,
+  "rewrite as large": 0.4,
+  "rewrite shorter": 0.4,
+  "rewrite same head": 0.6,
+  delete: 0.7,
+  "delete and create": 0.7,
+  link: 0.5,
+  unlink: 0.5,
+  "move away": 0.5,
+  "move back": 0.5,
+  "switch link": 0.7,
+  // The agent.
+  step: 20,
+  "step amid": 3,
+  crash: 0.5,
+  "crash while writing": 0.5,
+  stop: 0.5,
+  start: 6,
+  "remove entry": 0.3,
+  "change topic": 0.3,
+  "jump clock": 0.3,
+  // The destination.
+  "ack one": 4,
+  "ack all": 4,
+  reject: 0.2,
+  "close topic": 0.5,
+  "open topic": 4,
+} as const satisfies Record<string, number>;
+
+export type OpKind = keyof typeof WEIGHTS;
+
+/** One thing that happens. The numbers, each in [0, 1), decide what it happens to: an operation has no other chance. */
+export interface Op {
+  readonly kind: OpKind;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+/** A sequence as data: what a seed stands for, and what a failure shrinks to. */
+export interface Plan {
+  readonly seed: number;
+  /** Of the one entry. */
+  readonly glob: string;
+  readonly lanes: readonly string[];
+  /** Of the times of files, in ms: 0 for ones that are always new, 4 or 10 for a kernel that looks at its clock that often. */
+  readonly tickMs: number;
+  /** Does the file system keep when a file was born? */
+  readonly hasBirthTimes: boolean;
+  readonly ops: readonly Op[];
+}
+
+/** With the names at which programs write. */
+const GLOBS = [
+  { glob: "*.log", lanes: ["a.log", "b.log"] },
+  { glob: "*.log*", lanes: ["a.log", "b.log"] },
+  { glob: "a.log", lanes: ["a.log"] },
+  { glob: "**/*.log", lanes: ["a.log", "sub/c.log"] },
+  // A symbolic link.
+  { glob: "current", lanes: [] },
+];
+const TICKS_MS = [0, 0, 4, 10];
+const OPS_MIN = 10;
+const OPS_MAX = 100;
+
+export function planOf(seed: number): Plan {
+  const random = seededRandom(seed);
+  const { glob, lanes } = pick(GLOBS, random.next());
+  const tickMs = pick(TICKS_MS, random.next());
+  const hasBirthTimes = random.next() < 0.8;
+  const ops: Op[] = [];
+  for (let left = OPS_MIN + Math.floor(random.next() * (OPS_MAX - OPS_MIN)); left > 0; left -= 1) {
+    ops.push({ kind: weighted(random), a: random.next(), b: random.next(), c: random.next() });
+  }
+  return { seed, glob, lanes, tickMs, hasBirthTimes, ops };
+}
+
+/** The item that a number in [0, 1) stands for. */
+export function pick<T>(items: readonly T[], at: number): T {
+  return items[Math.floor(at * items.length)] as T;
+}
+
+function weighted(random: Random): OpKind {
+  const kinds = Object.entries(WEIGHTS) as [OpKind, number][];
+  let at = random.next() * kinds.reduce((sum, [, weight]) => sum + weight, 0);
+  for (const [kind, weight] of kinds) {
+    at -= weight;
+    if (at < 0) return kind;
+  }
+  return "step";
+}
