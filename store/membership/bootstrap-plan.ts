@@ -6,7 +6,7 @@ import { checkAdvertised, checkDuplicateUrls, checkLocalName, type FirstMembers 
 import { clusterId, memberId } from "./member-id.ts";
 import { describeCluster, type FetchMembers, fetchCluster, type RemoteCluster } from "./remote-cluster.ts";
 import { type Lookup, sameUrls } from "./same-urls.ts";
-import { byId, type Member } from "./types.ts";
+import { byId, findMember, type Member } from "./types.ts";
 
 /** How long one member is waited for (etcd server/etcdserver/cluster_util.go, config.go). */
 const JOIN_TIMEOUT_MS = 10_000;
@@ -138,7 +138,7 @@ async function refuseSecondBeginning(
  * twice. (etcd refuses who begins a new cluster, and lets who joins one run into a panic.)
  */
 function refuseStarted(own: bigint, { members }: RemoteCluster): void {
-  const known = members.find(({ id }) => id === own);
+  const known = findMember(members, own);
   if (known !== undefined && known.clientUrls.length > 0) {
     throw refusal(`member ${idText(own)} has already been bootstrapped`);
   }

@@ -31,3 +31,7 @@ export function unstarted(id: bigint, peerUrls: readonly string[], isLearner = f
 export function byId(members: Iterable<Member>): Member[] {
   return [...members].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
+
+export function findMember(members: readonly Member[], id: bigint): Member | undefined {
+  return members.find((member) => member.id === id);
+}

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
+import { findMember } from "../membership/types.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import type { PeerCall } from "../peer/peer-call.ts";
 import { isStoreErrorCode, StoreError, type StoreErrorCode } from "../proto/errors.ts";
@@ -71,7 +72,7 @@ async function tryOnce(
   if (leader === NONE) return undefined;
   try {
     if (leader === replica.memberId) return await untilAborted(answer(call, options), options);
-    const member = replica.state.members.find(({ id }) => id === leader);
+    const member = findMember(replica.state.members, leader);
     return member && (await callMember(member, call, options));
   } catch (error) {
     options.signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import type { Logger } from "../../base/log.ts";
+import { findMember } from "../membership/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import {
   type AlarmMember,
@@ -86,7 +87,7 @@ function status({ replica, headers }: MaintenanceServiceOptions): Buffer {
     raftAppliedIndex: replica.state.appliedIndex,
     errors,
     dbSizeInUse: inUseBytes,
-    isLearner: replica.state.members.find(({ id }) => id === replica.memberId)?.isLearner ?? false,
+    isLearner: findMember(replica.state.members, replica.memberId)?.isLearner ?? false,
     storageVersion: ETCD_MINOR_VERSION,
     dbSizeQuota: quotaBytes,
     downgradeInfo: { enabled: false, targetVersion: "" },
@@ -151,7 +152,7 @@ async function moveLeader(
 ): Promise<Buffer> {
   const { targetID } = decodeRequest(MoveLeaderRequest, bytes);
   if (replica.status.leader !== replica.memberId) throw new StoreError("NotLeader");
-  const target = replica.state.members.find(({ id }) => id === targetID);
+  const target = findMember(replica.state.members, targetID);
   if (target === undefined || target.isLearner) throw new StoreError("BadLeaderTransferee");
   if (targetID !== replica.memberId) await replica.transferLeader(targetID, context);
   return Buffer.alloc(0);

@@ -1,6 +1,6 @@
 import { toConfChange } from "../membership/member-codec.ts";
 import { mayAddVoter, mayPromote, mayRemoveVoter, votersOf } from "../membership/quorum-rules.ts";
-import type { Member, MemberChange } from "../membership/types.ts";
+import { findMember, type Member, type MemberChange } from "../membership/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -82,7 +82,7 @@ export class MemberChanges {
   #checkRemove(id: bigint): void {
     const { replica, isConnected } = this.#options;
     const { members } = replica.state;
-    if (members.find((member) => member.id === id)?.isLearner) return;
+    if (findMember(members, id)?.isLearner) return;
     if (!mayRemoveVoter(members, id)) throw new StoreError("MemberNotEnoughStarted");
     // One that is away is not part of the quorum that there is.
     if (id !== replica.memberId && !isConnected(id)) return;

@@ -12,7 +12,7 @@ import { LmdbBackend } from "../backend/lmdb-backend.ts";
 import type { Backend } from "../backend/port.ts";
 import type { Lessor } from "../lease/types.ts";
 import { type BootstrapConfig, type BootstrapPlan, firstLog } from "../membership/bootstrap-plan.ts";
-import type { Member } from "../membership/types.ts";
+import { findMember, type Member } from "../membership/types.ts";
 import type { CallHandler } from "../peer/call-server.ts";
 import type { TcpTransport } from "../peer/tcp-transport.ts";
 import { idText } from "../raft/id-text.ts";
@@ -180,7 +180,7 @@ function checkOwner(
   state: OpenedStateMachine["state"],
   { memberId }: WalIdentity,
 ): void {
-  const owner = state.members.find(({ id }) => id === memberId);
+  const owner = findMember(state.members, memberId);
   const named = state.members.find((member) => member.name === name);
   if (owner === undefined || named === undefined || named.id === memberId) return;
   throw new CodedError(

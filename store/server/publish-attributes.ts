@@ -1,7 +1,7 @@
 import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { MemberAttributes } from "../membership/types.ts";
+import { findMember, type MemberAttributes } from "../membership/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { ClusterMemberAttrSetRequest } from "../proto/gen/membership.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -49,7 +49,7 @@ export async function publishAttributes(
 }
 
 function isKnown({ replica, attributes: { name, clientUrls } }: PublishOptions): boolean {
-  const own = replica.state.members.find(({ id }) => id === replica.memberId);
+  const own = findMember(replica.state.members, replica.memberId);
   if (own === undefined || own.name !== name || own.clientUrls.length !== clientUrls.length) return false;
   return own.clientUrls.every((url, index) => url === clientUrls[index]);
 }

@@ -1,3 +1,4 @@
+import { findMember } from "../membership/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { RangeRequest } from "../proto/gen/rpc.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -16,7 +17,7 @@ export function refuseLearner(
   table: ServiceTable,
   replica: Pick<Replica, "memberId"> & { readonly state: Pick<Replica["state"], "members"> },
 ): ServiceTable {
-  const isLearner = () => replica.state.members.find(({ id }) => id === replica.memberId)?.isLearner === true;
+  const isLearner = () => findMember(replica.state.members, replica.memberId)?.isLearner === true;
   return new Map([...table].map(([path, handler]) => [path, checked(path, handler, isLearner)]));
 }
 
