@@ -143,6 +143,7 @@ export class SimMember {
       txnOpsMax: 128,
       progressIntervalMs: 2000,
       corruptCheckMs: tuning.corruptCheckMs,
+      compactHashCheckMs: tuning.corruptCheckMs,
       clock,
       later,
       random: chance.fork(),
