@@ -1,10 +1,6 @@
 import { crc32c } from "@node-rs/crc32";
-import { type Backend, BUCKETS, type Bucket } from "../backend/port.ts";
-
-/** Records of a bucket between two yields: a few milliseconds. */
-const RECORDS_A_STEP = 500;
-/** Behind a key it makes the next possible one. */
-const ZERO = Buffer.from([0]);
+import { type Backend, BUCKETS } from "../backend/port.ts";
+import { visitBucket } from "../backend/visit-bucket.ts";
 
 /**
  * What is in `meta` and differs between members that hold the same state: the file's own format and log, how far this member
@@ -29,26 +25,11 @@ export function* hashBuckets(
 ): Generator<undefined, number> {
   let hash = keysHash;
   for (const bucket of BUCKETS.filter((name) => name !== "key")) {
-    hash = yield* hashBucket(backend, bucket, crc32c(bucket, hash));
+    hash = crc32c(bucket, hash);
+    yield* visitBucket(backend, bucket, ({ key, value }) => {
+      if (bucket === "meta" && OWN_META.has(Buffer.from(key).toString())) return;
+      hash = crc32c(value, crc32c(key, hash));
+    });
   }
   return hash;
-}
-
-function* hashBucket(
-  backend: Pick<Backend, "range">,
-  bucket: Bucket,
-  before: number,
-): Generator<undefined, number> {
-  let hash = before;
-  for (let from: Uint8Array = Buffer.alloc(0); ; ) {
-    const pairs = [...backend.range(bucket, from, undefined, RECORDS_A_STEP)];
-    for (const { key, value } of pairs) {
-      if (bucket === "meta" && OWN_META.has(Buffer.from(key).toString())) continue;
-      hash = crc32c(value, crc32c(key, hash));
-    }
-    const last = pairs.at(-1);
-    if (last === undefined || pairs.length < RECORDS_A_STEP) return hash;
-    from = Buffer.concat([last.key, ZERO]);
-    yield;
-  }
 }

@@ -3,6 +3,7 @@ import { sortInSteps } from "../../base/sort-in-steps.ts";
 import { runAtOnce } from "../../base/steps.ts";
 import { compareLatin1 } from "../backend/latin1.ts";
 import type { Backend } from "../backend/port.ts";
+import { visitBucket } from "../backend/visit-bucket.ts";
 import type { LeaseBindings } from "../mvcc/types.ts";
 import { StoreError } from "../proto/errors.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
@@ -16,11 +17,6 @@ export const EXPIRED_RETRY_MS = 3000;
 /** The heap is built anew when renewals have left it this many times as long as there are leases. */
 const STALE_DEADLINES_FACTOR = 8;
 const STALE_DEADLINES_MIN = 1024;
-
-/** Leases read between two yields: a few milliseconds. */
-const LEASES_A_STEP = 500;
-/** Behind a key it makes the next possible one. */
-const ZERO = Buffer.from([0]);
 
 const NO_LEASE = 0n;
 
@@ -70,17 +66,10 @@ export class ReplicatedLessor implements Lessor, LeaseBindings {
   *reload(): Generator<undefined, void> {
     this.demote();
     const leases = new Map<bigint, LeaseState>();
-    for (let cursor = new Uint8Array(0); ; ) {
-      const records = [...this.#backend.range("lease", cursor, undefined, LEASES_A_STEP)];
-      for (const { value } of records) {
-        const { id, ttlSeconds, remainingSeconds } = decodeLease(value);
-        leases.set(id, new LeaseState(id, Math.max(ttlSeconds, this.#minTtlSeconds), remainingSeconds));
-      }
-      const last = records.at(-1);
-      if (last === undefined || records.length < LEASES_A_STEP) break;
-      cursor = Buffer.concat([last.key, ZERO]);
-      yield;
-    }
+    yield* visitBucket(this.#backend, "lease", ({ value }) => {
+      const { id, ttlSeconds, remainingSeconds } = decodeLease(value);
+      leases.set(id, new LeaseState(id, Math.max(ttlSeconds, this.#minTtlSeconds), remainingSeconds));
+    });
     this.#leases = leases;
     this.#leaseOfKey = new Map();
   }
