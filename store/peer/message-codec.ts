@@ -6,7 +6,7 @@ import type { FieldWriter } from "./field-writer.ts";
 
 /** Ids in one list of a configuration; a cluster has some, never thousands. */
 const CONF_STATE_IDS_MAX = 1_024;
-/** Entries in one append; the frame's own limit is met before it. */
+/** Entries in one append, of which what the core puts together (`appendBytes`, 1 MiB) has far fewer. */
 const ENTRIES_MAX = 16 * 1024 * 1024;
 /** Before an entry's data: its kind, their length, its term. */
 export const ENTRY_START_BYTES = 13;
