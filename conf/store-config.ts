@@ -4,6 +4,7 @@ import { goBoolean, goDuration, goInteger, goText, urlList } from "./go-values.t
 const MAX_UINT32 = 2 ** 32 - 1;
 /** etcd server/etcdserver/server.go. */
 export const DEFAULT_SNAPSHOT_COUNT = 10_000;
+
 /** A choice of words. */
 function oneOf<const Words extends readonly [string, ...string[]]>(...words: Words) {
   return z

@@ -22,8 +22,7 @@ import type { KvHashes } from "./kv-hashes.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ResponseHeaders } from "./response-header.ts";
 import type { CallContext, Handler, ServiceTable } from "./service.ts";
-import type { SnapshotSource } from "./snapshot-stream.ts";
-import { streamSnapshot } from "./snapshot-stream.ts";
+import { type SnapshotSource, streamSnapshot } from "./snapshot-stream.ts";
 import type { Turns } from "./turns.ts";
 import { ETCD_API_VERSION, ETCD_MINOR_VERSION } from "./version.ts";
 
