@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { alterClientQuotasV1, Connection } from "@platformatic/kafka";
 import { systemClock } from "../../base/clock.ts";
 import { seededRandom } from "../../base/random.ts";
 import { DeliveryError, type ProducerStamp } from "../../logagent/sink/destination.ts";
+import { CLIENT_ID } from "../../logagent/sink/kafka/dial.ts";
 import { KafkaDestination } from "../../logagent/sink/kafka/kafka-destination.ts";
 import { openSink } from "../../logagent/sink/open-sink.ts";
 import type { SinkDeps, SinkOptions } from "../../logagent/sink/options.ts";
@@ -15,6 +17,8 @@ import { eventually } from "../support/process.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 const within = (ms: number) => AbortSignal.timeout(ms);
+
+type QuotaOp = Parameters<typeof alterClientQuotasV1.createRequest>[0][number]["ops"][number];
 
 interface Attempt {
   readonly stamp: ProducerStamp;
@@ -202,4 +206,52 @@ describe("Kafka sink, numbered batches at a real broker", () => {
     assert.ok(first >= before, `line ${first} is the first of the new topic`);
     assert.deepEqual(arrived, lines.slice(first));
   });
+
+  it("keeps within a quota of the broker without an error", async () => {
+    const topic = await newTopic(1);
+    await setQuota({ key: "producer_byte_rate", value: 300_000, remove: false });
+    const sleeps = new Set<number>();
+    const sleep: typeof systemClock.sleep = (ms, more) => {
+      sleeps.add(ms);
+      return systemClock.sleep(ms, more);
+    };
+    const codes: string[] = [];
+    const observer = { onError: ({ code }: { code: string }) => void codes.push(code) };
+    try {
+      await using sink = open({ clock: { ...systemClock, sleep }, observer });
+      const file = new RecordedFile(topic);
+      const lines = Array.from({ length: 12_000 }, (_, i) => `${i} ${"q".repeat(300)}`);
+      for (let i = 0; i < lines.length; i += 2_000) {
+        await sink.deliver(file.next(topic, lines.slice(i, i + 2_000)), { signal: within(60_000) });
+      }
+      await sink.flush({ signal: within(60_000) });
+      // A quota is held over ten seconds: that was more than they allow.
+      lines.push("the last");
+      await sink.deliver(file.next(topic, ["the last"]), { signal: within(60_000) });
+      await sink.flush({ signal: within(60_000) });
+      file.assertComplete();
+      assert.deepEqual(await linesOf(topic), lines);
+    } finally {
+      await setQuota({ key: "producer_byte_rate", remove: true });
+    }
+    assert.deepEqual(
+      codes.filter((code) => code !== "COORDINATOR_LOAD_IN_PROGRESS"), // of a broker that has just started
+      [],
+    );
+    // Of the others one lingers for 10 ms, and one looks for silence every 1000 ms.
+    assert.ok(
+      [...sleeps].some((ms) => ms !== 10 && ms !== 1_000),
+      `slept ${[...sleeps].join(", ")} ms`,
+    );
+  });
+
+  /** For the client id of the agent. */
+  async function setQuota(op: QuotaOp): Promise<void> {
+    const connection = new Connection("logagent-tests");
+    const [host = "", port = ""] = kafka.brokers[0]?.split(":") ?? [];
+    await connection.connect(host, Number(port));
+    const entities = [{ entityType: "client-id", entityName: CLIENT_ID } as const];
+    await alterClientQuotasV1.api.async(connection, [{ entities, ops: [op] }], false);
+    await connection.close();
+  }
 });
