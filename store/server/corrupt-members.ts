@@ -1,4 +1,6 @@
+import type { Logger } from "../../base/log.ts";
 import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType } from "../proto/gen/rpc.ts";
+import { idText } from "../raft/id-text.ts";
 import { majority } from "../raft/quorum.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Proposals } from "./proposals.ts";
@@ -13,6 +15,27 @@ export interface HeldHash {
   readonly compactRevision: number;
 }
 
+export interface RaiseOptions {
+  readonly replica: { readonly state: Pick<Replica["state"], "members" | "alarms"> };
+  readonly proposals: Pick<Proposals, "propose">;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Raises the alarm CORRUPT for each that differs from the majority; false when there is none. */
+export async function raiseForCorrupt(
+  compared: readonly HeldHash[],
+  at: { readonly revision: number; readonly compactRevision: number },
+  options: RaiseOptions,
+): Promise<boolean> {
+  const corrupt = corruptMembers(compared, options.replica.state.members.length);
+  if (corrupt.length === 0) return false;
+  const hashes = Object.fromEntries(compared.map((held) => [idText(held.id), held.hash]));
+  options.logger.error({ ...at, hashes, corrupt: corrupt.map(idText) }, "members hold different data");
+  for (const id of corrupt) await raiseCorrupt(id, options);
+  return true;
+}
+
 /** Those that differ from what a quorum of all members holds; the whole cluster when no quorum agrees. */
 export function corruptMembers(compared: readonly HeldHash[], members: number): readonly bigint[] {
   const groups = [...Map.groupBy(compared, ({ hash }) => hash).values()];
@@ -22,18 +45,10 @@ export function corruptMembers(compared: readonly HeldHash[], members: number): 
   return groups.filter((group) => group !== right).flatMap((group) => group.map(({ id }) => id));
 }
 
-/** Raises the alarm CORRUPT for a member, unless it is raised: with it every member refuses to read and to write. */
-export async function raiseCorrupt(
+/** Unless it is raised. With it every member refuses to read and to write. */
+async function raiseCorrupt(
   memberID: bigint,
-  {
-    replica: { state },
-    proposals,
-    signal,
-  }: {
-    readonly replica: { readonly state: Pick<Replica["state"], "alarms"> };
-    readonly proposals: Pick<Proposals, "propose">;
-    readonly signal: AbortSignal;
-  },
+  { replica: { state }, proposals, signal }: RaiseOptions,
 ): Promise<void> {
   const alarm = AlarmType.CORRUPT;
   if (state.alarms.some((raised) => raised.memberID === memberID && raised.alarm === alarm)) return;

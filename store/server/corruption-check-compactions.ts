@@ -1,7 +1,7 @@
 import { idText } from "../raft/id-text.ts";
 import { askHashes } from "./ask-hashes.ts";
-import type { HeldHash } from "./corrupt-members.ts";
-import { type CorruptionCheckOptions, raiseForCorrupt } from "./corruption-check.ts";
+import { type HeldHash, raiseForCorrupt } from "./corrupt-members.ts";
+import type { CorruptionCheckOptions } from "./corruption-check.ts";
 import { COMPACTION_HASH_CALL } from "./peer-calls.ts";
 
 /** Nothing is hashed for the answer. */

@@ -6,7 +6,7 @@ import type { Replica } from "../replica/replica.ts";
 import { askHashes } from "./ask-hashes.ts";
 import type { CallMember } from "./call-member.ts";
 import { confirmedTerm } from "./confirmed-term.ts";
-import { corruptMembers, type HeldHash, raiseCorrupt } from "./corrupt-members.ts";
+import { type HeldHash, raiseForCorrupt } from "./corrupt-members.ts";
 import type { KvHashes } from "./kv-hashes.ts";
 import { HASH_CALL } from "./peer-calls.ts";
 import type { Proposals } from "./proposals.ts";
@@ -67,18 +67,4 @@ export async function checkCorruption(
   const fields = { revision, compactRevision, members: compared.map(({ id }) => idText(id)) };
   if (compared.length === state.members.length) logger.info(fields, "members hold the same data");
   else logger.info(fields, "members that could be compared hold the same data");
-}
-
-/** Raises the alarm for each that differs from the majority; false when there is none. */
-export async function raiseForCorrupt(
-  compared: readonly HeldHash[],
-  at: { readonly revision: number; readonly compactRevision: number },
-  options: CorruptionCheckOptions & { readonly signal: AbortSignal },
-): Promise<boolean> {
-  const corrupt = corruptMembers(compared, options.replica.state.members.length);
-  if (corrupt.length === 0) return false;
-  const hashes = Object.fromEntries(compared.map((held) => [idText(held.id), held.hash]));
-  options.logger.error({ ...at, hashes, corrupt: corrupt.map(idText) }, "members hold different data");
-  for (const id of corrupt) await raiseCorrupt(id, options);
-  return true;
 }
