@@ -13,6 +13,5 @@ export function dialPeer(
   const { id, clusterId, limits, later } = context;
   const peerUrls = context.peerUrls();
   const hello: Hello = { kind: peer.kind, clusterId, from: id, to: peer.id, peerUrls };
-  const channel = { later, receiveBytesPerTurn: limits.receiveBytesPerTurn };
-  return openChannel(peer.url, hello, { ...options, limits, channel });
+  return openChannel(peer.url, hello, { ...options, limits, later });
 }

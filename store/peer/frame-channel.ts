@@ -6,14 +6,11 @@ import { FRAME_PAYLOAD_BYTES_MAX, type Frame, FrameDecoder } from "./frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "./handshake.ts";
 import type { ByteMeter } from "./peer-counters.ts";
 import { PeerError } from "./peer-error.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 
-/** How long a connection that is closed here may take to send what is buffered. */
-const LINGER_MS = 1_000;
-
-/** A part of PeerLimits, and the port for turns. */
 export interface ChannelOptions {
   readonly later: Later;
-  readonly receiveBytesPerTurn: number;
+  readonly limits: Pick<PeerLimits, "receiveBytesPerTurn" | "lingerMs">;
 }
 
 /**
@@ -128,7 +125,7 @@ export class FrameChannel {
   }
 
   /**
-   * Sends what is buffered, and closes when the other side does; at the latest after a second. To close at once, with
+   * Sends what is buffered, and closes when the other side does; at the latest after `lingerMs`. To close at once, with
    * something unread, would take back what the other side has not read yet.
    */
   end(): void {
@@ -136,7 +133,7 @@ export class FrameChannel {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#socket.end();
     this.#socket.resume();
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    const timer = setTimeout(() => this.#socket.destroy(), this.#options.limits.lingerMs);
     this.#socket.once("close", () => clearTimeout(timer));
   }
 
@@ -206,7 +203,7 @@ export class FrameChannel {
     }
     if (this.#reader === undefined && this.#sink === undefined) {
       this.#socket.pause();
-    } else if (this.#turnBytes < this.#options.receiveBytesPerTurn) {
+    } else if (this.#turnBytes < this.#options.limits.receiveBytesPerTurn) {
       this.#socket.resume();
     } else if (!this.#resting) {
       this.#rest();

@@ -9,8 +9,6 @@ import { PeerError } from "./peer-error.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 
 const PONG = encodeFrame(FRAME_TYPE.pong);
-/** A peer that pings and does not read the answers gets no more of them. */
-const UNREAD_BYTES_MAX = 64 * 1024;
 
 /**
  * Gives what a peer sends on its connection to the member, until the connection is gone: the peer's own messages to this
@@ -22,7 +20,7 @@ export async function receiveMessages(
   options: { readonly context: PeerContext; readonly counters: PeerCounters },
 ): Promise<Error> {
   const { context, counters } = options;
-  const { pingIntervalMs, silentLooksMax } = context.limits;
+  const { pingIntervalMs, silentLooksMax, unreadPongBytesMax } = context.limits;
   const watch = new SilenceWatch(() => channel.readings, {
     intervalMs: pingIntervalMs,
     silentLooksMax,
@@ -38,7 +36,7 @@ export async function receiveMessages(
     channel.consume((frame) => {
       switch (frame.type) {
         case FRAME_TYPE.ping:
-          if (channel.waitingBytes < UNREAD_BYTES_MAX) channel.write(PONG);
+          if (channel.waitingBytes < unreadPongBytesMax) channel.write(PONG);
           return;
         case FRAME_TYPE.message:
           return take(frame.body);

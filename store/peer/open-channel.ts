@@ -1,5 +1,6 @@
+import type { Later } from "../../base/later.ts";
 import { withDeadline } from "./deadline.ts";
-import { type ChannelOptions, FrameChannel } from "./frame-channel.ts";
+import { FrameChannel } from "./frame-channel.ts";
 import { decodeAnswer, encodeHello, type Hello, PeerRefusal } from "./handshake.ts";
 import type { ByteMeter } from "./peer-counters.ts";
 import { PeerError } from "./peer-error.ts";
@@ -15,7 +16,7 @@ export async function openChannel(
   hello: Hello,
   options: {
     readonly limits: PeerLimits;
-    readonly channel: ChannelOptions;
+    readonly later: Later;
     readonly meter: ByteMeter;
     readonly signal: AbortSignal;
   },
@@ -24,7 +25,7 @@ export async function openChannel(
   const { dialMs: ms } = limits;
   const lateText = `Cannot reach ${url}: no answer within ${ms} ms`;
   const attempt = async (signal: AbortSignal) => {
-    const channel = new FrameChannel(await dial(url, { signal }), options.channel);
+    const channel = new FrameChannel(await dial(url, { signal }), options);
     await greet(channel, hello, signal);
     channel.open(meter);
     return channel;

@@ -60,7 +60,7 @@ async function ask(url: string, call: PeerCall, { signal, later }: PeerCallOptio
     { kind: "call", clusterId: 0n, from: 0n, to: 0n, peerUrls: [] },
     {
       limits: PEER_LIMITS,
-      channel: { later: later ?? systemLater, receiveBytesPerTurn: PEER_LIMITS.receiveBytesPerTurn },
+      later: later ?? systemLater,
       meter: { sentBytes: 0, receivedBytes: 0 },
       signal,
     },

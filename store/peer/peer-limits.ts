@@ -16,6 +16,8 @@ export interface PeerLimits {
   readonly pingIntervalMs: number;
   /** Looks in a row that found nothing, after which a connection counts as dead (etcd: 5 s). */
   readonly silentLooksMax: number;
+  /** Answers to pings that a peer has not read, in bytes; above that it gets no more of them. */
+  readonly unreadPongBytesMax: number;
   /** Longest message, in bytes; to be more than the largest request and one append of the core. */
   readonly messageBytesMax: number;
   /** A longer message leaves in parts of up to so many bytes, between which others leave. From 64 bytes to 1 MiB less 32. */
@@ -43,6 +45,8 @@ export interface PeerLimits {
   readonly strangerLogMs: number;
   /** Between two equal lines of the log about one peer that refuses, or cannot be reached. */
   readonly troubleLogMs: number;
+  /** How long a connection that is closed here may take to send what is buffered, and the other side to close it too. */
+  readonly lingerMs: number;
   /** How long what is buffered may take to leave when the transport closes. */
   readonly closeMs: number;
 }
@@ -55,6 +59,7 @@ export const PEER_LIMITS: PeerLimits = {
   steadyMs: 1_000,
   pingIntervalMs: 1_000,
   silentLooksMax: 5,
+  unreadPongBytesMax: 64 * 1024,
   messageBytesMax: 64 * 1024 * 1024,
   partBytes: 256 * 1024,
   socketBytesMax: 1024 * 1024,
@@ -67,5 +72,6 @@ export const PEER_LIMITS: PeerLimits = {
   snapshotTakeMs: 600_000,
   strangerLogMs: 10_000,
   troubleLogMs: 30_000,
+  lingerMs: 1_000,
   closeMs: 500,
 };

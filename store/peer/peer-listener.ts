@@ -74,7 +74,7 @@ export class PeerListener {
         ),
       );
     }
-    const channel = new FrameChannel(socket, { later, receiveBytesPerTurn: limits.receiveBytesPerTurn });
+    const channel = new FrameChannel(socket, { later, limits });
     this.#strangers.add(channel);
     const timer = setTimeout(() => {
       channel.destroy(new PeerError("EPEERTIMEOUT", `no hello within ${limits.helloMs} ms`));

@@ -128,7 +128,7 @@ export function dialAs(from: bigint, to: TestMember): Promise<FrameChannel> {
     { kind: "messages", clusterId: CLUSTER, from, to: to.id, peerUrls: [] },
     {
       limits: PEER_LIMITS,
-      channel: { later: systemLater, receiveBytesPerTurn: PEER_LIMITS.receiveBytesPerTurn },
+      later: systemLater,
       meter: { sentBytes: 0, receivedBytes: 0 },
       signal: new AbortController().signal,
     },

@@ -362,7 +362,7 @@ suite("receiving a snapshot", () => {
         { kind: "snapshot", clusterId: CLUSTER, from: 1n, to: 2n, peerUrls: [] },
         {
           limits: PEER_LIMITS,
-          channel: { later: systemLater, receiveBytesPerTurn: PEER_LIMITS.receiveBytesPerTurn },
+          later: systemLater,
           meter: { sentBytes: 0, receivedBytes: 0 },
           signal: never,
         },
