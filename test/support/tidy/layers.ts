@@ -46,6 +46,7 @@ const PURE = [
   "store/apply/",
   "logagent/framing/",
   "logagent/task/diff.ts",
+  "logagent/sink/send-window.ts",
   "logagent/sink/kafka/record-batch.ts",
 ];
 const PURE_MODULES = ["node:buffer", "node:assert", "node:assert/strict"];
