@@ -1,7 +1,10 @@
 import type { StoreError } from "../proto/errors.ts";
 import { PendingCall } from "./pending-call.ts";
 
-/** Drives compaction from turn to turn: old records go, a step a turn, while calls are served; and knows when all are gone. */
+/**
+ * Drives the compaction of history from turn to turn: old records go, a step a turn, while calls are served; and knows when
+ * all are gone. That of the log, which has nothing to do with it, is the Flusher's.
+ */
 export class CompactionSteps {
   readonly #step: () => boolean;
   readonly #waiting = new Set<PendingCall<void>>();
