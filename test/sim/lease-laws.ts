@@ -1,6 +1,6 @@
 import { Violation } from "./violation.ts";
 
-/** A process may think it later than it is by this, where looking at the clock takes time. */
+/** A process may think it later than it is by this, where looking at the clock takes time: what it does in one turn. */
 const READINGS_MS = 200;
 
 interface LeasePromise {

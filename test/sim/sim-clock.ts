@@ -6,6 +6,11 @@ import type { Timeline } from "./timeline.ts";
 /** Where the wall clocks begin. */
 const EPOCH_MS = Date.UTC(2030, 0, 1);
 
+export interface ProcessClock extends Clock {
+  /** Virtual time by which the process is ahead. */
+  readonly borrowedMs: number;
+}
+
 /**
  * A machine's clocks: a monotonic one that runs too fast or too slow, from a start of its own, and a wall clock that jumps.
  * It outlives the processes of its machine.
@@ -48,11 +53,16 @@ export class SimClock {
 
   /**
    * The clock as a process of this machine has it. Within an event no virtual time passes, but each reading takes
-   * `readingMs`, which is borrowed from the time to come: so long work that looks at the clock comes to its end of turn.
+   * `readingMs`, which is borrowed from the time to come: so long work that looks at the clock comes to its end of turn. Its
+   * next turn comes when that time has come ({@link simLater}).
    */
-  of(process: SimProcess, { readingMs }: { readonly readingMs: number }): Clock {
+  of(process: SimProcess, { readingMs }: { readonly readingMs: number }): ProcessClock {
     let lastMs = Number.NEGATIVE_INFINITY;
+    const borrowedMs = () => Math.max(0, lastMs - this.monotonicMs()) / this.#rate;
     return {
+      get borrowedMs() {
+        return borrowedMs();
+      },
       monotonicMs: () => {
         lastMs = Math.max(this.monotonicMs(), lastMs + readingMs);
         return lastMs;
@@ -63,10 +73,10 @@ export class SimClock {
   }
 }
 
-/** A later turn of a process's event loop: up to `turnMs` away, so that what comes meanwhile is gathered. */
-export function simLater(process: SimProcess, turnMs: () => number): Later {
+/** A later turn of a process's event loop: `turnMs` away, so that what comes meanwhile is gathered, or when it has the time. */
+export function simLater(process: SimProcess, clock: ProcessClock, turnMs: () => number): Later {
   return (work) => {
-    process.after(turnMs(), work);
+    process.after(Math.max(turnMs(), clock.borrowedMs), work);
   };
 }
 

@@ -72,7 +72,7 @@ export class SimMember {
     const { machine, process, chance, tuning, watchers } = options;
     const logger = watchers.logger(machine.name) ?? SILENT;
     const clock = machine.clock.of(process, tuning);
-    const later = simLater(process, () => chance.next() * tuning.turnMs);
+    const later = simLater(process, clock, () => chance.next() * tuning.turnMs);
     const disk = machine.disk.mount(process);
     const backend = new MemBackend({
       file: machine.file,
