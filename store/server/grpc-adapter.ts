@@ -12,6 +12,7 @@ import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { GRPC_CODE, type GrpcCode, StoreError } from "../proto/errors.ts";
+import { AcceptedSockets } from "./accepted-sockets.ts";
 import { type GrpcStatus, statusOf } from "./grpc-status.ts";
 import { incomingMessages, writeMessage } from "./incoming-messages.ts";
 import type { CallContext, ServiceTable, StreamHandler, UnaryHandler } from "./service.ts";
@@ -42,6 +43,7 @@ export interface GrpcAdapterOptions {
 export class GrpcAdapter {
   readonly #options: GrpcAdapterOptions;
   readonly #server: Server;
+  readonly #sockets = new AcceptedSockets();
   readonly #calls = new Set<AbortController>();
   #stopped: Promise<void> | undefined;
 
@@ -66,9 +68,11 @@ export class GrpcAdapter {
   async listen(address: string): Promise<number> {
     try {
       return await new Promise((resolve, reject) => {
-        this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
-          error === null ? resolve(port) : reject(error),
-        );
+        this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+          if (error !== null) return reject(error);
+          this.#sockets.watch(port);
+          resolve(port);
+        });
       });
     } catch (error) {
       throw new CodedError("ELISTEN", errorMessage(error), { cause: error });
@@ -84,9 +88,15 @@ export class GrpcAdapter {
   async #stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     for (const call of this.#calls) call.abort(new StoreError("Stopped"));
-    const force = setTimeout(() => this.#server.forceShutdown(), STOP_LIMIT_MS);
+    const force = setTimeout(() => this.#force(), STOP_LIMIT_MS);
     await closed;
     clearTimeout(force);
+    this.#sockets.close();
+  }
+
+  #force(): void {
+    this.#server.forceShutdown();
+    this.#sockets.destroy();
   }
 
   #addUnary(path: string, handle: UnaryHandler): void {

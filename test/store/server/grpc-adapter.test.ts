@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:http2";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { CodedError } from "../../../base/errors.ts";
 import { GRPC_CODE, StoreError } from "../../../store/proto/errors.ts";
 import { GrpcAdapter } from "../../../store/server/grpc-adapter.ts";
 import { CallError, type Handler } from "../../../store/server/service.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 
 const REQUEST_BYTES_MAX = 4096;
 
@@ -337,6 +339,36 @@ test("GrpcAdapter.stop() ends open streams as unavailable, and is idempotent", a
     const [error] = await failed;
     assert.equal(error.code, GRPC_CODE.unavailable);
     assert.equal(error.details, "etcdserver: server stopped");
+  });
+});
+
+test("GrpcAdapter.stop() ends though a client takes nothing any more, as one that stands still: it never did", async () => {
+  const wire = Promise.withResolvers<TcpProxy>();
+  const called = Promise.withResolvers<void>();
+  const call = async () => {
+    (await wire.promise).hang();
+    called.resolve();
+    return Buffer.alloc(64 * MIB);
+  };
+  await withAdapter({ "/t/Big": { kind: "unary", call } }, async ({ adapter, port }) => {
+    await using proxy = await TcpProxy.start(`http://127.0.0.1:${port}`);
+    wire.resolve(proxy);
+    // With no window in its way, an answer is the socket's to hold.
+    const session = connect(proxy.endpoint, { settings: { initialWindowSize: 2 ** 31 - 1 } });
+    session.on("error", () => undefined);
+    await once(session, "connect");
+    session.setLocalWindowSize(2 ** 31 - 1);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/t/Big",
+      "content-type": "application/grpc",
+    });
+    stream.on("error", () => undefined);
+    stream.end(Buffer.alloc(5));
+    await called.promise;
+    await setImmediate();
+    await adapter.stop();
+    session.destroy();
   });
 });
 
