@@ -1,17 +1,17 @@
 import { dirname, join } from "node:path";
-import { readWholeFile, writeFileAtomically } from "../../base/atomic-file.ts";
+import { writeFileAtomically } from "../../base/atomic-file.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import { type CheckpointContent, decodeCheckpoints, encodeCheckpoints } from "./checkpoint-codec.ts";
+import { type CheckpointContent, encodeCheckpoints } from "./checkpoint-codec.ts";
 import { mintFileId } from "./file-id.ts";
 import { goneRecords } from "./gone-records.ts";
+import { CURRENT_FILE, PREVIOUS_FILE, readNewest } from "./read-newest.ts";
 import type { BytesHash, CheckpointRecord, FileIdentity } from "./record.ts";
+import { RecordIndex } from "./record-index.ts";
 
-const CURRENT_FILE = "checkpoints";
-const PREVIOUS_FILE = "checkpoints.previous";
 /** Progress is written at most this often: what a crash may make the agent send again. */
 export const CHECKPOINT_INTERVAL_MS = 1_000;
 /** How often a write that failed is tried again. */
@@ -37,8 +37,7 @@ export class CheckpointStore implements AsyncDisposable {
   /** True when checkpoints were there and none could be used: every file counts as never read, also for `from: end`. */
   readonly lostEverything: boolean;
   readonly #options: CheckpointStoreOptions;
-  readonly #records = new Map<string, CheckpointRecord>();
-  readonly #byInode = new Map<bigint, Set<CheckpointRecord>>();
+  readonly #records = new RecordIndex();
   readonly #entries: Map<string, number>;
   /** Of an agent that died: more was sent of their files, perhaps, than they say. */
   readonly #unsure: Set<CheckpointRecord>;
@@ -59,7 +58,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#entries = new Map(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#prunedAtMs = options.clock.monotonicMs();
-    for (const record of content.records) this.#index(record);
+    for (const record of content.records) this.#records.add(record);
   }
 
   /**
@@ -68,28 +67,8 @@ export class CheckpointStore implements AsyncDisposable {
    */
   static async open(options: CheckpointStoreOptions): Promise<CheckpointStore> {
     await options.disk.makeFolder(options.folder);
-    let damaged = 0;
-    for (const name of [CURRENT_FILE, PREVIOUS_FILE]) {
-      const path = join(options.folder, name);
-      try {
-        const content = decodeCheckpoints(await readWholeFile(options.disk, path), path);
-        if (damaged > 0)
-          options.logger.warn({ path }, "previous checkpoints are used; some lines are sent again");
-        return new CheckpointStore(options, content, false);
-      } catch (error) {
-        if (errorCode(error) === "ENOENT") continue;
-        if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw error;
-        damaged += 1;
-        options.logger.error({ path, reason: errorMessage(error) }, "checkpoints are damaged");
-      }
-    }
-    if (damaged > 0) {
-      options.logger.error(
-        { folder: options.folder },
-        "no checkpoints can be used; every file is read again",
-      );
-    }
-    return new CheckpointStore(options, { records: [], entries: new Map(), isClosed: true }, damaged > 0);
+    const { content, isLost } = await readNewest(options);
+    return new CheckpointStore(options, content, isLost);
   }
 
   /** False while the last write has failed. */
@@ -114,15 +93,27 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** Every record. */
   records(): Iterable<CheckpointRecord> {
-    return this.#records.values();
+    return this.#records.all();
+  }
+
+  /** Those of the files that an entry shipped last. */
+  recordsOf(entryPath: string): Iterable<CheckpointRecord> {
+    return this.#records.ofEntry(entryPath);
+  }
+
+  /** An entry ships the file from now on. */
+  assign(
+    record: CheckpointRecord,
+    { entry, topic }: { readonly entry: string; readonly topic: string },
+  ): void {
+    this.#records.assign(record, entry);
+    record.topic = topic;
+    this.touch();
   }
 
   /** Records of this inode and birth time, those of the same device first. */
   find(identity: FileIdentity): readonly CheckpointRecord[] {
-    const found = [...(this.#byInode.get(identity.ino) ?? [])].filter(
-      (record) => record.birthtimeNs === identity.birthtimeNs,
-    );
-    return found.sort((a, b) => Number(b.dev === identity.dev) - Number(a.dev === identity.dev));
+    return this.#records.find(identity);
   }
 
   /**
@@ -131,7 +122,7 @@ export class CheckpointStore implements AsyncDisposable {
    */
   mint(fields: Omit<CheckpointRecord, "id">): CheckpointRecord {
     const record = { id: mintFileId(this.#options.random), ...fields };
-    this.#index(record);
+    this.#records.add(record);
     this.#fresh.add(record);
     this.touch();
     void this.persisted();
@@ -177,12 +168,9 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** Forgets a file that is gone, or whose content was replaced. */
   remove(record: CheckpointRecord): void {
-    this.#records.delete(record.id);
+    this.#records.remove(record);
     this.#fresh.delete(record);
     this.#unsure.delete(record);
-    const same = this.#byInode.get(record.ino);
-    same?.delete(record);
-    if (same?.size === 0) this.#byInode.delete(record.ino);
     this.touch();
   }
 
@@ -196,7 +184,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
-  /** Says that a record has changed; it is on disk within CHECKPOINT_INTERVAL_MS. */
+  /** Says that a record has changed: it is on disk within CHECKPOINT_INTERVAL_MS. */
   touch(): void {
     this.#version += 1;
     this.#schedule(this.healthy ? CHECKPOINT_INTERVAL_MS : CHECKPOINT_RETRY_MS);
@@ -225,12 +213,6 @@ export class CheckpointStore implements AsyncDisposable {
     return this.close();
   }
 
-  #index(record: CheckpointRecord): void {
-    this.#records.set(record.id, record);
-    const same = this.#byInode.get(record.ino) ?? new Set();
-    this.#byInode.set(record.ino, same.add(record));
-  }
-
   #schedule(afterMs: number): void {
     const { signal } = this.#closing;
     if (this.#scheduled || signal.aborted) return;
@@ -253,7 +235,7 @@ export class CheckpointStore implements AsyncDisposable {
     const path = join(folder, CURRENT_FILE);
     try {
       const bytes = encodeCheckpoints({
-        records: [...this.#records.values()],
+        records: [...this.#records.all()],
         entries: this.#entries,
         isClosed: this.#closing.signal.aborted && this.#unsure.size === 0,
       });
@@ -290,7 +272,7 @@ export class CheckpointStore implements AsyncDisposable {
     if (clock.monotonicMs() - this.#prunedAtMs < PRUNE_INTERVAL_MS) return;
     this.#prunedAtMs = clock.monotonicMs();
     const oldestMs = clock.wallMs() - RECORD_KEEP_MS;
-    const stale = [...this.#records.values()].filter((record) => record.seenAtMs < oldestMs);
+    const stale = [...this.#records.all()].filter((record) => record.seenAtMs < oldestMs);
     for (const record of await goneRecords(stale)) {
       // Held again meanwhile.
       if (record.seenAtMs >= oldestMs) continue;

@@ -52,6 +52,8 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
   }
   const { path } = file.record;
   const content = newLedger(mintRecord({ path, fd: file.fd, identity: file }, 0, context), context);
+  // As far as its path goes nothing is new.
+  content.record.seenAtMs = file.record.seenAtMs;
   file.next = { content, reason: file.next?.reason ?? reason };
   file.size = content.record.seen;
   file.nextLookMs = 0;

@@ -17,6 +17,11 @@ interface Known {
 export class FolderIndex {
   readonly #known = new Map<string, Known>();
 
+  /** It has turned out that what is known of it is not true any more. */
+  forget(folder: string): void {
+    this.#known.delete(folder);
+  }
+
   async look(folder: string): Promise<FolderInodes> {
     const mtimeNs = changedAt(folder);
     const known = this.#known.get(folder);

@@ -62,6 +62,7 @@ class Search {
       const file = inodes.files.get(record.ino);
       const stats = file?.birthtimeNs === record.birthtimeNs ? statOf(file.path) : undefined;
       if (file !== undefined && stats?.ino === record.ino) return { path: file.path, stats };
+      if (file !== undefined && stats === undefined) this.#index.forget(folder);
       // It was there a moment ago.
       if (stats !== undefined || (file !== undefined && file.birthtimeNs === record.birthtimeNs))
         return "unknown";

@@ -11,6 +11,7 @@ import { keyOf, TailedFile } from "./tailed-file.ts";
 
 /** Held files of an agent at one time; more wait, and status says so. */
 export const OPEN_FILES_MAX = 16_384;
+const NS_PER_MS = 1_000_000n;
 /** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
 const UNFINISHED_LINE_BYTES_MAX = 64 * 1024;
 
@@ -23,17 +24,22 @@ export interface OpenOptions {
   readonly holder: object;
   /** The file that was found at the path: when it is another one by now, it is not opened. */
   readonly key: string;
+  /** Its size when it was found. */
+  readonly foundSize?: number | undefined;
+  /** Of a new file: the path it was at, when that is not the one at which it was found. */
+  readonly lane?: string | undefined;
 }
 
 /**
  * Opens a file, claims it, and finds out whether it is one that was shipped before: then it goes on where its checkpoint
- * says, else it gets an id of its own. Undefined when it cannot be held now; the reason is among the problems.
+ * says, else it gets an id of its own. "moved": the path is another file's by now, or nobody's. Undefined when it cannot be
+ * held now; the reason is among the problems.
  */
 export function openTailedFile(
   path: string,
   context: SourceContext,
   options: OpenOptions,
-): TailedFile | undefined {
+): TailedFile | "moved" | undefined {
   const { checkpoints, claims, clock, allow } = context.deps;
   if (claims.held >= OPEN_FILES_MAX) {
     context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
@@ -41,20 +47,25 @@ export function openTailedFile(
   }
   const result = openLogFile(path, allow);
   if (result.kind === "refused") context.problems.set(path, result.problem);
+  if (result.kind === "gone") return "moved";
   if (result.kind !== "open") return undefined;
   const { fd, stats } = result;
   const key = keyOf(stats);
   if (key !== options.key || !claims.take(key, options.holder)) {
     closeSync(fd);
-    return undefined;
+    return key === options.key ? undefined : "moved";
   }
   try {
-    const record = recordOf(path, fd, stats, context, options.fromEnd);
+    const ids = new Set(checkpoints.find(identityOf(stats)).map(({ id }) => id));
+    const record = recordOf(options.lane ?? path, fd, stats, context, options.fromEnd);
     checkpoints.foundIn(record, dirname(result.path));
+    // Nobody saw it where it was: others may have come after it, and gone as well.
+    if (options.lane !== undefined) record.seenAtMs = Number(record.birthtimeNs / NS_PER_MS) - 1;
     context.problems.clear(path);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.keepLane && isOurs ? record.path : path;
     const content = newLedger(record, context);
+    if (options.foundSize !== undefined && ids.has(record.id)) checkpoints.saw(record, options.foundSize);
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
     checkpoints.saw(record, file.size);
@@ -126,8 +137,7 @@ function recordOf(
   checkpoints.held(record);
   checkpoints.saw(record, size);
   record.dev = identity.dev;
-  record.entry = context.entry.path;
-  record.topic = context.entry.topic;
+  checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
   record.seenAtMs = clock.wallMs();
   record.isResting = false;
   checkpoints.touch();

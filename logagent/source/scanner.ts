@@ -1,36 +1,20 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode, errorMessage } from "../../base/errors.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
-import type { ContentLedger } from "./content-ledger.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
-import type { Lanes } from "./lanes.ts";
-import { findMoved } from "./moved-files.ts";
+import type { HeldFiles, Present } from "./held-files.ts";
+import { MovedSearch } from "./moved-search.ts";
 import { presentPath, wrongKind } from "./open-file.ts";
 import { openTailedFile } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
 
-/** How often files that were renamed out of the pattern are looked for. */
-export const MOVED_SCAN_MS = 10_000;
-
-/** What the source and its scanner both work on. */
-export interface HeldFiles {
-  /** By identity. */
-  readonly files: Map<string, TailedFile>;
-  readonly lanes: Lanes;
-  /** Everything that ships or has shipped and is not settled. */
-  readonly contents: () => Iterable<ContentLedger>;
-  /** Who claims them. */
-  readonly holder: object;
-}
-
-/** A file that matches, under every path it was found at. */
-interface Present {
-  readonly paths: string[];
-  readonly stats: BigIntStats;
-}
+/** So many scans in a row in which files change places open nothing new. */
+const STALE_SCANS_MAX = 3;
+/** The event loop gets its turn after so many names that were looked at. */
+const NAMES_PER_TURN = 2_000;
 
 /** Finds files by name: new ones are opened, and of the held ones it says which are no longer at their path. */
 export class Scanner {
@@ -47,7 +31,8 @@ export class Scanner {
   readonly #startAtEnd = new Set<string>();
   #isFirst = true;
   #isStale = false;
-  #nextMovedMs = 0;
+  #staleScans = 0;
+  readonly #movedSearch: MovedSearch;
 
   constructor(context: SourceContext, held: HeldFiles) {
     this.#context = context;
@@ -56,6 +41,8 @@ export class Scanner {
     this.#hasWildFolders = this.#globs.some((glob) =>
       glob.segments.slice(0, -1).some((segment) => segment.kind !== "literal"),
     );
+    const hold = (file: TailedFile) => this.#hold(file);
+    this.#movedSearch = new MovedSearch({ context, held, globs: this.#globs, hold });
   }
 
   get letGoCount(): number {
@@ -71,25 +58,28 @@ export class Scanner {
   async scan(options: { readonly signal: AbortSignal }): Promise<void> {
     const { checkpoints, clock } = this.#context.deps;
     const { entry } = this.#context;
-    this.#isStale = false;
+    const beganAtMs = clock.wallMs();
     const found = await findFiles(this.#globs, options);
     this.folders = found.folders;
-    const present = this.#look(found.paths);
+    const present = await this.#look(found.paths, options);
     this.#report(found.problems);
     const isComplete = found.problems.length === 0;
     for (const file of this.#held.files.values()) this.#place(file, present, isComplete);
     if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {
       for (const key of present.keys()) this.#startAtEnd.add(key);
     }
-    if (clock.monotonicMs() >= this.#nextMovedMs) {
-      await this.#openMoved(present, options);
-      this.#nextMovedMs = clock.monotonicMs() + MOVED_SCAN_MS;
-    }
-    for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
+    if (this.#hasSuccessor(present)) this.#movedSearch.hurry();
+    const search = await this.#movedSearch.run(present, options);
+    this.#isStale = search === "stale";
+    // Successors come behind those that were there before them: first all of these are to be found.
+    this.#staleScans = this.#isStale ? this.#staleScans + 1 : 0;
+    const mayOpen = !this.#isStale || this.#staleScans > STALE_SCANS_MAX;
+    if (mayOpen) for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
     if (this.#isFirst) checkpoints.markApplied(entry.path);
     this.#isFirst = this.#isStale && this.#isFirst;
-    if (this.#isStale) this.#nextMovedMs = 0;
+    if (this.#isStale) this.#movedSearch.hurry();
+    else if (search === "done") this.#movedSearch.noteSeen(present, beganAtMs);
   }
 
   /** Files changed places during the last scan: it is to be repeated soon. */
@@ -115,13 +105,17 @@ export class Scanner {
   }
 
   /** Which files are at these paths; links to one file come together. */
-  #look(paths: readonly string[]): Map<string, Present> {
+  async #look(
+    paths: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<Map<string, Present>> {
     const { claims } = this.#context.deps;
     const present = new Map<string, Present>();
     const about = new Set<string>();
     const strange = new Set<string>();
     let overlap: { path: string; owner: string; count: number } | undefined;
-    for (const path of paths) {
+    for (const [index, path] of paths.entries()) {
+      if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await giveTurn(options);
       const owner = claims.ownerOf(path);
       if (owner !== undefined && owner !== this.#context.entry.path) {
         overlap = { path: overlap?.path ?? path, owner, count: (overlap?.count ?? 0) + 1 };
@@ -168,6 +162,8 @@ export class Scanner {
     if (isHere === (file.place.kind === "at its path") || (!isHere && !isComplete)) return;
     if (!isHere) {
       this.#noteFolder(file);
+      // Another may have been there since, and have been moved on as well.
+      this.#movedSearch.hurry();
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       return;
     }
@@ -181,6 +177,17 @@ export class Scanner {
   #noteFolder(file: TailedFile): void {
     const path = presentPath(file.fd);
     if (path !== undefined) this.#context.deps.checkpoints.foundIn(file.record, dirname(path));
+  }
+
+  /** Is there a new file at the path of one that is known? Others may have been there in between. */
+  #hasSuccessor(present: ReadonlyMap<string, Present>): boolean {
+    const isNew = ([key]: [string, Present]) => !this.#held.files.has(key) && !this.#letGo.has(key);
+    const news = [...present].filter(isNew).flatMap(([, { paths }]) => paths);
+    if (news.length === 0) return false;
+    const known = new Set<string>();
+    for (const { path } of this.#context.deps.checkpoints.recordsOf(this.#context.entry.path))
+      known.add(path);
+    return news.some((path) => known.has(path));
   }
 
   #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
@@ -198,48 +205,19 @@ export class Scanner {
     }
     const fromEnd = this.#startAtEnd.has(key);
     const { holder } = this.#held;
-    const file = openTailedFile(path, this.#context, { fromEnd, keepLane: this.#isFirst, holder, key });
-    if (file === undefined) {
-      this.#isStale ||= this.#stat(path)?.ino !== stats.ino;
-      return;
-    }
+    const file = openTailedFile(path, this.#context, {
+      fromEnd,
+      keepLane: this.#isFirst,
+      holder,
+      key,
+      foundSize: Number(stats.size),
+    });
+    this.#isStale ||= file === "moved";
+    if (file === undefined || file === "moved") return;
     if (!paths.includes(file.lanePath)) {
       file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
     }
     this.#hold(file);
-  }
-
-  async #openMoved(
-    present: ReadonlyMap<string, Present>,
-    options: { readonly signal: AbortSignal },
-  ): Promise<void> {
-    const { checkpoints, clock, scans } = this.#context.deps;
-    const held = new Set([...this.#held.contents()].map((content) => content.id));
-    // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
-    const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
-    const missing: CheckpointRecord[] = [];
-    for (const record of checkpoints.records()) {
-      if (record.entry !== this.#context.entry.path) continue;
-      const isKnown = held.has(record.id) || there.has(`${record.ino}:${record.birthtimeNs}`);
-      if (isKnown) record.seenAtMs = clock.wallMs();
-      else missing.push(record);
-    }
-    const { moved, gone } = await findMoved(missing, scans.folders, options);
-    for (const { path, key } of moved) {
-      if (this.#held.files.has(key)) continue;
-      const { holder } = this.#held;
-      const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder, key });
-      if (file === undefined) continue;
-      file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
-      this.#hold(file);
-    }
-    for (const record of gone) {
-      if (record.isResting === true && record.seen <= record.offset) continue;
-      this.#context.lostRest(record, record.offset, "gone while nobody held it");
-      record.seen = record.offset;
-      record.isResting = true;
-      checkpoints.touch();
-    }
   }
 
   #hold(file: TailedFile): void {
@@ -270,4 +248,9 @@ export class Scanner {
       `Cannot ship ${files}: the entry ${owner} comes first and ships it`,
     );
   }
+}
+
+async function giveTurn({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  await nextTurn();
+  signal.throwIfAborted();
 }

@@ -251,8 +251,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
         b: op.a * 7919 - Math.floor(op.a * 7919),
         c: op.b,
       });
+      for (const [content, seen] of seenBefore) forgetLook(content, seen);
       this.#noteMissed();
     };
+    const seenBefore = this.world.contents.map((content) => [content, content.seen] as const);
     this.#amid = { calls: Math.floor(op.b * CALLS_OF_A_STEP), act };
     await this.#step(pick(STEPS_MS, op.c));
     this.#amid = undefined;
@@ -334,6 +336,8 @@ export class Sequence implements FsWatcher, SinkWatcher {
   }
 
   looked(stats: BigIntStats | Stats, path: string | undefined): void {
+    if (path !== undefined && stats.isDirectory())
+      Object.assign(stats, { mtimeNs: this.world.changedNs(path) });
     const inode = this.world.byRealIno(BigInt(stats.ino));
     if (inode === undefined) return;
     const { content } = inode;
@@ -451,12 +455,27 @@ export class Sequence implements FsWatcher, SinkWatcher {
   #isFindable(content: Content, records: readonly CheckpointRecord[]): boolean {
     const paths = [...content.inode.paths];
     if (paths.some((path) => this.#isAtMatch(path))) return true;
+    if (paths.some((path) => this.#isUnseenRotated(content, path, records))) return true;
     const folders = records
       .filter((record) => this.#isAbout(record, content))
       .flatMap(({ path, folder }) => [folderOf(path), folder]);
     return paths
       .map(folderOf)
       .some((folder) => folders.includes(folder) || folders.includes(folderOf(folder)));
+  }
+
+  /** It was at a path where an older file was known, and was rotated on before anybody looked. */
+  #isUnseenRotated(content: Content, path: string, records: readonly CheckpointRecord[]): boolean {
+    const { lane, inode, number, isOdd, isLate } = content;
+    if (!this.plan.hasBirthTimes || this.plan.ops.some(({ kind }) => kind === "jump clock")) return false;
+    if (isOdd || isLate || this.world.links.has(lane) || !path.startsWith(`${lane}.`)) return false;
+    // A content that another one was before, in the same file, is found by that one's record.
+    const isFirst = this.world.contents.every((other) => other.inode !== inode || other.number >= number);
+    const older = records.filter((record) => {
+      const owners = this.ids.ownersOf(record.id, this.world.contents);
+      return record.path === lane && owners.some((owner) => owner.number < number && owner.lane === lane);
+    });
+    return isFirst && this.matches(lane) && older.length > 0;
   }
 
   #isAtMatch(path: string): boolean {
@@ -490,6 +509,11 @@ export class Sequence implements FsWatcher, SinkWatcher {
       hold("what is passed over was sent", isSent, () => `${id}: ${file.offset}`);
     }
   }
+}
+
+/** Between a look at its size and the read after it, content was replaced: what it was, nobody has read. */
+function forgetLook(content: Content, seenBefore: number): void {
+  if (content.isCut) content.seen = Math.min(content.seen, seenBefore);
 }
 
 /** The world's numbers in place of the kernel's. */

@@ -27,6 +27,8 @@ export class World {
   readonly #options: WorldOptions;
   #inodes: Inode[] = [];
   #changes = 0n;
+  /** By folder, when a name in it came or went. */
+  readonly #folderChanges = new Map<string, bigint>();
   #lines = 0;
 
   constructor(options: WorldOptions) {
@@ -50,6 +52,11 @@ export class World {
     return this.#inodes.find((inode) => inode.paths.has(target));
   }
 
+  /** When a name in a folder came or went last. */
+  changedNs(folder: string): bigint {
+    return this.#folderChanges.get(folder) ?? 0n;
+  }
+
   byRealIno(ino: bigint): Inode | undefined {
     return this.#inodes.find((inode) => inode.realIno === ino);
   }
@@ -59,6 +66,7 @@ export class World {
       path,
       constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL,
     );
+    this.#namesChanged(path);
     const nowNs = this.#nowNs();
     const inode: Omit<Inode, "content"> & { content: Content | undefined } = {
       realIno: real.fstatSync(writerFd, { bigint: true }).ino,
@@ -115,6 +123,7 @@ export class World {
     const replaced = this.at(to);
     if (replaced === inode) return;
     real.renameSync(from, to);
+    this.#namesChanged(from, to);
     replaced?.paths.delete(to);
     inode.paths.delete(from);
     inode.paths.add(to);
@@ -127,6 +136,7 @@ export class World {
     const inode = this.at(path);
     if (inode === undefined) return;
     real.unlinkSync(path);
+    this.#namesChanged(path);
     inode.paths.delete(path);
     inode.ctimeNs = this.#nowNs();
     this.#lostName(inode);
@@ -136,6 +146,7 @@ export class World {
     const inode = this.at(from);
     if (inode === undefined) return;
     real.linkSync(from, to);
+    this.#namesChanged(to);
     inode.paths.add(to);
     inode.ctimeNs = this.#nowNs();
     inode.content.isOdd = true;
@@ -147,6 +158,7 @@ export class World {
     real.symlinkSync(target, `${path}.new`);
     real.renameSync(`${path}.new`, path);
     this.links.set(path, target);
+    this.#namesChanged(path);
     if (before !== undefined) before.content.hasMoved = true;
   }
 
@@ -185,6 +197,13 @@ export class World {
     if (inode.content.hasMoved) inode.content.isLate = true;
     inode.mtimeNs = this.#nowNs();
     inode.ctimeNs = inode.mtimeNs;
+  }
+
+  #namesChanged(...paths: string[]): void {
+    for (const path of paths) {
+      this.#changes += FINE_NS;
+      this.#folderChanges.set(dirname(path), this.#changes);
+    }
   }
 
   #newContent(inode: Inode, lane: string): Content {
