@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { lineRuleFields } from "./line-rules.ts";
 
 /** Longest line shipped as one record; a longer one is cut into parts, with a WARN and a count, never silently. */
 const MAX_LINE_BYTES_DEFAULT = 512 * 1024;
 
-/** One entry of the collect config: which files go to which topic. The one place of its defaults and docs. */
-export const entrySchema = z.strictObject({
+/** One entry of the collect config: which files go to which topic. The one place of its defaults and docs, with line-rules.ts. */
+const entryFields = {
   /** A file or a glob, absolute. `*` and `?` stay within a folder name, `**` crosses folders. */
   path: z
     .string()
@@ -26,6 +27,13 @@ export const entrySchema = z.strictObject({
     .min(1024)
     .max(16 * 1024 * 1024)
     .default(MAX_LINE_BYTES_DEFAULT),
+  ...lineRuleFields,
+};
+
+export const entrySchema = z.strictObject(entryFields).superRefine((entry, context) => {
+  if (entry.format === "raw" && Object.keys(entry.fields).length > 0) {
+    context.addIssue({ code: "custom", path: ["fields"], message: 'none without "format": "json"' });
+  }
 });
 
 export type Entry = z.output<typeof entrySchema>;

@@ -28,10 +28,11 @@ export class PreviewSink implements Sink {
     options.signal.throwIfAborted();
     const { spans, file } = delivery;
     const { output, offsets, linesMax, onEnough } = this.#options;
+    const positions = spans.positions ?? spans.starts;
     const parts: Buffer[] = [];
     for (let i = 0; i < spans.count && this.lines < linesMax; i++) {
       const start = spans.starts[i] as number;
-      if (offsets) parts.push(Buffer.from(`${file.path}:${spans.base + start}\t`));
+      if (offsets) parts.push(Buffer.from(`${file.path}:${spans.base + (positions[i] as number)}\t`));
       parts.push(spans.bytes.subarray(start, spans.ends[i]), LF);
       this.lines += 1;
     }

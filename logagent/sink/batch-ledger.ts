@@ -50,12 +50,13 @@ export class BatchLedger {
     const { first, end, lineOverheadBytes } = range;
     if (first === end) return;
     this.#reserve(this.#lines + end - first);
-    this.#positions.set(spans.starts.subarray(first, end), this.#lines);
+    const positions = spans.positions ?? spans.starts;
+    this.#positions.set(positions.subarray(first, end), this.#lines);
     this.#push({
       file,
       base: spans.base,
-      from: first === 0 ? spans.from : spans.base + (spans.starts[first] as number),
-      to: end === spans.count ? spans.to : spans.base + (spans.starts[end] as number),
+      from: first === 0 ? spans.from : spans.base + (positions[first] as number),
+      to: end === spans.count ? spans.to : spans.base + (positions[end] as number),
       lines: end - first,
       lineOverheadBytes,
     });

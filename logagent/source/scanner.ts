@@ -2,6 +2,7 @@ import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
@@ -204,6 +205,8 @@ export class Scanner {
       return;
     }
     const fromEnd = this.#startAtEnd.has(key);
+    // One that starts at its end has to be held from now on, or what is written next would be skipped.
+    if (!fromEnd && this.#isIgnored(stats)) return;
     const { holder } = this.#held;
     const file = openTailedFile(path, this.#context, {
       fromEnd,
@@ -213,11 +216,19 @@ export class Scanner {
       foundSize: Number(stats.size),
     });
     this.#isStale ||= file === "moved";
-    if (file === undefined || file === "moved") return;
+    if (file === "compressed") this.#letGo.set(key, stats);
+    if (file === undefined || typeof file === "string") return;
     if (!paths.includes(file.lanePath)) {
       file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
     }
     this.#hold(file);
+  }
+
+  #isIgnored(stats: BigIntStats): boolean {
+    const { entry, deps } = this.#context;
+    if (entry.ignoreOlderThanSeconds === undefined) return false;
+    const isKnown = deps.checkpoints.find(stats).length > 0;
+    return isIgnoredByAge(entry, { mtimeMs: Number(stats.mtimeMs), nowMs: deps.clock.wallMs(), isKnown });
   }
 
   #hold(file: TailedFile): void {

@@ -1,8 +1,7 @@
 import { read, readSync } from "node:fs";
 import { untilAborted } from "../../base/until-aborted.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import { findLines, NEWLINE_BYTES_MAX } from "../framing/find-lines.ts";
-import type { LineSpans } from "../framing/types.ts";
+import { type Flush, LINE_START, type LinePosition, type LineSpans, NO_FLUSH } from "../framing/types.ts";
 import { type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from "./chunk-pool.ts";
 import { FINGERPRINT_BYTES, hashOf, isSameBytes, TAIL_BYTES } from "./file-hash.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -10,8 +9,8 @@ import type { TailedFile } from "./tailed-file.ts";
 
 export interface ShipOptions {
   readonly signal: AbortSignal;
-  /** The file is complete: a last line without a newline is shipped as it is. */
-  readonly final: boolean;
+  /** What of the bytes behind the last newline is shipped as it is: all of it when the file is complete. */
+  readonly flush: Flush;
 }
 
 /** Why shipping ended. */
@@ -42,6 +41,7 @@ export async function shipFile(
     for (;;) {
       signal.throwIfAborted();
       if (file.next !== undefined) return "replaced";
+      await allowedByRate(context, signal);
       const chunk = await chunks.acquire(chunkBytes(file, context, needsLarge), { signal });
       try {
         const end = await shipChunk(file, context, chunk, options);
@@ -58,8 +58,9 @@ export async function shipFile(
 }
 
 function chunkBytes(file: TailedFile, context: SourceContext, needsLarge: boolean): number {
-  if (needsLarge)
-    return Math.max(LARGE_CHUNK_BYTES, TAIL_BYTES + context.entry.maxLineBytes + NEWLINE_BYTES_MAX);
+  if (needsLarge) return Math.max(LARGE_CHUNK_BYTES, TAIL_BYTES + context.pipeline.chunkBytesMin);
+  // Whatever is read is shipped, so that little is read beyond a limit.
+  if (context.rateLimit !== undefined) return SMALL_CHUNK_BYTES;
   const unread = file.size - file.offset + file.tail.length;
   return unread <= SMALL_CHUNK_BYTES || context.isStuck ? SMALL_CHUNK_BYTES : LARGE_CHUNK_BYTES;
 }
@@ -86,43 +87,65 @@ async function shipChunk(
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
   await untilAborted(checkpoints.durable(file.record), options);
-  let at = file.tail.length;
-  let lines = 0;
-  for (;;) {
-    const final = options.final && base + end >= file.size;
-    const { starts, ends } = chunk;
-    const { maxLineBytes } = context.entry;
-    const found = findLines({ bytes, from: at, end, lineBytesMax: maxLineBytes, final, starts, ends });
-    if (found.count === 0) break;
-    if (found.cuts > 0) context.lineCut(file, base + at, found.cuts);
-    const { count, to } = found;
-    await deliver(
-      file,
-      context,
-      { bytes, base, count, starts, ends, from: base + at, to: base + to },
-      readAtMs,
-      options,
-    );
-    lines += count;
-    at = to;
+  const flush = base + end >= file.size ? options.flush : NO_FLUSH;
+  const origin = { ip: context.deps.ip, path: file.record.path, readAt: new Date(readAtMs).toISOString() };
+  const start = file.offset;
+  for (let isLimited = false; !isLimited; ) {
+    const from = file.offset - base;
+    const { starts, ends } = roomFor(chunk, context);
+    const position = positionOf(file);
+    const output = context.pipeline.run({ bytes, base, from, position, end, flush, starts, ends, origin });
+    const { spans } = output;
+    if (spans.to === spans.from) break;
+    await deliver(file, context, { spans, bytes, readAtMs }, options);
+    file.inLine = { content: file.content, offset: file.offset, position: output.position };
+    context.ruled(file, spans.from, output);
+    isLimited = context.rateLimit !== undefined;
   }
+  if (context.rateLimit !== undefined && file.offset > start) return "more";
   file.readTo = Math.max(file.offset, base + end);
   if (!isFull) return "at end";
-  return lines === 0 ? "line larger than chunk" : "more";
+  return file.offset === start ? "line larger than chunk" : "more";
+}
+
+function positionOf(file: TailedFile): LinePosition {
+  const { inLine, content, offset } = file;
+  return inLine?.content === content && inLine.offset === offset ? inLine.position : LINE_START;
+}
+
+/** Resolves when the entry's rate limit allows another byte and another line. */
+async function allowedByRate({ rateLimit, deps }: SourceContext, signal: AbortSignal): Promise<void> {
+  if (rateLimit === undefined) return;
+  for (;;) {
+    const { waitMs } = rateLimit.allowance(deps.clock.monotonicMs());
+    if (waitMs === 0) return;
+    await deps.clock.sleep(waitMs, { signal });
+  }
+}
+
+/** Of a chunk's room for lines as much as the entry's rate limit allows. */
+function roomFor({ starts, ends }: Chunk, context: SourceContext): Pick<Chunk, "starts" | "ends"> {
+  const { rateLimit, deps, pipeline } = context;
+  if (rateLimit === undefined) return { starts, ends };
+  const lines = Math.max(rateLimit.allowance(deps.clock.monotonicMs()).lines, pipeline.roomMin);
+  return { starts: starts.subarray(0, lines), ends: ends.subarray(0, lines) };
 }
 
 async function deliver(
   file: TailedFile,
   context: SourceContext,
-  spans: LineSpans,
-  readAtMs: number,
+  {
+    spans,
+    bytes,
+    readAtMs,
+  }: { readonly spans: LineSpans; readonly bytes: Buffer; readonly readAtMs: number },
   options: ShipOptions,
 ): Promise<void> {
   const { clock, sink } = context.deps;
   const { topic, headers } = context.entry;
   const { content } = file;
   const tailEnd = spans.to - spans.base;
-  const tail = hashOf(spans.bytes.subarray(Math.max(0, tailEnd - TAIL_BYTES), tailEnd));
+  const tail = hashOf(bytes.subarray(Math.max(0, tailEnd - TAIL_BYTES), tailEnd));
   const nowMs = clock.monotonicMs();
   // Entered first: acknowledgements may come before the delivery resolves.
   content.enter({ from: spans.from, to: spans.to, tail, readAtMs: nowMs });
@@ -136,6 +159,7 @@ async function deliver(
     file.deliveringSinceMs = undefined;
   }
   context.totals.bytesRead += spans.to - spans.from;
+  context.rateLimit?.taken({ bytes: spans.to - spans.from, lines: spans.count }, clock.monotonicMs());
   context.isStuck = false;
   file.advance(spans.to, tail);
 }

@@ -1,6 +1,8 @@
 import type { Logger } from "../../base/log.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { LinePipeline, type PipelineOutput } from "../rules/line-pipeline.ts";
+import { RateLimit } from "../rules/rate-limit.ts";
 import { type LossReason, type LossRecord, lostBytes } from "./loss.ts";
 import { Problems } from "./problems.ts";
 import type { TailedFile } from "./tailed-file.ts";
@@ -14,6 +16,10 @@ export class SourceContext {
   readonly logger: Logger;
   readonly totals: TailTotals = newTotals();
   readonly problems: Problems;
+  /** From bytes to records. */
+  readonly pipeline: LinePipeline;
+  /** Of all files of the entry together. */
+  readonly rateLimit: RateLimit | undefined;
   /** The topic took nothing for a while: read one file at a time, and little, until it takes something again. */
   isStuck = false;
 
@@ -22,6 +28,18 @@ export class SourceContext {
     this.deps = deps;
     this.logger = deps.logger.child({ entry: entry.path, topic: entry.topic });
     this.problems = new Problems(this.logger);
+    this.pipeline = new LinePipeline(entry);
+    this.rateLimit = entry.rateLimit === undefined ? undefined : new RateLimit(entry.rateLimit);
+  }
+
+  /** What the rules did with the lines from `offset` on. */
+  ruled(file: TailedFile, offset: number, output: PipelineOutput): void {
+    const { cuts, truncatedLines, truncatedBytes, droppedRecords } = output;
+    this.totals.linesDropped += droppedRecords;
+    this.totals.linesTruncated += truncatedLines;
+    this.totals.bytesTruncated += truncatedBytes;
+    this.totals.linesCut += cuts;
+    if (cuts + truncatedLines > 0) this.#warnLongLine(file, offset, cuts > 0 ? "cut" : "truncated");
   }
 
   /** The rest of a content can be read no more: what was seen of it from `from` on, and whatever nobody has seen. */
@@ -61,13 +79,18 @@ export class SourceContext {
     this.logger.error({ file: record.id, path: record.path, ...rejected }, "lines are refused for good");
   }
 
-  lineCut(file: TailedFile, offset: number, parts: number): void {
-    this.totals.linesCut += parts;
+  #warnLongLine(file: TailedFile, offset: number, done: "cut" | "truncated"): void {
     if (file.cutWarned) return;
     file.cutWarned = true;
-    this.logger.warn(
-      { path: file.record.path, offset, maxLineBytes: this.entry.maxLineBytes },
-      "line is longer than maxLineBytes and is cut into parts (said once a file)",
-    );
+    const { maxLineBytes, multiline } = this.entry;
+    const limits = { maxLineBytes, maxBytes: multiline?.maxBytes, maxLines: multiline?.maxLines };
+    const where = { path: file.record.path, offset, ...limits };
+    if (done === "truncated") {
+      this.logger.warn(where, "line is longer than maxLineBytes and is truncated (said once a file)");
+    } else if (multiline === undefined) {
+      this.logger.warn(where, "line is longer than maxLineBytes and is cut into parts (said once a file)");
+    } else {
+      this.logger.warn(where, "record is longer than its limits and is cut into parts (said once a file)");
+    }
   }
 }

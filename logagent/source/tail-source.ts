@@ -1,5 +1,7 @@
 import { errorMessage } from "../../base/errors.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
+import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
+import { flushDue } from "../rules/flush-due.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { hashBefore } from "./file-hash.ts";
@@ -49,7 +51,7 @@ export class TailSource {
     this.#rotation = new Rotation({
       context,
       lanes: this.#lanes,
-      shipFinally: (file) => this.#ship(file, true),
+      shipFinally: (file) => this.#ship(file, FINAL_FLUSH),
       release: (file) => this.#release(file),
     });
   }
@@ -193,9 +195,10 @@ export class TailSource {
       if (file.content.isSettled) this.#release(file);
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
-      if (this.#lanes.hasTurn(file)) this.#ship(file, false);
+      if (this.#lanes.hasTurn(file)) this.#ship(file, NO_FLUSH);
       else this.#remember(file);
-    } else this.#rotation.moveOn(file, nowMs);
+    } else if (file.place.kind === "at its path" && file.drain.kind === "open") this.#flush(file, nowMs);
+    else this.#rotation.moveOn(file, nowMs);
   }
 
   /** Of a file that has to wait: what is there now is told from what may replace it unread. */
@@ -205,12 +208,23 @@ export class TailSource {
     this.#context.deps.checkpoints.reached(record, file.size, hashBefore(file.fd, file.size));
   }
 
-  #ship(file: TailedFile, final: boolean): void {
+  /** Of a file at its end: what waits for the rest of its line, or for further lines, and has waited long enough. */
+  #flush(file: TailedFile, nowMs: number): void {
+    if (file.size === file.offset || !this.#lanes.hasTurn(file)) return;
+    const { grownAtMs, flushed } = file;
+    const flush = flushDue(this.#context.entry, nowMs - grownAtMs);
+    const before = flushed?.grownAtMs === grownAtMs ? flushed.flush : NO_FLUSH;
+    if (flush.partialLine === before.partialLine && flush.group === before.group) return;
+    this.#ship(file, flush);
+    if (file.shipping !== undefined) file.flushed = { grownAtMs, flush };
+  }
+
+  #ship(file: TailedFile, flush: Flush): void {
     if (this.#stopping.signal.aborted || (this.#context.isStuck && this.#isShipping())) return;
     if (file.drain.kind === "drained") this.#rotation.warnLate(file);
     file.abort = new AbortController();
     const { signal } = file.abort;
-    file.shipping = this.#shipToEnd(file, { signal, final });
+    file.shipping = this.#shipToEnd(file, { signal, flush });
   }
 
   async #shipToEnd(file: TailedFile, options: ShipOptions): Promise<void> {
@@ -218,7 +232,7 @@ export class TailSource {
       const end = await shipFile(file, this.#context, options);
       this.#context.problems.clear(file.lanePath);
       if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
-      if (end === "at end" && options.final) this.#rotation.drained(file);
+      if (end === "at end" && options.flush.final) this.#rotation.drained(file);
       if (end === "replaced" && file.next === undefined) {
         replaceContent(file, "rewritten in place", this.#context);
       }
@@ -243,6 +257,7 @@ export class TailSource {
   #failed(file: TailedFile, error: unknown): void {
     this.#context.problems.set(file.lanePath, `Cannot ship ${file.lanePath}: ${errorMessage(error)}`);
     file.readTo = file.offset;
+    file.flushed = undefined;
     file.nextLookMs = this.#context.deps.clock.monotonicMs() + READ_RETRY_MS;
   }
 

@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, fstatSync } from "node:fs";
 import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
+import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { LossReason } from "./loss.ts";
 
@@ -58,6 +59,12 @@ export class TailedFile implements FileIdentity {
   lookedAtMs: number | undefined;
   nextLookMs = 0;
   grownAtMs: number;
+  /** What stands at `offset` of `content`, where that is no start of a line. */
+  inLine:
+    | { readonly content: ContentLedger; readonly offset: number; readonly position: LinePosition }
+    | undefined;
+  /** What was flushed, or could not be, since the file has grown last. */
+  flushed: { readonly grownAtMs: number; readonly flush: Flush } | undefined;
   cutWarned = false;
   lateWarned = false;
   size: number;

@@ -9,6 +9,11 @@ export interface TailTotals {
   lossesUnknown: number;
   /** Parts of lines longer than `maxLineBytes`. */
   linesCut: number;
+  /** Lines that were shipped without their rest, and the bytes of those rests. */
+  linesTruncated: number;
+  bytesTruncated: number;
+  /** Lines that the entry's rules leave out. */
+  linesDropped: number;
 }
 
 export function newTotals(): TailTotals {
@@ -20,5 +25,8 @@ export function newTotals(): TailTotals {
     bytesLost: 0,
     lossesUnknown: 0,
     linesCut: 0,
+    linesTruncated: 0,
+    bytesTruncated: 0,
+    linesDropped: 0,
   };
 }

@@ -57,6 +57,30 @@ const TASK_FIGURES: readonly TaskFigure[] = [
     kind: "counter",
     of: (task) => task.linesRejected,
   },
+  {
+    name: "logagent_lines_cut_total",
+    help: "Cuts in lines, or groups of lines, that are longer than their limit",
+    kind: "counter",
+    of: (task) => task.linesCut,
+  },
+  {
+    name: "logagent_lines_truncated_total",
+    help: "Lines longer than maxLineBytes that were shipped without their rest",
+    kind: "counter",
+    of: (task) => task.linesTruncated,
+  },
+  {
+    name: "logagent_bytes_truncated_total",
+    help: "Bytes of truncated lines that are not shipped",
+    kind: "counter",
+    of: (task) => task.bytesTruncated,
+  },
+  {
+    name: "logagent_lines_dropped_total",
+    help: "Records that include and exclude leave out",
+    kind: "counter",
+    of: (task) => task.linesDropped,
+  },
   { name: "logagent_open_files", help: "Files held open", kind: "gauge", of: (task) => task.openFiles },
   {
     name: "logagent_held_deleted_bytes",

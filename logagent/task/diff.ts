@@ -26,8 +26,17 @@ export function diffEntries(running: readonly Entry[], desired: readonly Entry[]
   return { start, replace, stop: running.filter((entry) => !desiredPaths.has(entry.path)) };
 }
 
-/** Entries are flat objects that the schema filled in: the same fields with the same values are the same entry. */
+/** Entries are what the schema filled in: the same fields with the same values, at every depth, are the same entry. */
 export function isSameEntry(a: Entry, b: Entry): boolean {
-  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof Entry>;
-  return [...names].every((name) => Object.is(a[name], b[name]));
+  return isSameValue(a, b);
+}
+
+/** Of values as JSON has them. */
+function isSameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  const [first, second] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
+  return [...names].every((name) => isSameValue(first[name], second[name]));
 }

@@ -16,6 +16,7 @@ export function tailStatus(
   const topic = deps.sink.topic(entry.topic);
   const problems = context.problems.list();
   const { bytesRead, bytesAcked, linesAcked, bytesLost, lossesUnknown, linesRejected } = totals;
+  const { linesCut, linesTruncated, bytesTruncated, linesDropped } = totals;
   return {
     path: entry.path,
     topic: entry.topic,
@@ -29,6 +30,10 @@ export function tailStatus(
     bytesLost,
     lossesUnknown,
     linesRejected,
+    linesCut,
+    linesTruncated,
+    bytesTruncated,
+    linesDropped,
     ...backlog(context, source),
   };
 }

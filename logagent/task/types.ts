@@ -42,4 +42,11 @@ export interface TaskStatus {
   readonly heldDeletedBytes: number;
   /** Lines that the destination refused for good. */
   readonly linesRejected: number;
+  /** Parts that do not end where their line, or their group of lines, ends. */
+  readonly linesCut: number;
+  readonly linesTruncated: number;
+  /** Bytes of truncated lines that are not shipped. */
+  readonly bytesTruncated: number;
+  /** Records that the entry's rules leave out. */
+  readonly linesDropped: number;
 }

@@ -56,7 +56,8 @@ export class MemorySink implements Sink {
     for (let i = 0; i < spans.count; i++) {
       const start = spans.starts[i] as number;
       const value = Buffer.from(spans.bytes.subarray(start, spans.ends[i]));
-      lines.push({ topic, fileId: file.id, path: file.path, offset: spans.base + start, value });
+      const offset = spans.base + ((spans.positions ?? spans.starts)[i] as number);
+      lines.push({ topic, fileId: file.id, path: file.path, offset, value });
     }
     this.arrived.push(...lines);
     this.#unacked.push({ file, from: spans.from, to: spans.to, lines });

@@ -1,10 +1,11 @@
 import { invariant } from "../../../base/invariant.ts";
+import type { LineSpans } from "../../framing/types.ts";
 import { BatchLedger } from "../batch-ledger.ts";
 import type { Batch, ProducerStamp } from "../destination.ts";
 import type { Delivery, ShippedFile } from "../port.ts";
 import { type Compression, sealBatchHeader } from "./batch-header.ts";
 import { compress, decompress } from "./compress.ts";
-import { HeaderTemplate } from "./header-template.ts";
+import { HeaderTemplate, PART_HEADER_BYTES_MAX } from "./header-template.ts";
 import { RECORD_OVERHEAD_BYTES_MAX, RecordBatchEncoder } from "./record-batch.ts";
 import type { RecordBuffers } from "./record-buffers.ts";
 import { firstValue, splitRecords } from "./records-split.ts";
@@ -136,8 +137,20 @@ export class HeaderTemplates {
   /** Memory that a line takes beyond its bytes, at most. */
   lineOverheadBytes(delivery: Delivery): number {
     const headersBytes = delivery.headers ? this.of(delivery.file).bytesMax : 0;
-    return RECORD_OVERHEAD_BYTES_MAX + LEDGER_BYTES + headersBytes;
+    const partBytes = delivery.spans.parts === undefined ? 0 : PART_HEADER_BYTES_MAX;
+    return (
+      RECORD_OVERHEAD_BYTES_MAX + LEDGER_BYTES + headersBytes + partBytes + valueBytesAdded(delivery.spans)
+    );
   }
+}
+
+/** Of a record's key, and of a value that has become longer than its line: on average, rounded up. */
+function valueBytesAdded({ keys, positions, starts, ends, count, from, to }: LineSpans): number {
+  let bytes = 0;
+  if (keys instanceof Uint8Array) bytes += keys.length;
+  else if (keys !== undefined) bytes += keys.reduce((max, key) => Math.max(max, key?.length ?? 0), 0);
+  if (positions === undefined || count === 0) return bytes;
+  return bytes + Math.max(0, Math.ceil((ends[count - 1]! - starts[0]! - (to - from)) / count));
 }
 
 /** Makes an empty batch. */

@@ -1,5 +1,5 @@
 import type { Delivery } from "../port.ts";
-import type { HeaderTemplate } from "./header-template.ts";
+import { type HeaderTemplate, onlyPartHeader } from "./header-template.ts";
 import type { RecordBuffers } from "./record-buffers.ts";
 import { varintBytes, varlong, writeVarint } from "./varint.ts";
 
@@ -54,7 +54,12 @@ export class RecordBatchEncoder {
    * least one.
    */
   append(delivery: Delivery, template: HeaderTemplate | undefined, first: number): number {
-    const { bytes, starts, ends, count, base } = delivery.spans;
+    const { bytes, starts, ends, count, base, keys, parts } = delivery.spans;
+    const positions = delivery.spans.positions ?? starts;
+    const keyOfAll = keys instanceof Uint8Array ? keys : undefined;
+    const keyOfEach = keys instanceof Uint8Array ? undefined : keys;
+    let nextPart = parts?.findIndex(({ record }) => record >= first) ?? -1;
+    let markedRecord = parts?.[nextPart]?.record ?? -1;
     const delta = this.#timestampDelta(delivery.readAtMs);
     const deltaBytes = delta.length;
     let target: Buffer = this.#buffer;
@@ -62,34 +67,49 @@ export class RecordBatchEncoder {
     let offsetDelta = this.#count;
     let digits = 0;
     let digitsLimit = 0;
-    let prefix: Buffer = NO_HEADERS;
-    let headersBytes = 1;
+    let usualPrefix: Buffer = NO_HEADERS;
     let next = first;
     for (; next < count; next++) {
       const start = starts[next]!;
       const end = ends[next]!;
       const valueBytes = end - start;
-      const position = base + start;
+      const position = base + positions[next]!;
       if (template !== undefined && position >= digitsLimit) {
         digits = digitsOf(position);
         digitsLimit = 10 ** digits;
-        prefix = template.prefix(digits);
-        headersBytes = prefix.length + digits;
+        usualPrefix = template.prefix(digits);
       }
+      let prefix = usualPrefix;
+      const mark = next === markedRecord ? parts?.[nextPart] : undefined;
+      if (mark !== undefined) prefix = template?.prefixOfPart(digits, mark) ?? onlyPartHeader(mark);
+      const headersBytes = prefix.length + digits;
+      const key = keyOfAll ?? keyOfEach?.[next];
+      const keyBytes = key === undefined ? 1 : varintBytes(key.length) + key.length;
       const bodyBytes =
-        2 + deltaBytes + varintBytes(offsetDelta) + varintBytes(valueBytes) + valueBytes + headersBytes;
+        1 +
+        deltaBytes +
+        varintBytes(offsetDelta) +
+        keyBytes +
+        varintBytes(valueBytes) +
+        valueBytes +
+        headersBytes;
       const after = at + varintBytes(bodyBytes) + bodyBytes;
       if (after > target.length || after > this.#recordsBytesMax) {
         if (after > this.#recordsBytesMax && at > 0) break;
         const restBytes =
-          (count - next) * (RECORD_OVERHEAD_BYTES_MAX + headersBytes) + ends[count - 1]! - start;
+          (count - next) * (RECORD_OVERHEAD_BYTES_MAX + headersBytes + keyBytes) + ends[count - 1]! - start;
         target = this.#grow({ used: at, needed: after, wanted: at + restBytes });
       }
       at = writeVarint(target, at, bodyBytes);
       target[at++] = 0;
       for (let i = 0; i < deltaBytes; i++) target[at++] = delta[i]!;
       at = writeVarint(target, at, offsetDelta++);
-      target[at++] = NULL_KEY;
+      if (key === undefined) target[at++] = NULL_KEY;
+      else {
+        at = writeVarint(target, at, key.length);
+        target.set(key, at);
+        at += key.length;
+      }
       at = writeVarint(target, at, valueBytes);
       if (valueBytes < COPY_CALL_MIN_BYTES) for (let i = start; i < end; i++) target[at++] = bytes[i]!;
       else at += bytes.copy(target, at, start, end);
@@ -97,6 +117,7 @@ export class RecordBatchEncoder {
         for (let i = 0; i < prefix.length; i++) target[at++] = prefix[i]!;
       else at += prefix.copy(target, at);
       if (digits > 0) at = writeDigits(target, at + digits, position);
+      if (mark !== undefined) markedRecord = parts?.[++nextPart]?.record ?? -1;
     }
     this.#length = at;
     this.#count = offsetDelta;

@@ -1,6 +1,7 @@
 import type { Message } from "kafkajs";
 import { BatchLedger } from "../batch-ledger.ts";
 import type { Batch } from "../destination.ts";
+import { PART_HEADER_BYTES_MAX, partHeader } from "../kafka/header-template.ts";
 import type { Delivery } from "../port.ts";
 
 /** What an object, its headers and its buffer take for each line. */
@@ -27,20 +28,35 @@ export class MessageBatch implements Batch {
 
   append(delivery: Delivery, first: number): number {
     const { file, headers, spans } = delivery;
-    const { starts, ends, count, base } = spans;
+    const { starts, ends, count, base, keys, parts = [] } = spans;
+    const positions = spans.positions ?? starts;
+    const marks = new Map(parts.map((mark) => [mark.record, mark]));
     const timestamp = String(Math.floor(delivery.readAtMs));
     const headersBytes = headers ? file.ip.length + Buffer.byteLength(file.path) + file.id.length + 32 : 0;
     let next = first;
     for (; next < count; next++) {
       const start = starts[next]!;
       const end = ends[next]!;
-      const after = this.#bytes + end - start + headersBytes + RECORD_OVERHEAD_BYTES;
+      const mark = marks.get(next);
+      const key = keys instanceof Uint8Array ? keys : keys?.[next];
+      const keyBytes = key?.length ?? 0;
+      const partBytes = mark === undefined ? 0 : PART_HEADER_BYTES_MAX;
+      const after = this.#bytes + end - start + headersBytes + partBytes + keyBytes + RECORD_OVERHEAD_BYTES;
       if (after > this.#bytesMax && this.#bytes > 0) break;
       this.#bytes = after;
       this.#messages.push({
         value: Buffer.from(spans.bytes.subarray(start, end)),
         timestamp,
-        ...(headers ? { headers: { ip: file.ip, path: file.path, pos: `${file.id}:${base + start}` } } : {}),
+        ...(key === undefined ? {} : { key: Buffer.from(key) }),
+        ...(headers || mark !== undefined
+          ? {
+              headers: {
+                ...(headers ? { ip: file.ip, path: file.path } : {}),
+                ...(mark === undefined ? {} : { part: partHeader(mark) }),
+                ...(headers ? { pos: `${file.id}:${base + positions[next]!}` } : {}),
+              },
+            }
+          : {}),
       });
     }
     this.ledger.add(file, spans, { first, end: next, lineOverheadBytes: MESSAGE_OVERHEAD_BYTES });

@@ -12,10 +12,125 @@ import { compileGlob, matchesAny } from "../../../logagent/source/glob.ts";
 const parse = (text: string): Entry[] => parseCollectConfig(Buffer.from(text));
 const PREFIX = "Cannot use collect config: ";
 
+const lineRulesRefused: readonly (readonly [fields: string, clause: string])[] = [
+  [
+    '"include": ["fine", "x("]',
+    'field "include[1]" is "x(", expected a pattern that compiles: missing closing ) at character 3',
+  ],
+  [
+    '"exclude": ["a{2}[z-b]"]',
+    'field "exclude[0]" is "a{2}[z-b]", expected a pattern that compiles: invalid character class range at character 6',
+  ],
+  [
+    '"redact": [{"pattern": "(?=a)"}]',
+    'field "redact[0].pattern" is "(?=a)", expected a pattern that compiles: invalid or unsupported Perl syntax at character 1',
+  ],
+  [
+    '"redact": [{"pattern": "a", "replacment": ""}]',
+    'unknown field "redact[0].replacment", did you mean "replacement"?',
+  ],
+  [
+    '"multiline": {"start": "(a|b"}',
+    'field "multiline.start" is "(a|b", expected a pattern that compiles: missing closing ) at character 5',
+  ],
+  [
+    '"multiline": {"end": "[ab]{0,999}"}',
+    'field "multiline.end" is "[ab]{0,999}", expected a pattern that compiles: it compiles to 2000 steps, expected 500 or less',
+  ],
+  [
+    '"multiline": {}',
+    'field "multiline" is an object, expected one of "preset", "start", "continuation" and "end" in it (0 are given)',
+  ],
+  [
+    '"multiline": {"preset": "java", "end": "x"}',
+    'field "multiline" is an object, expected one of "preset", "start", "continuation" and "end" in it (2 are given)',
+  ],
+  [
+    '"multiline": {"preset": "php"}',
+    'field "multiline.preset" is "php", expected one of "java", "python", "go", "node"',
+  ],
+  [
+    '"multiline": {"preset": "go", "maxLines": 1001}',
+    'field "multiline.maxLines" is 1001, expected 1000 or less',
+  ],
+  [
+    '"encoding": "klingon"',
+    'field "encoding" is "klingon", expected an encoding that is known, such as utf-16le, gbk, shift_jis, latin1',
+  ],
+  [
+    '"encoding": "iso-2022-jp"',
+    'field "encoding" is "iso-2022-jp", expected an encoding that is known, such as utf-16le, gbk, shift_jis, latin1',
+  ],
+  ['"longLines": "drop"', 'field "longLines" is "drop", expected one of "cut", "truncate"'],
+  ['"partialLineTimeoutMs": 99', 'field "partialLineTimeoutMs" is 99, expected 100 or more'],
+  ['"format": "xml"', 'field "format" is "xml", expected one of "raw", "json"'],
+  ['"fields": {"a": "b"}', 'field "fields" is an object, expected none without "format": "json"'],
+  [
+    '"format": "json", "fields": {"ip": "b"}',
+    'field "fields.ip" is "b", expected a name other than time, ip, path, offset, line',
+  ],
+  ['"format": "json", "fields": {"a": 1}', 'field "fields.a" is 1, expected a string'],
+  ['"key": "field:"', 'field "key" is "field:", expected "none", "path" or "field:<name>"'],
+  ['"ignoreOlderThanSeconds": 0', 'field "ignoreOlderThanSeconds" is 0, expected 1 or more'],
+  [
+    '"rateLimit": {}',
+    'field "rateLimit" is an object, expected "bytesPerSecond", "linesPerSecond" or both in it',
+  ],
+  [
+    '"rateLimit": {"bytesPerSecond": 1023}',
+    'field "rateLimit.bytesPerSecond" is 1023, expected 1024 or more',
+  ],
+];
+
 suite("parseCollectConfig()", () => {
+  test("takes an entry with every field, and gives encodings their own names", () => {
+    const [entry] = parse(
+      JSON.stringify([
+        {
+          path: "/a",
+          topic: "t",
+          longLines: "truncate",
+          partialLineTimeoutMs: 5000,
+          encoding: "Latin1",
+          multiline: { preset: "java" },
+          include: ["ERROR"],
+          exclude: ["^#"],
+          redact: [{ pattern: "\\d{16}" }],
+          format: "json",
+          fields: { env: "prod" },
+          key: "field:user",
+          ignoreOlderThanSeconds: 86_400,
+          rateLimit: { bytesPerSecond: 1_000_000 },
+        },
+      ]),
+    );
+    assert.equal(entry?.encoding, "windows-1252");
+    assert.deepEqual(entry?.redact, [{ pattern: "\\d{16}", replacement: "***" }]);
+    assert.deepEqual(entry?.multiline, {
+      preset: "java",
+      maxLines: 500,
+      maxBytes: 524_288,
+      timeoutMs: 2000,
+    });
+  });
+
   test("fills in the defaults", () => {
     assert.deepEqual(parse('[{"path":"/a/*.log","topic":"web_log"}]'), [
-      { path: "/a/*.log", topic: "web_log", from: "beginning", headers: true, maxLineBytes: 524_288 },
+      {
+        path: "/a/*.log",
+        topic: "web_log",
+        from: "beginning",
+        headers: true,
+        maxLineBytes: 524_288,
+        longLines: "cut",
+        encoding: "utf-8",
+        include: [],
+        exclude: [],
+        redact: [],
+        format: "raw",
+        fields: {},
+        key: "none",
+      },
     ]);
   });
 
@@ -74,7 +189,9 @@ suite("parseCollectConfig()", () => {
     [
       "an unknown field that is near to none",
       '[{"path": "/a", "topic": "t", "zzzzzz": 1}]',
-      'entry 1 ("/a"): unknown field "zzzzzz", known are path, topic, from, headers, maxLineBytes',
+      'entry 1 ("/a"): unknown field "zzzzzz", known are path, topic, from, headers, maxLineBytes, longLines, ' +
+        "partialLineTimeoutMs, encoding, multiline, include, exclude, redact, format, fields, key, " +
+        "ignoreOlderThanSeconds, rateLimit",
     ],
     [
       "a wrong type",
@@ -106,6 +223,11 @@ suite("parseCollectConfig()", () => {
       '[{"path": "/a", "topic": "my topic"}]',
       'entry 1 ("/a"): field "topic" is "my topic", expected 1 to 249 characters of a-z A-Z 0-9 . _ -',
     ],
+    ...lineRulesRefused.map(([fields, clause]): [string, string, string] => [
+      `${fields}`,
+      `[{"path": "/a", "topic": "t", ${fields}}]`,
+      `entry 1 ("/a"): ${clause}`,
+    ]),
     [
       "the same path twice",
       '[{"path": "/a", "topic": "t"}, {"path": "/b", "topic": "t"}, {"path": "/a", "topic": "u"}]',

@@ -5,7 +5,7 @@ import { suite, test } from "node:test";
 import { agentConfigSchema } from "../../../conf/agent-config.ts";
 import { exampleAgentConfig } from "../../../conf/example-config.ts";
 import { parseAgentConfig } from "../../../conf/load.ts";
-import { parseCollectConfig } from "../../../conf/parse-collect-config.ts";
+import { ENTRY_FIELDS, parseCollectConfig } from "../../../conf/parse-collect-config.ts";
 import { leafFields } from "../../../conf/schema-fields.ts";
 import { insideAllow } from "../../../logagent/config/inside-allow.ts";
 import { compileAllowList } from "../../../logagent/source/allow-list.ts";
@@ -30,6 +30,13 @@ suite("conf/examples", () => {
   for (const name of readdirSync(folder).filter((one) => /^agent.*\.yaml$/.test(one))) {
     test(`${name} is valid`, () => {
       assert.deepEqual(parseAgentConfig({ path: name, text: read(name) }, {}).warnings, []);
+    });
+  }
+
+  for (const document of ["README.md", "docs/collect-config.md"]) {
+    test(`${document} names every field of an entry`, () => {
+      const text = readFileSync(path.resolve(folder, "../..", document), "utf8");
+      for (const field of ENTRY_FIELDS) assert.match(text, new RegExp(`^\\| .*\`${field}\`.* \\|`, "m"));
     });
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { agentStatusSchema, STATUS_BYTES_MAX, STATUS_WORST_TASKS_MAX } from "../../../conf/agent-status.ts";
+import { ENTRY_FIELDS } from "../../../conf/parse-collect-config.ts";
 import type { TopicStatus } from "../../../logagent/sink/port.ts";
 import { buildStatus, encodeStatus } from "../../../logagent/status/build-status.ts";
 import { unreadyReasons } from "../../../logagent/status/readiness.ts";
@@ -36,7 +37,8 @@ suite("buildStatus()", () => {
     });
     assert.equal(status.startedAt, "2030-01-01T00:00:00.000Z");
     assert.equal(status.asOf, "2030-01-02T00:00:00.000Z");
-    assert.deepEqual(status.knownFields, ["path", "topic", "from", "headers", "maxLineBytes"]);
+    assert.deepEqual(status.knownFields, ENTRY_FIELDS);
+    assert.ok(["path", "topic", "multiline", "rateLimit"].every((name) => status.knownFields.includes(name)));
     assert.deepEqual(status.config, { applied: 7 });
     assert.deepEqual(status.flags, []);
   });

@@ -20,6 +20,10 @@ export function taskStatus(fields: Partial<TaskStatus> = {}): TaskStatus {
     openFiles: 1,
     heldDeletedBytes: 0,
     linesRejected: 0,
+    linesCut: 0,
+    linesTruncated: 0,
+    bytesTruncated: 0,
+    linesDropped: 0,
     ...fields,
   };
 }

@@ -16,6 +16,7 @@ const STORE_STEPS: readonly (readonly string[])[] = [
 ];
 const AGENT_STEPS: readonly (readonly string[])[] = [
   ["framing"],
+  ["rules"],
   ["checkpoint"],
   ["source", "sink"],
   ["task", "status"],
@@ -45,6 +46,7 @@ const PURE = [
   "store/watch/",
   "store/apply/",
   "logagent/framing/",
+  "logagent/rules/",
   "logagent/task/diff.ts",
   "logagent/sink/send-window.ts",
   "logagent/sink/kafka/record-batch.ts",

@@ -1,0 +1,149 @@
+import { compilePattern, type LinearPattern } from "../../base/linear-pattern.ts";
+import type { Entry } from "../../conf/collect-config.ts";
+import { UTF_8 } from "../../conf/encodings.ts";
+import type { LineSpans } from "../framing/types.ts";
+import { ByteArena } from "./byte-arena.ts";
+import { JsonEnvelope, type RecordOrigin } from "./json-envelope.ts";
+import { type KeyOf, recordKey } from "./record-key.ts";
+import { Redactor } from "./redact.ts";
+
+/** Stands behind what is left of a truncated line. */
+export const TRUNCATION_MARK = Buffer.from("[truncated]");
+/** A round of rules ends when it has made so many bytes; the rest of the chunk follows in the next. */
+const ROUND_BYTES = 1024 * 1024;
+const ROUND_BYTES_MIN = 4096;
+
+/** What a record has become that is not shipped. */
+export const DROPPED = -1;
+
+/** Records as they were found: `starts` and `ends` are overwritten. */
+export interface RawRecords {
+  readonly bytes: Buffer;
+  readonly base: number;
+  readonly count: number;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  /** Whose rest was skipped. */
+  readonly truncated: ReadonlySet<number>;
+  readonly origin: RecordOrigin;
+}
+
+/** What the rules made of the records. */
+export interface RuledRecords {
+  readonly values: Pick<LineSpans, "bytes" | "count" | "positions" | "keys">;
+  /** Records that were looked at: all, or as many as a round takes. */
+  readonly taken: number;
+  /** For each record that was looked at: which it has become, or -1 where it was dropped. Absent: all are as they were. */
+  readonly became: Int32Array | undefined;
+}
+
+/** The rules of an entry that look at single records: encoding, include, exclude, redact, format, key. */
+export class RecordRules {
+  readonly #entry: Entry;
+  readonly #decoder: Decoder | undefined;
+  readonly #include: readonly LinearPattern[];
+  readonly #exclude: readonly LinearPattern[];
+  readonly #redactor: Redactor | undefined;
+  readonly #keyOf: KeyOf | undefined;
+
+  /** Throws PatternError. */
+  constructor(entry: Entry) {
+    this.#entry = entry;
+    this.#decoder = lineDecoder(entry.encoding);
+    this.#include = entry.include.map(compilePattern);
+    this.#exclude = entry.exclude.map(compilePattern);
+    this.#redactor = entry.redact.length > 0 ? new Redactor(entry.redact) : undefined;
+    this.#keyOf = recordKey(entry);
+  }
+
+  /** Are values other bytes than those of the file? */
+  get #copies(): boolean {
+    const { format, longLines } = this.#entry;
+    const changes = this.#decoder !== undefined || this.#redactor !== undefined;
+    return changes || format === "json" || longLines === "truncate";
+  }
+
+  /** The text of a line in UTF-8. */
+  text(bytes: Buffer, start: number, end: number): Uint8Array {
+    const raw = bytes.subarray(start, end);
+    return this.#decoder === undefined ? raw : Buffer.from(this.#decoder.decode(raw));
+  }
+
+  apply(records: RawRecords): RuledRecords {
+    const { bytes, base, count, starts, ends, truncated, origin } = records;
+    const { format, fields, key } = this.#entry;
+    const copies = this.#copies;
+    const spanBytes = count === 0 ? 0 : ends[count - 1]! - starts[0]!;
+    const capacity = Math.min(ROUND_BYTES, Math.max(ROUND_BYTES_MIN, spanBytes + spanBytes / 4));
+    const arena = copies && count > 0 ? new ByteArena(Math.ceil(capacity)) : undefined;
+    const envelope = format === "json" ? new JsonEnvelope(origin, fields) : undefined;
+    const positions = copies ? new Uint32Array(count) : undefined;
+    const keys: (Buffer | undefined)[] = [];
+    const became = this.#include.length + this.#exclude.length > 0 ? new Int32Array(count) : undefined;
+    let kept = 0;
+    let taken = 0;
+    for (; taken < count && (arena?.length ?? 0) < ROUND_BYTES; taken++) {
+      const start = starts[taken]!;
+      const end = ends[taken]!;
+      let record = this.text(bytes, base === 0 ? this.#behindMark(bytes, start, end) : start, end);
+      if (became !== undefined) became[taken] = this.#isShipped(record) ? kept : DROPPED;
+      if (became?.[taken] === DROPPED) continue;
+      if (this.#redactor !== undefined) record = this.#redactor.redact(record);
+      if (key !== "none" && key !== "path") keys.push(this.#keyOf?.(record, origin.path));
+      if (truncated.has(taken)) record = Buffer.concat([record, TRUNCATION_MARK]);
+      if (arena === undefined || positions === undefined) {
+        starts[kept] = start;
+        ends[kept] = end;
+      } else {
+        positions[kept] = start;
+        starts[kept] = arena.length;
+        if (envelope === undefined) arena.write(record);
+        else envelope.write(arena, record, base + start);
+        ends[kept] = arena.length;
+      }
+      kept += 1;
+    }
+    return {
+      values: {
+        bytes: arena?.bytes ?? bytes,
+        count: kept,
+        ...(positions === undefined ? {} : { positions }),
+        ...this.#keys(keys, origin),
+      },
+      taken,
+      became,
+    };
+  }
+
+  #isShipped(record: Uint8Array): boolean {
+    if (this.#exclude.some((pattern) => pattern.test(record))) return false;
+    return this.#include.length === 0 || this.#include.some((pattern) => pattern.test(record));
+  }
+
+  #keys(keys: readonly (Buffer | undefined)[], origin: RecordOrigin): Pick<LineSpans, "keys"> {
+    const { key } = this.#entry;
+    if (key === "none" || this.#keyOf === undefined) return {};
+    return { keys: key === "path" ? (this.#keyOf(NO_BYTES, origin.path) ?? NO_BYTES) : keys };
+  }
+
+  /** A byte order mark at the start of a file is no part of its first line. `start` is an offset in the file. */
+  #behindMark(bytes: Buffer, start: number, end: number): number {
+    const mark = BYTE_ORDER_MARKS[this.#entry.encoding];
+    if (start !== 0 || mark === undefined || end < mark.length) return start;
+    return mark.every((byte, i) => bytes[i] === byte) ? mark.length : start;
+  }
+}
+
+type Decoder = InstanceType<typeof TextDecoder>;
+const NO_BYTES = Buffer.alloc(0);
+
+/** Of encodings that are decoded; UTF-8 is shipped as it is. */
+const BYTE_ORDER_MARKS: Readonly<Record<string, readonly number[]>> = {
+  "utf-16le": [0xff, 0xfe],
+  "utf-16be": [0xfe, 0xff],
+  gb18030: [0x84, 0x31, 0x95, 0x33],
+};
+
+function lineDecoder(encoding: string): Decoder | undefined {
+  return encoding === UTF_8 ? undefined : new TextDecoder(encoding, { ignoreBOM: true });
+}

@@ -1,0 +1,40 @@
+/** What may be used up at once when nothing was used for long. */
+const BURST_MS = 1000;
+
+/**
+ * A rate limit that slows down instead of dropping. What was taken is told afterwards and may exceed what was there: then
+ * nothing may be taken until the debt is paid. Times are monotonic milliseconds.
+ */
+export class TokenBucket {
+  readonly #perSecond: number;
+  #tokens: number;
+  #atMs: number | undefined;
+
+  /** Starts full: with what a second allows. */
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#tokens = this.#burst;
+  }
+
+  /** What may be taken now, at least 1; or 0, and when to ask again. */
+  allowance(nowMs: number): { readonly tokens: number; readonly waitMs: number } {
+    this.#refill(nowMs);
+    if (this.#tokens >= 1) return { tokens: Math.floor(this.#tokens), waitMs: 0 };
+    return { tokens: 0, waitMs: Math.ceil(((1 - this.#tokens) / this.#perSecond) * 1000) };
+  }
+
+  take(tokens: number, nowMs: number): void {
+    this.#refill(nowMs);
+    this.#tokens -= tokens;
+  }
+
+  get #burst(): number {
+    return Math.max(1, (this.#perSecond * BURST_MS) / 1000);
+  }
+
+  #refill(nowMs: number): void {
+    const elapsedMs = Math.max(0, nowMs - (this.#atMs ?? nowMs));
+    this.#atMs = Math.max(nowMs, this.#atMs ?? nowMs);
+    this.#tokens = Math.min(this.#burst, this.#tokens + (elapsedMs * this.#perSecond) / 1000);
+  }
+}
