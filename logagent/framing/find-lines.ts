@@ -161,7 +161,9 @@ class LineFinder {
   /** The line at hand is too long. */
   #cut(): void {
     const { bytes, lineBytesMax, truncatedBytes } = this.#search;
-    const to = this.#coding.cut(bytes, this.#at, this.#at + (truncatedBytes ?? lineBytesMax));
+    const limit = this.#at + (truncatedBytes ?? lineBytesMax);
+    const cut = this.#coding.cut(bytes, this.#at, limit);
+    const to = cut > this.#at ? cut : limit;
     if (truncatedBytes === undefined) {
       this.#mark(false);
       this.#cuts += 1;

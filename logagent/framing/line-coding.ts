@@ -13,7 +13,7 @@ export interface LineCoding {
   newline(bytes: Buffer, from: number, end: number): number;
   /** Is there a carriage return at `at`? */
   isReturn(bytes: Buffer, at: number): boolean;
-  /** The last end of a character that is not behind `to`. A character starts at `from`. */
+  /** The last end of a character that is not behind `to`; `from`, where one starts, when there is none. */
   cut(bytes: Buffer, from: number, to: number): number;
 }
 
@@ -56,7 +56,7 @@ function cutUtf8(bytes: Buffer, from: number, to: number): number {
     if (byte < 0x80) return to;
     if (byte < 0xc0) continue;
     const characterBytes = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-    return at + characterBytes > to && at > from ? at : to;
+    return at + characterBytes > to ? at : to;
   }
   return to;
 }
@@ -82,7 +82,7 @@ function utf16Lines(low: 0 | 1): LineCoding {
     cut(bytes, from, to) {
       const whole = to - ((to - from) % 2);
       const high = (bytes[whole - 1 - low] as number) & 0xfc;
-      return high === 0xd8 && whole - 2 > from ? whole - 2 : whole;
+      return whole > from && high === 0xd8 ? whole - 2 : whole;
     },
   };
 }
@@ -117,7 +117,7 @@ function multiByteLines(charBytes: CharBytes): LineCoding {
       let at = from;
       for (let next = at + charBytes(bytes, at); next <= to && at < to; next = at + charBytes(bytes, at))
         at = next;
-      return at > from ? at : to;
+      return at;
     },
   };
 }

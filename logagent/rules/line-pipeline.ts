@@ -95,10 +95,12 @@ export class LinePipeline {
   }
 
   #find(input: PipelineInput): FoundLines {
-    const { bytes, from, end, flush, starts, ends, position } = input;
+    const { bytes, base, from, end, flush, starts, ends, position } = input;
+    // Who looked for a newline by its byte alone has found the first half of one of two bytes.
+    const offUnit = (base + from) % this.#coding.unitBytes;
     return findLines({
       bytes,
-      from,
+      from: Math.min(from + offUnit, end),
       end,
       starts,
       ends,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../../../conf/collect-config.ts";
-import { FINAL, ORIGIN, type Reading, ship, smallEntry, utf8, values } from "./pipeline-bed.ts";
+import { FINAL, type Reading, ship, smallEntry, utf8, values } from "./pipeline-bed.ts";
 
 const piece = fc.constantFrom(
   "a",
@@ -311,21 +311,5 @@ suite("LinePipeline, multiline", () => {
       },
     );
     fc.assert(property, { numRuns: 1500 });
-  });
-});
-
-suite("LinePipeline.run()", () => {
-  test("says of JSON records where they are from", () => {
-    const rules = smallEntry({ format: "json", fields: { env: "prod" } });
-    const shipped = ship(rules, Buffer.from('one\ntw"o\n\xff\n', "latin1"));
-    const head = { time: "2030-01-02T03:04:05.000Z", ip: ORIGIN.ip, path: ORIGIN.path };
-    assert.deepEqual(
-      values(shipped).map((value) => JSON.parse(value)),
-      [
-        { ...head, offset: 0, line: "one", env: "prod" },
-        { ...head, offset: 4, line: 'tw"o', env: "prod" },
-        { ...head, offset: 9, line: "\ufffd", env: "prod" },
-      ],
-    );
   });
 });
