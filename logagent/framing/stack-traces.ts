@@ -68,9 +68,9 @@ const TRACES: Readonly<Record<NonNullable<Multiline["preset"]>, Trace>> = {
   node: {
     begin: [{ pattern: `^(/|file://|node:|[A-Z]:\\\\).*:\\d+$`, to: "source" }],
     join: [
+      { from: ["properties"], pattern: `^\\s+\\S`, to: "properties" },
       { pattern: `^\\s+at\\s.*\\{$`, to: "properties" },
       { pattern: `^\\s+at\\s`, to: "trace" },
-      { from: ["properties"], pattern: `^\\s+\\S`, to: "properties" },
       { from: ["properties"], pattern: `^\\}$`, to: "trace" },
       // An error that nobody caught: the line of source it comes from, where in it, and a blank line stand above.
       { from: ["source"], pattern: `^\\s*\\^+\\s*$`, to: "caret" },
