@@ -71,6 +71,11 @@ export class CheckpointStore implements AsyncDisposable {
     return new CheckpointStore(options, content, isLost);
   }
 
+  /** Where they are; others may keep things beside them for as long as they live. */
+  get folder(): string {
+    return this.#options.folder;
+  }
+
   /** False while the last write has failed. */
   get healthy(): boolean {
     return this.#failure === undefined;

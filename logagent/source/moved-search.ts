@@ -1,8 +1,9 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { compressedBeside, unpacked } from "./compressed-file.ts";
 import { type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { findMoved } from "./moved-files.ts";
-import { openTailedFile } from "./open-tailed-file.ts";
+import { openTailedFile, openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { findUnseen } from "./unseen-files.ts";
@@ -52,7 +53,10 @@ export class MovedSearch {
     const missing = records.filter((record) => !isThere(record));
     const { moved, gone } = await findMoved(missing, scans.folders, options);
     for (const { path, key } of moved) this.#open(path, key);
-    for (const record of gone) this.#gone(record);
+    for (const record of gone) {
+      if (record.isResting === true && record.seen <= record.offset) continue;
+      if (!(await this.#openCompressed(record, options))) this.#gone(record);
+    }
     if (this.#hasChanged) return "stale";
     this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
     return "done";
@@ -100,13 +104,32 @@ export class MovedSearch {
     if (files.has(key)) return;
     const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder, key, lane });
     this.#hasChanged ||= file === "moved";
-    if (file === undefined || file === "moved") return;
+    if (file === undefined || typeof file === "string") return;
     file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
     this.#hold(file);
   }
 
+  /** What rotation has compressed while nobody held it is read on from there. */
+  async #openCompressed(
+    record: CheckpointRecord,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    if (record.fingerprint.length === 0) return false;
+    const { allow, checkpoints, clock, scans } = this.#context.deps;
+    for (const path of await compressedBeside(record, scans.folders)) {
+      if (!allow.allows(path)) continue;
+      const fd = await unpacked(path, record, { folder: checkpoints.folder, signal });
+      if (fd === undefined) continue;
+      const file = openUnpacked(fd, record, this.#context);
+      file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
+      this.#hold(file);
+      this.#context.logger.info({ path, file: record.id }, "compressed file is read on");
+      return true;
+    }
+    return false;
+  }
+
   #gone(record: CheckpointRecord): void {
-    if (record.isResting === true && record.seen <= record.offset) return;
     this.#context.lostRest(record, record.offset, "gone while nobody held it");
     record.seen = record.offset;
     record.isResting = true;

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
+import { isCompressed } from "./compressed-file.ts";
 import { ContentLedger } from "./content-ledger.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { openLogFile } from "./open-file.ts";
@@ -32,14 +33,14 @@ export interface OpenOptions {
 
 /**
  * Opens a file, claims it, and finds out whether it is one that was shipped before: then it goes on where its checkpoint
- * says, else it gets an id of its own. "moved": the path is another file's by now, or nobody's. Undefined when it cannot be
+ * says, else it gets an id of its own. "moved": the path is another file's by now, or nobody's. "compressed": what rotation made of a file is not its lines. Undefined when it cannot be
  * held now; the reason is among the problems.
  */
 export function openTailedFile(
   path: string,
   context: SourceContext,
   options: OpenOptions,
-): TailedFile | "moved" | undefined {
+): TailedFile | "moved" | "compressed" | undefined {
   const { checkpoints, claims, clock, allow } = context.deps;
   if (claims.held >= OPEN_FILES_MAX) {
     context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
@@ -56,6 +57,12 @@ export function openTailedFile(
     return key === options.key ? undefined : "moved";
   }
   try {
+    if (checkpoints.find(identityOf(stats)).length === 0 && isCompressed(fd)) {
+      context.logger.info({ path }, "compressed file is not shipped as lines");
+      claims.release(key, options.holder);
+      closeSync(fd);
+      return "compressed";
+    }
     const ids = new Set(checkpoints.find(identityOf(stats)).map(({ id }) => id));
     const record = recordOf(options.lane ?? path, fd, stats, context, options.fromEnd);
     checkpoints.foundIn(record, dirname(result.path));
@@ -77,6 +84,19 @@ export function openTailedFile(
     context.problems.set(path, `Cannot read ${path}: ${errorMessage(error)}`);
     return undefined;
   }
+}
+
+/** Goes on with the content of a compressed file, unpacked into `fd`, under the record of the file that it was before. */
+export function openUnpacked(fd: number, record: CheckpointRecord, context: SourceContext): TailedFile {
+  const { checkpoints, clock } = context.deps;
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  const identity = { dev, ino, birthtimeNs: record.birthtimeNs };
+  const content = newLedger(record, context);
+  const nowMs = clock.monotonicMs();
+  checkpoints.held(record);
+  const file = new TailedFile({ fd, identity, lanePath: record.path, content, nowMs });
+  checkpoints.saw(record, file.size);
+  return file;
 }
 
 /** The ledger of a record that is held from now on. */

@@ -61,7 +61,13 @@ export class AgentLife {
   static async begin(options: LifeOptions): Promise<AgentLife> {
     const disk = new DyingDisk(options.disk);
     const { clock, random, logger } = options;
-    const checkpoints = await CheckpointStore.open({ folder: "/c", disk, clock, random, logger });
+    const checkpoints = await CheckpointStore.open({
+      folder: `${options.logs}.c`,
+      disk,
+      clock,
+      random,
+      logger,
+    });
     return new AgentLife(options, disk, checkpoints);
   }
 
@@ -120,6 +126,8 @@ export class AgentLife {
       },
     );
     await this.#rest();
+    // What is unpacked is written by others.
+    while (!isDone && !this.disk.isDead) await nextTurn();
     invariant(isDone || this.disk.isDead, "what the agent does comes to an end");
     if (error !== undefined) throw error;
   }

@@ -22,6 +22,10 @@ export class Content {
   /** Something was appended after it had left its path. */
   isLate = false;
   hasMoved = false;
+  /** It is what a program made of another file to save room. */
+  isPacked = false;
+  /** Path at which there is a packed copy; it itself is gone. */
+  packedAt: string | undefined;
   /** Anything but written, rotated and deleted: its place among others is nobody's promise. */
   isOdd = false;
   /** Delivered at least once. */

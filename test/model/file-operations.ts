@@ -119,6 +119,14 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
     if (inode !== undefined) inode.content.isOdd = true;
     world.rename(from, pick(free, op.b));
   },
+  compress: (world, op) => {
+    const rotated = world.inodes.filter(
+      ({ paths }) => paths.size === 1 && [...paths].every((path) => /\.\d$/.test(path)),
+    );
+    if (rotated.length === 0) return;
+    const [path] = pick(rotated, op.a).paths;
+    if (path !== undefined) world.compress(path, op.b < 0.5 ? "gz" : "zst");
+  },
   "switch link": (world, op) => {
     if (world.lanes.length === 0) switchLink(world, op);
   },

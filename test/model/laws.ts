@@ -54,6 +54,7 @@ export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
 
 /** Only what was at a path of the entry once is the agent's. */
 function isPromised(content: Content, sequence: Sequence): boolean {
+  if (content.isPacked) return false;
   if (sequence.matches(content.lane)) return true;
   return content.seen > 0;
 }

@@ -25,6 +25,7 @@ export const WEIGHTS = {
   "move away": 0.5,
   "move back": 0.5,
   "switch link": 0.7,
+  compress: 1,
   // The agent.
   step: 20,
   "step amid": 3,

@@ -33,7 +33,7 @@ export async function runPlan(plan: Plan): Promise<Outcome> {
     violation = error;
   } finally {
     await sequence.close();
-    real.rmSync(folder, { recursive: true, force: true });
+    for (const path of [folder, `${folder}.c`]) real.rmSync(path, { recursive: true, force: true });
   }
   const { history, contents, deliveries, losses } = sequence;
   const shown = history.map((line) => line.replaceAll(folder, ""));

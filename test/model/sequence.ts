@@ -453,6 +453,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
   }
 
   #isFindable(content: Content, records: readonly CheckpointRecord[]): boolean {
+    if (content.packedAt !== undefined) {
+      // To the agent it was replaced, not packed.
+      const { ino, birthNs } = content.inode;
+      if (this.world.inodes.some((other) => other.ino === ino && other.birthNs === birthNs)) return false;
+      const known = records.filter((record) => this.#isAbout(record, content));
+      return known.some(({ fingerprint, isResting }) => fingerprint.length > 0 && isResting !== true);
+    }
     const paths = [...content.inode.paths];
     if (paths.some((path) => this.#isAtMatch(path))) return true;
     if (paths.some((path) => this.#isUnseenRotated(content, path, records))) return true;

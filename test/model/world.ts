@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { dirname, join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { Content } from "./content.ts";
 import { type Inode, isGone } from "./inode.ts";
 import { real } from "./watched-fs.ts";
@@ -36,6 +37,22 @@ export class World {
     this.folder = options.folder;
     this.lanes = options.lanes.map((name) => this.path(name));
     for (const name of ["", "old", "sub", "app"]) real.mkdirSync(this.path(name), { recursive: true });
+    real.mkdirSync(`${this.folder}.c`);
+  }
+
+  /** By another program, into a file beside it; the file itself goes. */
+  compress(path: string, pack: "gz" | "zst"): void {
+    const inode = this.at(path);
+    const to = `${path}.${pack}`;
+    if (inode === undefined || this.at(to) !== undefined) return;
+    const { content } = inode;
+    const packed = this.create(to);
+    packed.content.isPacked = true;
+    this.append(packed, pack === "gz" ? gzipSync(content.bytes) : zstdCompressSync(content.bytes));
+    this.closeWriter(packed);
+    content.packedAt = to;
+    this.closeWriter(inode);
+    this.unlink(path);
   }
 
   path(name: string): string {
@@ -103,6 +120,7 @@ export class World {
     inode.content.beginLike(before, length);
     inode.content.hasMoved = before.hasMoved;
     inode.content.isOdd = before.isOdd || length > 0;
+    inode.content.isPacked = before.isPacked;
     inode.mtimeNs = this.#nowNs();
     inode.ctimeNs = inode.mtimeNs;
   }

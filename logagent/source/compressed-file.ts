@@ -1,0 +1,73 @@
+import { closeSync, constants, createReadStream, openSync, readSync, unlinkSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { errorCode } from "../../base/errors.ts";
+import { foldersOf } from "../checkpoint/gone-records.ts";
+import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { holdsFurthest, holdsShipped } from "./file-hash.ts";
+import type { FolderIndex } from "./folder-index.ts";
+
+const COMPRESSED_NAME = /\.(gz|zst)$/;
+const GZIP_MAGIC = "1f8b";
+const ZSTD_MAGIC = "28b52ffd";
+const MAGIC_BYTES = 4;
+
+/** Is this the beginning of a file that gzip or zstd has written? */
+export function isCompressed(fd: number): boolean {
+  const magic = Buffer.alloc(MAGIC_BYTES);
+  const head = magic.subarray(0, readSync(fd, magic, 0, MAGIC_BYTES, 0)).toString("hex");
+  return head.startsWith(GZIP_MAGIC) || head === ZSTD_MAGIC;
+}
+
+/** Compressed files beside the one of a record, of which it may be one. */
+export async function compressedBeside(
+  record: CheckpointRecord,
+  index: FolderIndex,
+): Promise<readonly string[]> {
+  const { folders } = await index.look(dirname(record.path));
+  const paths: string[] = [];
+  for (const folder of new Set([...foldersOf(record), ...folders])) {
+    for (const { path } of (await index.look(folder)).files.values()) {
+      if (COMPRESSED_NAME.test(path)) paths.push(path);
+    }
+  }
+  return paths;
+}
+
+/**
+ * The content of a compressed file as an open file without a name, when it is the one of the record: it begins with what was
+ * shipped. Undefined when it is another's, or not whole. The caller closes it. Throws what the disk throws.
+ */
+export async function unpacked(
+  path: string,
+  record: CheckpointRecord,
+  options: { readonly folder: string; readonly signal: AbortSignal },
+): Promise<number | undefined> {
+  const temporary = join(options.folder, `unpacked-${record.id}`);
+  const file = await open(temporary, "w+", 0o600);
+  const fd = openSync(temporary, constants.O_RDONLY);
+  let isOurs = false;
+  try {
+    unlinkSync(temporary);
+    const inflate = path.endsWith(".gz") ? createGunzip() : createZstdDecompress();
+    const write = async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) await file.writeFile(chunk);
+    };
+    await pipeline(createReadStream(path), inflate, write, { signal: options.signal });
+    isOurs = holdsShipped(fd, record) && holdsFurthest(fd, record);
+  } catch (error) {
+    // It is not whole, or no such file at all; a full disk is one.
+    if (!isOfZlib(error)) throw error;
+  } finally {
+    await file.close();
+    if (!isOurs) closeSync(fd);
+  }
+  return isOurs ? fd : undefined;
+}
+
+function isOfZlib(error: unknown): boolean {
+  const code = errorCode(error) ?? "";
+  return code.startsWith("Z_") || code.startsWith("ZSTD_") || code === "ERR_STREAM_PREMATURE_CLOSE";
+}
