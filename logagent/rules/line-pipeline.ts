@@ -53,6 +53,8 @@ export interface PipelineOutput {
 export class LinePipeline {
   /** A chunk with this many bytes from a record's start on is never full of what can be neither shipped nor left waiting. */
   readonly chunkBytesMin: number;
+  /** Are lines looked at? Then what is asked of the pipeline at one time should be little. */
+  readonly isCostly: boolean;
   /** With room for fewer lines, some that belong together could never be told from those that do not. */
   readonly roomMin: number;
   readonly #coding: LineCoding;
@@ -81,6 +83,7 @@ export class LinePipeline {
       };
     }
     this.#rules = hasRules(entry) ? new RecordRules(entry) : undefined;
+    this.isCostly = this.#rules !== undefined || this.#multiline !== undefined;
     this.#keyIsPath = entry.key === "path";
     this.roomMin = this.#multiline === undefined ? 1 : this.#multiline.linesMax + 1;
     // A group is known to be complete when the line behind it is there.
@@ -162,7 +165,7 @@ export class LinePipeline {
     const { bytes, base, from, starts, ends, origin } = input;
     const skips = skippedIn(input, found);
     const truncated = new Set(found.truncated);
-    const ruled = rules.apply({ bytes, base, count: found.count, starts, ends, truncated, origin });
+    const ruled = rules.apply({ bytes, base, count: found.count, starts, ends }, truncated, origin);
     const taken = ruled.taken === found.count ? found : upTo(found, ruled.taken, starts[ruled.taken]!);
     const parts = movedParts(taken.parts, ruled.became);
     return {

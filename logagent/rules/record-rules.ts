@@ -2,31 +2,15 @@ import { compilePattern, type LinearPattern } from "../../base/linear-pattern.ts
 import type { Entry } from "../../conf/collect-config.ts";
 import { UTF_8 } from "../../conf/encodings.ts";
 import type { LineSpans } from "../framing/types.ts";
-import { ByteArena } from "./byte-arena.ts";
 import { JsonEnvelope, type RecordOrigin } from "./json-envelope.ts";
 import { type KeyOf, recordKey } from "./record-key.ts";
+import { type RawRecords, RecordOutput } from "./record-output.ts";
 import { Redactor } from "./redact.ts";
 
 /** Stands behind what is left of a truncated line. */
 export const TRUNCATION_MARK = Buffer.from("[truncated]");
-/** A round of rules ends when it has made so many bytes; the rest of the chunk follows in the next. */
-const ROUND_BYTES = 1024 * 1024;
-const ROUND_BYTES_MIN = 4096;
-
 /** What a record has become that is not shipped. */
 export const DROPPED = -1;
-
-/** Records as they were found: `starts` and `ends` are overwritten. */
-export interface RawRecords {
-  readonly bytes: Buffer;
-  readonly base: number;
-  readonly count: number;
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
-  /** Whose rest was skipped. */
-  readonly truncated: ReadonlySet<number>;
-  readonly origin: RecordOrigin;
-}
 
 /** What the rules made of the records. */
 export interface RuledRecords {
@@ -69,50 +53,29 @@ export class RecordRules {
     return this.#decoder === undefined ? raw : Buffer.from(this.#decoder.decode(raw));
   }
 
-  apply(records: RawRecords): RuledRecords {
-    const { bytes, base, count, starts, ends, truncated, origin } = records;
+  /** `truncated`: the records whose rest was skipped. */
+  apply(records: RawRecords, truncated: ReadonlySet<number>, origin: RecordOrigin): RuledRecords {
+    const { bytes, base, count, starts, ends } = records;
     const { format, fields, key } = this.#entry;
-    const copies = this.#copies;
-    const spanBytes = count === 0 ? 0 : ends[count - 1]! - starts[0]!;
-    const capacity = Math.min(ROUND_BYTES, Math.max(ROUND_BYTES_MIN, spanBytes + spanBytes / 4));
-    const arena = copies && count > 0 ? new ByteArena(Math.ceil(capacity)) : undefined;
     const envelope = format === "json" ? new JsonEnvelope(origin, fields) : undefined;
-    const positions = copies ? new Uint32Array(count) : undefined;
-    const keys: (Buffer | undefined)[] = [];
+    const output = new RecordOutput(records, { copies: this.#copies, envelope });
     const became = this.#include.length + this.#exclude.length > 0 ? new Int32Array(count) : undefined;
-    let kept = 0;
+    const keys: (Buffer | undefined)[] = [];
     let taken = 0;
-    for (; taken < count && (arena?.length ?? 0) < ROUND_BYTES; taken++) {
-      const start = starts[taken]!;
+    for (; taken < count && !output.isFull; taken++) {
       const end = ends[taken]!;
+      const start = starts[taken]!;
       let record = this.text(bytes, base === 0 ? this.#behindMark(bytes, start, end) : start, end);
-      if (became !== undefined) became[taken] = this.#isShipped(record) ? kept : DROPPED;
-      if (became?.[taken] === DROPPED) continue;
-      if (this.#redactor !== undefined) record = this.#redactor.redact(record);
-      if (key !== "none" && key !== "path") keys.push(this.#keyOf?.(record, origin.path));
-      if (truncated.has(taken)) record = Buffer.concat([record, TRUNCATION_MARK]);
-      if (arena === undefined || positions === undefined) {
-        starts[kept] = start;
-        ends[kept] = end;
-      } else {
-        positions[kept] = start;
-        starts[kept] = arena.length;
-        if (envelope === undefined) arena.write(record);
-        else envelope.write(arena, record, base + start);
-        ends[kept] = arena.length;
+      if (became !== undefined) {
+        became[taken] = this.#isShipped(record) ? output.count : DROPPED;
+        if (became[taken] === DROPPED) continue;
       }
-      kept += 1;
+      if (this.#redactor !== undefined) record = this.#redactor.redact(record);
+      if (key.startsWith("field:")) keys.push(this.#keyOf?.(record, origin.path));
+      if (truncated.has(taken)) record = Buffer.concat([record, TRUNCATION_MARK]);
+      output.keep(taken, record);
     }
-    return {
-      values: {
-        bytes: arena?.bytes ?? bytes,
-        count: kept,
-        ...(positions === undefined ? {} : { positions }),
-        ...this.#keys(keys, origin),
-      },
-      taken,
-      became,
-    };
+    return { values: { ...output.values, ...this.#keys(keys, origin) }, taken, became };
   }
 
   #isShipped(record: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import { read, readSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { untilAborted } from "../../base/until-aborted.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type Flush, LINE_START, type LinePosition, type LineSpans, NO_FLUSH } from "../framing/types.ts";
@@ -6,6 +7,9 @@ import { type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNK_BYTES } from "./chunk-pool.t
 import { FINGERPRINT_BYTES, hashOf, isSameBytes, TAIL_BYTES } from "./file-hash.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
+
+/** Lines that patterns look at before others have their turn. */
+const LINES_PER_TURN = 512;
 
 export interface ShipOptions {
   readonly signal: AbortSignal;
@@ -100,6 +104,7 @@ async function shipChunk(
     await deliver(file, context, { spans, bytes, readAtMs }, options);
     file.inLine = { content: file.content, offset: file.offset, position: output.position };
     context.ruled(file, spans.from, output);
+    if (context.pipeline.isCostly) await nextTurn();
     isLimited = context.rateLimit !== undefined;
   }
   if (context.rateLimit !== undefined && file.offset > start) return "more";
@@ -123,11 +128,13 @@ async function allowedByRate({ rateLimit, deps }: SourceContext, signal: AbortSi
   }
 }
 
-/** Of a chunk's room for lines as much as the entry's rate limit allows. */
+/** Of a chunk's room for lines as much as the entry's rate limit allows, and little where patterns look at each line. */
 function roomFor({ starts, ends }: Chunk, context: SourceContext): Pick<Chunk, "starts" | "ends"> {
   const { rateLimit, deps, pipeline } = context;
-  if (rateLimit === undefined) return { starts, ends };
-  const lines = Math.max(rateLimit.allowance(deps.clock.monotonicMs()).lines, pipeline.roomMin);
+  if (rateLimit === undefined && !pipeline.isCostly) return { starts, ends };
+  const allowed = rateLimit?.allowance(deps.clock.monotonicMs()).lines ?? Number.POSITIVE_INFINITY;
+  const wanted = pipeline.isCostly ? Math.min(allowed, LINES_PER_TURN) : allowed;
+  const lines = Math.min(Math.max(wanted, pipeline.roomMin), starts.length);
   return { starts: starts.subarray(0, lines), ends: ends.subarray(0, lines) };
 }
 
