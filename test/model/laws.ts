@@ -16,7 +16,9 @@ export function checkEnd(sequence: Sequence): void {
     const seenGap = gone.firstGap(content.seen);
     hold("what was seen is settled, held or lost", seenGap === undefined, () => say(content, seenGap));
     if (content.isCut) {
-      const isSaid = content.isUnnoticed(contents) || lost.has(content.seen, Number.POSITIVE_INFINITY);
+      const isSettled = content.settled.firstGap(content.size) === undefined;
+      const isSaid =
+        isSettled || content.isUnnoticed(contents) || lost.has(content.seen, Number.POSITIVE_INFINITY);
       hold("what nobody saw go may be lost", isSaid, () => `${content}`);
     }
     if (content.isCut || content.missed) continue;
