@@ -7,6 +7,9 @@ import { diffEntries, isSameEntry } from "../../../logagent/task/diff.ts";
 const entry = (path: string, fields: Partial<Entry> = {}): Entry =>
   entrySchema.parse({ path, topic: "t", ...fields });
 
+const rich = (fields: Readonly<Record<string, unknown>>): Entry =>
+  entrySchema.parse({ path: "/a", topic: "t", ...fields });
+
 suite("diffEntries()", () => {
   test("starts what is new and stops what is gone", () => {
     const [a, b, c] = [entry("/a"), entry("/b"), entry("/c")];
@@ -33,6 +36,21 @@ suite("diffEntries()", () => {
       assert.deepEqual(diffEntries([from], [to]), { start: [], replace: [{ from, to }], stop: [] });
     });
   }
+
+  test("looks into the fields of an entry", () => {
+    const rules = { redact: [{ pattern: "a" }], format: "json", fields: { a: "1", b: "2" } };
+    const same = { redact: [{ pattern: "a" }], format: "json", fields: { b: "2", a: "1" } };
+    assert.ok(isSameEntry(rich(rules), rich(same)));
+    for (const change of [
+      { redact: [{ pattern: "b" }] },
+      { redact: [] },
+      { redact: [{ pattern: "a" }, { pattern: "a" }] },
+      { fields: { a: "1" } },
+      { multiline: { preset: "go" } },
+    ]) {
+      assert.ok(!isSameEntry(rich(rules), rich({ ...rules, ...change })), JSON.stringify(change));
+    }
+  });
 
   test("turns any list into any other, touching nothing that is in both", () => {
     const list = fc.uniqueArray(
