@@ -11,7 +11,7 @@ import type { Sink } from "../../logagent/sink/port.ts";
 import { RecordedFile, testDeps } from "../logagent/sink/recorded-file.ts";
 import { consumeAll } from "../support/consume.ts";
 import { type KafkaServer, startKafka, uniqueTopic, withAdmin } from "../support/kafka.ts";
-import { freePort, temporaryFolder } from "../support/process.ts";
+import { eventually, freePort, temporaryFolder } from "../support/process.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
@@ -136,7 +136,10 @@ describe("Kafka sink in trouble", () => {
         /Lost Kafka broker .* before it confirmed: no answer to a request for \d+ ms/,
       );
       assert.ok(codes.includes("ETIMEDOUT"));
-      assert.ok(broker.proxy.closedByClient > closedBefore, "the mute connection was closed");
+      // The proxy hears of it a moment later.
+      await eventually(() =>
+        assert.ok(broker.proxy.closedByClient > closedBefore, "the mute connection was closed"),
+      );
       assert.equal(file.settledLines, 1);
     } finally {
       broker.proxy.isMute = false;
