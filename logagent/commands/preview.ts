@@ -5,6 +5,8 @@ import { CodedError, errorCode } from "../../base/errors.ts";
 import { createLogger } from "../../base/log.ts";
 import { systemRandom as random } from "../../base/random.ts";
 import { type Entry, entrySchema } from "../../conf/collect-config.ts";
+import { fieldIssues, shownValue } from "../../conf/field-issues.ts";
+import { findJsonError } from "../../conf/json-syntax.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
@@ -21,6 +23,7 @@ interface PreviewFlags {
   readonly from: Entry["from"];
   readonly lines?: number;
   readonly maxLineBytes?: number;
+  readonly entry?: string;
   readonly offsets?: true;
   readonly follow?: true;
   readonly config?: string;
@@ -36,6 +39,7 @@ export function previewCommand(): Command {
     )
     .option("--lines <count>", "stop after so many lines (default: all)", count)
     .option("--max-line-bytes <bytes>", "cut longer lines, as the entry's maxLineBytes would", count)
+    .option("--entry <json>", "further fields of the entry, as in a collect config: its rules are applied")
     .option("--offsets", "print path and offset before each line")
     .option("--follow", "go on when the files grow")
     .option("--config <file>", "the agent's YAML file, for its allow list; without it every path may be read")
@@ -111,7 +115,9 @@ function report(source: TailSource, context: SourceContext, sink: PreviewSink): 
     const held = file.size - file.offset;
     if (held <= 0 || file.hasUnread) continue;
     process.stderr.write(
-      `${file.lanePath}: ${held} bytes behind the last newline are held until their line is complete\n`,
+      context.entry.multiline === undefined
+        ? `${file.lanePath}: ${held} bytes behind the last newline are held until their line is complete\n`
+        : `${file.lanePath}: ${held} bytes behind the last record are held until theirs is complete\n`,
     );
   }
   if (context.totals.linesCut > 0) {
@@ -119,20 +125,37 @@ function report(source: TailSource, context: SourceContext, sink: PreviewSink): 
       `${context.totals.linesCut} cuts in lines longer than ${context.entry.maxLineBytes} bytes\n`,
     );
   }
+  const { linesTruncated, linesDropped } = context.totals;
+  if (linesTruncated > 0) process.stderr.write(`${linesTruncated} lines truncated\n`);
+  if (linesDropped > 0) process.stderr.write(`${linesDropped} records left out by include and exclude\n`);
   process.stderr.write(`${sink.lines} lines\n`);
 }
 
 function parseEntry(path: string, flags: PreviewFlags): Entry {
   const fields = {
+    ...furtherFields(path, flags.entry),
     path: resolve(path),
     topic: "preview",
     from: flags.from,
-    maxLineBytes: flags.maxLineBytes,
+    ...(flags.maxLineBytes === undefined ? {} : { maxLineBytes: flags.maxLineBytes }),
   };
-  const parsed = entrySchema.safeParse(fields);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${issue?.path.join(".")}: ${issue?.message}`);
+  const [issue] = fieldIssues(entrySchema, fields);
+  if (issue !== undefined) throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${issue.sentence}`);
+  return entrySchema.parse(fields);
+}
+
+function furtherFields(path: string, text = "{}"): object {
+  const error = findJsonError(text);
+  if (error !== undefined) {
+    const problem = `--entry is not JSON at line ${error.line}, column ${error.column}: ${error.reason}`;
+    throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${problem}`);
+  }
+  const fields: unknown = JSON.parse(text);
+  if (typeof fields === "object" && fields !== null && !Array.isArray(fields)) return fields;
+  throw new CodedError(
+    "EBADCONFIG",
+    `Cannot preview ${path}: --entry is ${shownValue(fields)}, expected an object`,
+  );
 }
 
 function count(value: string): number {

@@ -66,6 +66,29 @@ suite("logagent preview", () => {
     assert.match(stderr, /2 cuts in lines longer than 1024 bytes\n/);
   });
 
+  test("--entry applies the rules of an entry", async () => {
+    const rules = { redact: [{ pattern: "o" }], exclude: ["^$"] };
+    const { stdout, stderr } = await preview(["a.log", "--entry", JSON.stringify(rules)]);
+    assert.equal(stdout, "***ne\ntw***\n");
+    assert.match(stderr, /1 records left out by include and exclude\n2 lines\n/);
+  });
+
+  for (const [json, problem] of [
+    ["{", /--entry is not JSON at line 1, column 2: /],
+    ["[]", /--entry is a list, expected an object/],
+    ['{"encoding":"x"}', /field "encoding" is "x", expected an encoding that is known/],
+    [
+      '{"include":["("]}',
+      /field "include\[0\]" is "\(", expected a pattern that compiles: missing closing \)/,
+    ],
+  ] as const) {
+    test(`refuses --entry ${json}`, async () => {
+      const { code, stderr } = await preview(["a.log", "--entry", json]);
+      assert.match(stderr, problem);
+      assert.equal(code, 1);
+    });
+  }
+
   test("--lines ends early", async () => {
     assert.equal((await preview(["a.log", "--lines", "1"])).stdout, "one\n");
   });
@@ -95,7 +118,10 @@ suite("logagent preview", () => {
       (await preview([folder])).stderr,
       /it is a directory, expected a regular file \(for the files in it: /,
     );
-    assert.match((await preview(["a.log", "--max-line-bytes", "3"])).stderr, /maxLineBytes: .*1024/);
+    assert.match(
+      (await preview(["a.log", "--max-line-bytes", "3"])).stderr,
+      /field "maxLineBytes" is 3, expected 1024 or more/,
+    );
   });
 
   test("the help says that all lines are printed, not null of them", async () => {
