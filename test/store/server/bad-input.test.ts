@@ -179,6 +179,7 @@ suite("logstore refuses, with exit code 1 and a reason in its log,", () => {
     const version = Buffer.alloc(4);
     version.writeUInt32BE(99);
     backend.put("meta", Buffer.from("formatVersion"), version);
+    await backend.commit();
     await backend.close();
     const result = await refused(await serveFlags(folder));
     assert.equal(result.code, 1);
