@@ -1,6 +1,5 @@
 import { copyFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LossRecord } from "../../../logagent/source/loss.ts";
 import { type BedOptions, type Running, SourceBed } from "../../support/source-bed.ts";
 
 /** The kernel's clock, by which files are born, goes on by no more than this at a time. */
@@ -70,9 +69,15 @@ export function linesAt(bed: SourceBed, name: string): string[] {
     .map((line) => line.value.toString("latin1"));
 }
 
-/** Every loss record so far, as `[from, to, reason]`. */
+interface Loss {
+  readonly from: number;
+  readonly to: number | "unknown";
+  readonly reason: string;
+}
+
+/** Every loss record in the log so far, as `[from, to, reason]`. */
 export function losses(bed: SourceBed): [number, number | "unknown", string][] {
   return bed.logged
-    .flatMap((line) => (line.loss as LossRecord | undefined) ?? [])
+    .flatMap((line) => (line.loss as Loss | undefined) ?? [])
     .map(({ from, to, reason }) => [from, to, reason]);
 }

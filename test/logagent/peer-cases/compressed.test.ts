@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { appendFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { suite, test } from "node:test";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import type { SourceBed } from "../../support/source-bed.ts";
+import { kernelTick, losses, numbered, openCase, rotate, SETTLED_MS, text, whileDown } from "./tail-case.ts";
+
+/** What gzip and zstd do: the compressed file takes the place of the other. */
+function compress(bed: SourceBed, name: string, kind: "gz" | "zst"): void {
+  const content = readFileSync(bed.path(name));
+  writeFileSync(bed.path(`${name}.${kind}`), kind === "gz" ? gzipSync(content) : zstdCompressSync(content));
+  unlinkSync(bed.path(name));
+}
+
+suite("a file that is compressed after it was rotated", () => {
+  for (const kind of ["gz", "zst"] as const) {
+    test(`with unread lines, while it is held: it is read to its end, its .${kind} is not`, async () => {
+      await using bed = await openCase();
+      const noise = randomBytes(6000).toString("hex").match(/.{60}/g) ?? [];
+      writeFileSync(bed.path("app.log"), text(noise));
+      const running = bed.start({ path: bed.path("app.log*") });
+      await bed.step(running);
+      appendFileSync(bed.path("app.log"), "rest\n");
+      rotate(bed, "app.log", 1);
+      compress(bed, "app.log.1", kind);
+      appendFileSync(bed.path("app.log"), "next\n");
+      await bed.run(running, 90_000);
+      assert.deepEqual(bed.sink.lines(), [...noise, "rest", "next"]);
+      assert.deepEqual(losses(bed), []);
+      await bed.stop(running);
+    });
+
+    test(`with unread lines, to .${kind}, while the agent is down: its rest is read, once`, async () => {
+      await using bed = await openCase();
+      writeFileSync(bed.path("app.log"), text(numbered("app", 0, 100)));
+      let running = bed.start({ path: bed.path("app.log") });
+      await bed.step(running);
+      running = await whileDown(bed, running, async () => {
+        appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
+        rotate(bed, "app.log", 1);
+        await kernelTick();
+        compress(bed, "app.log.1", kind);
+        appendFileSync(bed.path("app.log"), text(numbered("app", 150, 50)));
+      });
+      await bed.run(running, 2 * SETTLED_MS);
+      running = await whileDown(bed, running);
+      await bed.run(running, 2 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 200));
+      assert.deepEqual(losses(bed), []);
+      await bed.stop(running);
+    });
+  }
+
+  test("one rotation later, while the agent is down: both generations are read, in order", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      appendFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+      rotate(bed, "app.log", 2);
+      await kernelTick();
+      appendFileSync(bed.path("app.log"), text(numbered("app", 20, 10)));
+      await kernelTick();
+      rotate(bed, "app.log", 2);
+      compress(bed, "app.log.2", "gz");
+      appendFileSync(bed.path("app.log"), text(numbered("app", 30, 10)));
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
+    await bed.stop(running);
+  });
+
+  test("and read to its end before: nothing comes again, whatever matches the compressed one", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 500)));
+    let running = bed.start({ path: bed.path("app.log*") });
+    await bed.step(running);
+    rotate(bed, "app.log", 1);
+    await bed.run(running, 90_000);
+    compress(bed, "app.log.1", "gz");
+    renameSync(bed.path("app.log.1.gz"), bed.path("app.log.2.gz"));
+    await bed.run(running, 90_000);
+    running = await whileDown(bed, running);
+    await bed.run(running, SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 500));
+    await bed.stop(running);
+  });
+});
