@@ -1,13 +1,14 @@
-// The real Kafka and etcd that tests (and `npm start -- --kafka`) run against, and the scripts of etcd-io/raft's own tests:
-// fetched or built once, into a cache folder. Plain JavaScript, no dependencies: it also runs on the machine's own Node.
-//   node deploy/parts.js kafka etcd raft
+// The real Kafka, etcd and logrotate that tests (and `npm start -- --kafka`) run against, and the scripts of etcd-io/raft's own
+// tests: fetched or built once, into a cache folder. Plain JavaScript, no dependencies: it also runs on the machine's own Node.
+//   node deploy/parts.js kafka etcd raft logrotate
 import { execFileSync } from "node:child_process";
-import { chmod, copyFile, cp, mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ensurePart, findPart, onPath, PartError, root, translated } from "./part-cache.js";
-import { runWithProgress } from "./progress.js";
+import { CommandError, runWithProgress } from "./progress.js";
 
 export const KAFKA_VERSION = "4.1.0";
 export const ETCD_VERSION = "3.7.3";
@@ -33,6 +34,7 @@ export async function ensureTestParts() {
   if (!process.env.KAFKA_BROKERS) await ensureKafka();
   await ensureEtcd();
   await ensureRaftScripts();
+  await ensureLogrotate();
 }
 
 /**
@@ -213,13 +215,70 @@ async function copyRaftScriptsFromImage(target) {
   }
 }
 
+/**
+ * logrotate: out of Debian's (or Ubuntu's) packages, which need not be installed for that, nor by root; elsewhere the one that
+ * is installed.
+ *
+ * @returns {Promise<{ program: string, libraries: string[] }>} `libraries`: folders for LD_LIBRARY_PATH
+ * @throws {PartError}
+ */
+export async function ensureLogrotate() {
+  const recipe = path.join(recipes, "logrotate");
+  const built = await findPart("logrotate", recipe);
+  if (built === undefined && !(onPath("apt-get") && onPath("dpkg"))) {
+    const program = ["/usr/sbin/logrotate", "/usr/bin/logrotate"].find((file) => existsSync(file));
+    if (program !== undefined) return { program, libraries: [] };
+    throw new PartError(
+      "logrotate cannot be had: it is not installed, and neither are apt-get and dpkg, which fetch it. Install logrotate.",
+    );
+  }
+  const folder =
+    built ?? (await ensurePart("logrotate", recipe, (target) => unpackLogrotate(recipe, target)));
+  const libraries = [];
+  for (const parent of ["lib", "usr/lib"].map((name) => path.join(folder, name))) {
+    if (!existsSync(parent)) continue;
+    for (const name of await readdir(parent))
+      if (name.includes("-linux-")) libraries.push(path.join(parent, name));
+  }
+  return { program: path.join(folder, "usr", "sbin", "logrotate"), libraries };
+}
+
+/**
+ * @param {string} recipe
+ * @param {string} target
+ */
+async function unpackLogrotate(recipe, target) {
+  const packages = (await readFile(path.join(recipe, "packages.txt"), "utf8")).trim().split("\n");
+  const title = "logrotate: fetching its packages";
+  const download = ["-o", "APT::Sandbox::User=", "download", ...packages];
+  try {
+    await runWithProgress(title, "apt-get", download, { cwd: target });
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    // The machine's own lists may be empty, as in an image, or too old; lists of our own need no root.
+    const state = path.join(target, "apt");
+    await mkdir(path.join(state, "lists", "partial"), { recursive: true });
+    const own = ["-o", `Dir::State::lists=${path.join(state, "lists")}`, "-o", `Dir::Cache=${state}`];
+    const update = [...own, "-o", "APT::Sandbox::User=", "update"];
+    await runWithProgress("logrotate: fetching the lists of packages", "apt-get", update, { cwd: target });
+    await runWithProgress(title, "apt-get", [...own, ...download], { cwd: target });
+    await rm(state, { recursive: true });
+  }
+  for (const name of await readdir(target)) {
+    const file = path.join(target, name);
+    await runWithProgress(`logrotate: unpacking ${name}`, "dpkg", ["-x", file, target]);
+    await rm(file);
+  }
+}
+
 /** @param {string[]} names */
 async function main(names) {
   for (const name of names) {
     if (name === "kafka") await ensureKafka();
     else if (name === "etcd") await ensureEtcd();
     else if (name === "raft") await ensureRaftScripts();
-    else throw new PartError(`Unknown part "${name}": the parts are kafka, etcd and raft`);
+    else if (name === "logrotate") await ensureLogrotate();
+    else throw new PartError(`Unknown part "${name}": the parts are kafka, etcd, raft and logrotate`);
   }
 }
 
