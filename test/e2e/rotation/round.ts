@@ -18,6 +18,8 @@ const TROUBLE_MS = 7_000;
 const KILL_EVERY_MS = 2_000;
 const ROTATE_AFTER_MS = { least: 700, most: 2_500 };
 const BROKER_DOWN_MS_MAX = 2_000;
+/** In the others the broker stays, so that each life of the agent gets further. */
+const OUTAGE_SHARE = 0.75;
 const CATCH_UP_MS_MAX = 45_000;
 /** Of all bytes, most go to one log. */
 const SMALL_LOG_SHARE = 0.01;
@@ -152,6 +154,7 @@ async function trouble(parts: {
   const brokerAtMs = between(500, TROUBLE_MS - 2_000);
   const brokerDownMs = between(0, BROKER_DOWN_MS_MAX);
   const isKilled = random.next() < 0.5;
+  const hasOutage = random.next() < OUTAGE_SHARE;
   const pauses = Array.from({ length: 20 }, () => between(ROTATE_AFTER_MS.least, ROTATE_AFTER_MS.most));
   const kills = async () => {
     for (let atMs = endMs - TROUBLE_MS + KILL_EVERY_MS; atMs <= endMs; atMs += KILL_EVERY_MS) {
@@ -160,6 +163,7 @@ async function trouble(parts: {
     }
   };
   const outage = async () => {
+    if (!hasOutage) return;
     await sleep(brokerAtMs);
     if (isKilled) await kafka.kill();
     await sleep(brokerDownMs);
