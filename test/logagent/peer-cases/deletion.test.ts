@@ -75,4 +75,17 @@ suite("a file that is deleted", () => {
     assert.deepEqual(bed.sink.lines(), numbered("app", 0, 5000));
     await bed.stop(running);
   });
+
+  test("and made again with the same content, by each run of a job, is read each time", async () => {
+    await using bed = await openCase();
+    const running = bed.start({ path: bed.path("*.log") });
+    for (let turn = 0; turn < 4; turn++) {
+      writeFileSync(bed.path("job.log"), "job done\n");
+      await bed.run(running, SETTLED_MS);
+      unlinkSync(bed.path("job.log"));
+      await bed.run(running, LINGER_MS + SETTLED_MS);
+    }
+    assert.deepEqual(bed.sink.lines(), Array(4).fill("job done"));
+    await bed.stop(running);
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { copyTruncate, losses, openCase, SETTLED_MS, whileDown } from "./tail-case.ts";
 
@@ -30,6 +30,18 @@ suite("what cannot be had any more is said", () => {
     await bed.run(running, 2 * SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), ["1"]);
     assert.deepEqual(losses(bed), [[2, "unknown", "gone while nobody held it"]]);
+    await bed.stop(running);
+  });
+
+  test("the beginning of a line, of a file that was deleted while the agent was down", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "1\n2\npart");
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.run(running, 1000);
+    running = await whileDown(bed, running, () => unlinkSync(bed.path("app.log")));
+    await bed.run(running, SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["1", "2"]);
+    assert.deepEqual(losses(bed)[0], [4, 8, "gone while nobody held it"]);
     await bed.stop(running);
   });
 });

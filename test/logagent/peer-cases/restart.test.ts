@@ -162,6 +162,27 @@ suite("while the agent is down", () => {
     );
     await bed.stop(running);
   });
+
+  test("a rotation that it was in the middle of goes on: old lines still come before new ones", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "1\n");
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    appendFileSync(bed.path("app.log"), "2\n");
+    rotate(bed, "app.log", 3);
+    appendFileSync(bed.path("app.log"), "4\n");
+    await bed.run(running, 1000);
+    running = await whileDown(bed, running, () => appendFileSync(bed.path("app.log.1"), "3\n"));
+    await bed.run(running, 1000);
+    running = await whileDown(bed, running, async () => {
+      await kernelTick();
+      rotate(bed, "app.log", 3);
+      appendFileSync(bed.path("app.log"), "5\n");
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4", "5"]);
+    await bed.stop(running);
+  });
 });
 
 suite("when the agent ends before the destination has confirmed", () => {
@@ -178,6 +199,29 @@ suite("when the agent ends before the destination has confirmed", () => {
     running = await whileDown(bed, running, () => rotate(bed, "app.log", 1));
     await bed.run(running, SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4"]);
+    await bed.stop(running);
+  });
+
+  test("again and again, with a rotation each time, nothing is missed and the order is kept", async () => {
+    await using bed = await openCase({ autoAck: false });
+    writeFileSync(bed.path("app.log"), "1\n");
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    for (let turn = 2; turn <= 5; turn++) {
+      bed.sink.forget(() => true);
+      running = await whileDown(bed, running, async () => {
+        await kernelTick();
+        rotate(bed, "app.log", 9);
+        appendFileSync(bed.path("app.log"), `${turn}\n`);
+      });
+      await bed.run(running, 500);
+    }
+    bed.sink.forget(() => true);
+    bed.sink.autoAck = true;
+    running = await whileDown(bed, running);
+    await bed.run(running, 6 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4", "5"]);
+    assert.deepEqual(losses(bed), []);
     await bed.stop(running);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, linkSync, mkdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { LINGER_MS } from "../../../logagent/source/rotation.ts";
 import { kernelTick, linesAt, losses, numbered, openCase, rotate, SETTLED_MS, text } from "./tail-case.ts";
@@ -188,6 +188,53 @@ suite("a file that is rotated by renaming", () => {
     assert.deepEqual(bed.sink.lines(), ["1", "beginning and end", "3"]);
     await bed.stop(running);
   });
+
+  test("four times though nothing was written: empty generations keep nobody waiting", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "1\n");
+    const running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    for (let turn = 0; turn < 4; turn++) {
+      await kernelTick();
+      rotate(bed, "app.log", 6);
+    }
+    appendFileSync(bed.path("app.log"), "2\n");
+    await bed.run(running, 6 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["1", "2"]);
+    await bed.stop(running);
+  });
+
+  test("and renamed back: it goes on where it was", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "1\n");
+    const running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    for (const turn of [2, 3, 4]) {
+      renameSync(bed.path("app.log"), bed.path("app.log.1"));
+      await bed.run(running, turn * 1000);
+      renameSync(bed.path("app.log.1"), bed.path("app.log"));
+      appendFileSync(bed.path("app.log"), `${turn}\n`);
+      await bed.run(running, SETTLED_MS);
+    }
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4"]);
+    await bed.stop(running);
+  });
+
+  test("by a hard link under the new name, before the old name goes", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "1\n");
+    const running = bed.start({ path: bed.path("app.log*") });
+    await bed.step(running);
+    linkSync(bed.path("app.log"), bed.path("app.log.1"));
+    appendFileSync(bed.path("app.log"), "2\n");
+    await bed.run(running, 1500);
+    unlinkSync(bed.path("app.log"));
+    writeFileSync(bed.path("app.log"), "4\n");
+    appendFileSync(bed.path("app.log.1"), "3\n");
+    await bed.run(running, 2 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4"]);
+    await bed.stop(running);
+  });
 });
 
 suite("a file that is replaced by another", () => {
@@ -201,6 +248,39 @@ suite("a file that is replaced by another", () => {
     renameSync(bed.path("app.new"), bed.path("app.log"));
     await bed.run(running, SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), ["1", "2", "1", "2", "3"]);
+    await bed.stop(running);
+  });
+
+  test("that is read as well: both are read to their ends", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("a.log"), "a1\n");
+    writeFileSync(bed.path("b.log"), "b1\n");
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    appendFileSync(bed.path("a.log"), "a2\n");
+    appendFileSync(bed.path("b.log"), "b2\n");
+    renameSync(bed.path("a.log"), bed.path("b.log"));
+    await bed.run(running, SETTLED_MS);
+    appendFileSync(bed.path("b.log"), "a3\n");
+    await bed.run(running, SETTLED_MS);
+    assert.deepEqual(bed.sink.lines().sort(), ["a1", "a2", "a3", "b1", "b2"]);
+    await bed.stop(running);
+  });
+
+  test("while that one gets its name: each goes on where it was", async () => {
+    await using bed = await openCase();
+    for (const name of ["a", "b"]) writeFileSync(bed.path(`${name}.log`), `${name}1\n`);
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    renameSync(bed.path("a.log"), bed.path("between"));
+    renameSync(bed.path("b.log"), bed.path("a.log"));
+    renameSync(bed.path("between"), bed.path("b.log"));
+    for (const turn of [2, 3]) {
+      appendFileSync(bed.path("a.log"), `b${turn}\n`);
+      appendFileSync(bed.path("b.log"), `a${turn}\n`);
+      await bed.run(running, 2 * SETTLED_MS);
+    }
+    assert.deepEqual(bed.sink.lines().sort(), ["a1", "a2", "a3", "b1", "b2", "b3"]);
     await bed.stop(running);
   });
 });
