@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { CodedError, errorMessage } from "../../base/errors.ts";
+import { accountOfOld, fullAccount, newRemovedSums, type RemovedSums, shortAccount } from "./account.ts";
 import type { CheckpointRecord } from "./record.ts";
 
 /** All that is kept: how far each file is shipped, and which entries have been applied before (`from: end` asks). */
@@ -7,11 +8,15 @@ export interface CheckpointContent {
   readonly records: readonly CheckpointRecord[];
   /** `path` of an entry → when it was applied last, milliseconds since the Unix epoch. */
   readonly entries: ReadonlyMap<string, number>;
+  /** Of the files that are not among the records any more. */
+  readonly removed: RemovedSums;
+  /** Number of the last loss record that the accounts know; 0: there was none. */
+  readonly losses: number;
   /** Nothing was sent since they were written: the agent ended in peace. */
   readonly isClosed: boolean;
 }
 
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 const FORMAT = "logagent checkpoints";
 
 interface Header {
@@ -22,16 +27,22 @@ interface Header {
 }
 
 /**
- * Text, for people with `less` and `jq`: a line of header with the CRC of the rest, a line with the entries, and a line for
- * each file. 64-bit numbers are strings.
+ * Text, for people with `less` and `jq`: a line of header with the CRC of the rest, a line with the entries, a line with the
+ * sums over files long gone, and a line for each file. 64-bit numbers are strings.
  */
 export function encodeCheckpoints(content: CheckpointContent): Buffer {
-  const lines = [JSON.stringify(Object.fromEntries(content.entries))];
+  const { losses, removed } = content;
+  const lines = [
+    JSON.stringify(Object.fromEntries(content.entries)),
+    JSON.stringify({ losses, removed: shortAccount(removed) }),
+  ];
   for (const record of content.records) {
     const { dev, ino, birthtimeNs, ...rest } = record;
     const seen = Math.min(record.seen, toldTo(record));
+    // A later life that sees the rest of it counts it then.
+    const account = shortAccount({ ...record.account, seen: record.account.seen - (record.seen - seen) });
     lines.push(
-      JSON.stringify({ ...rest, seen, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }),
+      JSON.stringify({ ...rest, seen, account, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }),
     );
   }
   const body = Buffer.from(`${lines.join("\n")}\n`);
@@ -65,10 +76,13 @@ export function decodeCheckpoints(bytes: Buffer, name: string): CheckpointConten
   const body = bytes.subarray(newline + 1);
   const actual = crc32(body);
   if (actual !== header.crc32) throw damaged(name, `CRC ${actual}, expected ${header.crc32}`);
-  const [entries = "{}", ...records] = body.toString("utf8").trimEnd().split("\n");
+  const [entries = "{}", ...lines] = body.toString("utf8").trimEnd().split("\n");
+  const sums = header.version === 1 ? {} : parseSums(lines.shift());
   return {
     entries: new Map(Object.entries(JSON.parse(entries) as Record<string, number>)),
-    records: records.map(parseRecord),
+    records: lines.map(parseRecord),
+    removed: { ...newRemovedSums(), ...sums.removed },
+    losses: sums.losses ?? 0,
     isClosed: header.isClosed ?? false,
   };
 }
@@ -83,9 +97,24 @@ function parseHeader(line: Buffer, name: string): Header {
   throw damaged(name, `its first line is no header, expected format "${FORMAT}"`);
 }
 
+function parseSums(line = "{}"): {
+  readonly losses?: number;
+  readonly removed?: Partial<RemovedSums>;
+} {
+  return JSON.parse(line);
+}
+
 function parseRecord(line: string): CheckpointRecord {
   const raw = JSON.parse(line) as CheckpointRecord & Record<"dev" | "ino" | "birthtimeNs", string>;
-  return { ...raw, dev: BigInt(raw.dev), ino: BigInt(raw.ino), birthtimeNs: BigInt(raw.birthtimeNs) };
+  // Version 1 had none.
+  const account = raw.account === undefined ? accountOfOld(raw) : fullAccount(raw.account);
+  return {
+    ...raw,
+    account,
+    dev: BigInt(raw.dev),
+    ino: BigInt(raw.ino),
+    birthtimeNs: BigInt(raw.birthtimeNs),
+  };
 }
 
 function damaged(name: string, why: string): CodedError {

@@ -1,26 +1,24 @@
 import { dirname, join } from "node:path";
-import { writeFileAtomically } from "../../base/atomic-file.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
-import { errorCode, errorMessage } from "../../base/errors.ts";
+import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { addRemoved, newAccount, type RemovedSums } from "./account.ts";
 import { type CheckpointContent, encodeCheckpoints } from "./checkpoint-codec.ts";
 import { mintFileId } from "./file-id.ts";
-import { goneRecords } from "./gone-records.ts";
-import { CURRENT_FILE, PREVIOUS_FILE, readNewest } from "./read-newest.ts";
+import { LongGone } from "./long-gone.ts";
+import { type Loss, type LossRecord, lossesOfRest } from "./loss.ts";
+import { LossJournal } from "./loss-journal.ts";
+import { CURRENT_FILE, readNewest } from "./read-newest.ts";
 import type { BytesHash, CheckpointRecord, FileIdentity } from "./record.ts";
 import { RecordIndex } from "./record-index.ts";
+import { writeNewest } from "./write-newest.ts";
 
 /** Progress is written at most this often: what a crash may make the agent send again. */
 export const CHECKPOINT_INTERVAL_MS = 1_000;
 /** How often a write that failed is tried again. */
 export const CHECKPOINT_RETRY_MS = 5_000;
-/** A record whose file has not been held for so long is removed, once the file is really gone. */
-export const RECORD_KEEP_MS = 24 * 3600 * 1000;
-/** How often they are looked for; the first time not before every entry had time to find its files. */
-export const PRUNE_INTERVAL_MS = 10 * 60 * 1000;
-
 export interface CheckpointStoreOptions {
   readonly folder: string;
   readonly disk: Disk;
@@ -39,6 +37,9 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #options: CheckpointStoreOptions;
   readonly #records = new RecordIndex();
   readonly #entries: Map<string, number>;
+  readonly #removed: RemovedSums;
+  readonly #losses: LossJournal;
+  readonly #longGone: LongGone;
   /** Of an agent that died: more was sent of their files, perhaps, than they say. */
   readonly #unsure: Set<CheckpointRecord>;
   /** Minted, or fingerprinted for the first time, and not yet on disk. */
@@ -50,25 +51,30 @@ export class CheckpointStore implements AsyncDisposable {
   #queued: Promise<void> | undefined;
   #scheduled = false;
   #failure: string | undefined;
-  #prunedAtMs: number;
 
-  private constructor(options: CheckpointStoreOptions, content: CheckpointContent, lostEverything: boolean) {
+  private constructor(
+    options: CheckpointStoreOptions,
+    { content, isLost, losses }: { content: CheckpointContent; isLost: boolean; losses: LossJournal },
+  ) {
     this.#options = options;
-    this.lostEverything = lostEverything;
+    this.#losses = losses;
+    this.#removed = { ...content.removed };
+    this.lostEverything = isLost;
     this.#entries = new Map(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
-    this.#prunedAtMs = options.clock.monotonicMs();
+    this.#longGone = new LongGone(options.clock);
     for (const record of content.records) this.#records.add(record);
   }
 
   /**
-   * Reads the newest checkpoints that are whole. Throws CodedError "ECHECKPOINT_VERSION" when they are of a newer
-   * version, and what the disk throws when they cannot be read at all.
+   * Reads the newest checkpoints that are whole. Throws CodedError "ECHECKPOINT_VERSION" or "ELOSSES_VERSION" when they are
+   * of a newer version, and what the disk throws when they cannot be read at all.
    */
   static async open(options: CheckpointStoreOptions): Promise<CheckpointStore> {
     await options.disk.makeFolder(options.folder);
     const { content, isLost } = await readNewest(options);
-    return new CheckpointStore(options, content, isLost);
+    const losses = await LossJournal.open(options, content);
+    return new CheckpointStore(options, { content, isLost, losses });
   }
 
   /** Where they are; others may keep things beside them for as long as they live. */
@@ -125,8 +131,9 @@ export class CheckpointStore implements AsyncDisposable {
    * Adds a record under a new id. Nothing may be sent under that id before `durable()` has resolved. It is written at once
    * all the same: a file that waits for its turn is found by its record alone, if it is rotated while no agent runs.
    */
-  mint(fields: Omit<CheckpointRecord, "id">): CheckpointRecord {
-    const record = { id: mintFileId(this.#options.random), ...fields };
+  mint(fields: Omit<CheckpointRecord, "id" | "account">): CheckpointRecord {
+    const account = newAccount(fields.seen, fields.offset);
+    const record = { id: mintFileId(this.#options.random), ...fields, account };
     this.#records.add(record);
     this.#fresh.add(record);
     this.touch();
@@ -152,6 +159,7 @@ export class CheckpointStore implements AsyncDisposable {
   /** A file has had so many bytes when it was looked at. */
   saw(record: CheckpointRecord, size: number): void {
     if (size <= record.seen) return;
+    record.account.seen += size - record.seen;
     record.seen = size;
     this.touch();
   }
@@ -171,9 +179,21 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
+  /** Newest first, a few. */
+  get newestLosses(): readonly LossRecord[] {
+    return this.#losses.newest;
+  }
+
+  /** Enters a loss: its record is on disk before a checkpoint is that knows of it. */
+  lost(record: CheckpointRecord, loss: Loss): LossRecord {
+    this.touch();
+    return this.#losses.note(record, loss, this.#options.clock.wallMs());
+  }
+
   /** Forgets a file that is gone, or whose content was replaced. */
   remove(record: CheckpointRecord): void {
-    this.#records.remove(record);
+    if (!this.#records.remove(record)) return;
+    addRemoved(this.#removed, record.account);
     this.#fresh.delete(record);
     this.#unsure.delete(record);
     this.touch();
@@ -242,12 +262,14 @@ export class CheckpointStore implements AsyncDisposable {
       const bytes = encodeCheckpoints({
         records: [...this.#records.all()],
         entries: this.#entries,
+        removed: this.#removed,
+        losses: this.#losses.state.last,
         isClosed: this.#closing.signal.aborted && this.#unsure.size === 0,
       });
       // It may have been removed, by mistake, under a running agent.
       if (this.#failure !== undefined) await disk.makeFolder(folder);
-      await this.#keepPrevious(path);
-      await writeFileAtomically(disk, path, bytes);
+      await this.#losses.flush();
+      await writeNewest(disk, folder, bytes);
       this.#durableVersion = version;
       if (this.#failure !== undefined) logger.info({ path }, "checkpoints are written again");
       this.#failure = undefined;
@@ -263,25 +285,14 @@ export class CheckpointStore implements AsyncDisposable {
     for (const record of fresh) this.#fresh.delete(record);
   }
 
-  /** After a failed write there is no current file, and the previous one is still the newest. */
-  async #keepPrevious(path: string): Promise<void> {
-    try {
-      await this.#options.disk.rename(path, join(this.#options.folder, PREVIOUS_FILE));
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT") throw error;
-    }
-  }
-
   async #prune(): Promise<void> {
-    const { clock, logger } = this.#options;
-    if (clock.monotonicMs() - this.#prunedAtMs < PRUNE_INTERVAL_MS) return;
-    this.#prunedAtMs = clock.monotonicMs();
-    const oldestMs = clock.wallMs() - RECORD_KEEP_MS;
-    const stale = [...this.#records.all()].filter((record) => record.seenAtMs < oldestMs);
-    for (const record of await goneRecords(stale)) {
-      // Held again meanwhile.
-      if (record.seenAtMs >= oldestMs) continue;
-      logger.info({ file: record.id, path: record.path }, "checkpoint of a file long gone is removed");
+    const { logger } = this.#options;
+    for (const record of await this.#longGone.among(this.#records.all())) {
+      const { id: file, path, seen, offset } = record;
+      // Its entry was removed before it was shipped, or nobody looked for it.
+      const losses = seen > offset ? lossesOfRest(record, offset, "gone while nobody held it") : [];
+      for (const loss of losses) logger.error({ loss: this.lost(record, loss) }, "bytes are lost");
+      logger.info({ file, path }, "checkpoint of a file long gone is removed");
       this.remove(record);
     }
   }

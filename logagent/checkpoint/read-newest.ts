@@ -3,12 +3,19 @@ import { readWholeFile } from "../../base/atomic-file.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { newRemovedSums } from "./account.ts";
 import { type CheckpointContent, decodeCheckpoints } from "./checkpoint-codec.ts";
 
 export const CURRENT_FILE = "checkpoints";
 export const PREVIOUS_FILE = "checkpoints.previous";
 
-const NOTHING: CheckpointContent = { records: [], entries: new Map(), isClosed: true };
+const NOTHING: CheckpointContent = {
+  records: [],
+  entries: new Map(),
+  removed: newRemovedSums(),
+  losses: 0,
+  isClosed: true,
+};
 
 /**
  * Reads the newest checkpoints of a folder that are whole; `isLost`: there were some, and none can be used. Throws CodedError

@@ -29,10 +29,12 @@ export class RecordIndex {
     addTo(this.#byEntry, record.entry, record);
   }
 
-  remove(record: CheckpointRecord): void {
-    this.#byId.delete(record.id);
+  /** False: it was not there. */
+  remove(record: CheckpointRecord): boolean {
+    const wasThere = this.#byId.delete(record.id);
     removeFrom(this.#byInode, record.ino, record);
     removeFrom(this.#byEntry, record.entry, record);
+    return wasThere;
   }
 
   assign(record: CheckpointRecord, entryPath: string): void {

@@ -1,3 +1,5 @@
+import type { FileAccount } from "./account.ts";
+
 /** A hash over `length` bytes: the first 64 bits of SHA-256, in hex. Length 0 matches everything. */
 export interface BytesHash {
   readonly length: number;
@@ -43,6 +45,8 @@ export interface CheckpointRecord extends FileIdentity {
   furthest?: { readonly to: number; readonly tail: BytesHash };
   /** When the file was last held or matched, milliseconds since the Unix epoch. */
   seenAtMs: number;
+  /** What became of its bytes. */
+  readonly account: FileAccount;
   /** It was rotated, shipped to its end and quiet for long when it was let go: if it goes, nothing is lost. */
   isResting?: boolean;
 }

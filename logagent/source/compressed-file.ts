@@ -1,4 +1,4 @@
-import { closeSync, constants, createReadStream, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, constants, createReadStream, openSync, readSync, rmSync, unlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -45,26 +45,40 @@ export async function unpacked(
   record: CheckpointRecord,
   options: { readonly folder: string; readonly signal: AbortSignal },
 ): Promise<number | undefined> {
-  const temporary = join(options.folder, `unpacked-${record.id}`);
-  const file = await open(temporary, "w+", 0o600);
-  const fd = openSync(temporary, constants.O_RDONLY);
+  const fd = openNameless(join(options.folder, `unpacked-${record.id}`));
   let isOurs = false;
   try {
-    unlinkSync(temporary);
-    const inflate = path.endsWith(".gz") ? createGunzip() : createZstdDecompress();
-    const write = async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) await file.writeFile(chunk);
-    };
-    await pipeline(createReadStream(path), inflate, write, { signal: options.signal });
+    await unpackInto(fd, path, options.signal);
     isOurs = holdsShipped(fd, record) && holdsFurthest(fd, record);
   } catch (error) {
     // It is not whole, or no such file at all; a full disk is one.
     if (!isOfZlib(error)) throw error;
   } finally {
-    await file.close();
     if (!isOurs) closeSync(fd);
   }
   return isOurs ? fd : undefined;
+}
+
+/** A file that goes with its descriptor. In one turn: nobody else comes to it by its name. */
+function openNameless(path: string): number {
+  rmSync(path, { force: true });
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  unlinkSync(path);
+  return fd;
+}
+
+async function unpackInto(fd: number, path: string, signal: AbortSignal): Promise<void> {
+  // By a handle of its own, whose closing waits for what is being written.
+  const file = await open(`/proc/self/fd/${fd}`, "r+");
+  try {
+    const inflate = path.endsWith(".gz") ? createGunzip() : createZstdDecompress();
+    const write = async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) await file.writeFile(chunk);
+    };
+    await pipeline(createReadStream(path), inflate, write, { signal });
+  } finally {
+    await file.close();
+  }
 }
 
 function isOfZlib(error: unknown): boolean {

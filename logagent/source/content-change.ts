@@ -1,8 +1,8 @@
+import type { LossReason } from "../checkpoint/loss.ts";
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { FINGERPRINT_BYTES, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
-import type { LossReason } from "./loss.ts";
 import { mintRecord, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { Look, TailedFile } from "./tailed-file.ts";

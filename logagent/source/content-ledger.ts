@@ -49,6 +49,11 @@ export class ContentLedger implements ShippedFile {
     this.#acked = new AckedRanges(options.record.offset);
   }
 
+  /** Dead letters say it. */
+  get entry(): string {
+    return this.record.entry;
+  }
+
   /** Every byte before it is acknowledged. */
   get ackedTo(): number {
     return this.#acked.contiguousTo;
@@ -67,11 +72,14 @@ export class ContentLedger implements ShippedFile {
   /** Enters a delivery, before the sink is given it: acks may come before `deliver()` resolves. */
   enter(pending: Pending): void {
     this.#pending.push(pending);
+    this.record.account.framed += pending.to - pending.from;
   }
 
   /** Takes back the delivery entered last, which the sink refused. */
   withdraw(): void {
-    invariant(this.#pending.pop() !== undefined, "a delivery that is withdrawn was entered");
+    const pending = this.#pending.pop();
+    invariant(pending !== undefined, "a delivery that is withdrawn was entered");
+    this.record.account.framed -= pending.to - pending.from;
     this.#wakeWhenSettled();
   }
 
@@ -105,6 +113,7 @@ export class ContentLedger implements ShippedFile {
       reached = this.#pending.shift();
     }
     if (reached !== undefined && !this.#detached) {
+      this.record.account.acked += reached.to - this.record.offset;
       this.record.offset = reached.to;
       this.record.tail = reached.tail;
       this.#options.checkpoints.touch();

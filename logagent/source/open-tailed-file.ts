@@ -148,7 +148,8 @@ function recordOf(
   const record = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
   for (const other of known) {
     if (other === record || other.dev !== identity.dev) continue;
-    if (tells(other)) context.lostRest(other, other.offset, "replaced while the agent was down");
+    if (tells(other) || other.seen > other.offset)
+      context.lostRest(other, other.offset, "replaced while the agent was down");
     checkpoints.remove(other);
   }
   if (record === undefined) {

@@ -87,6 +87,7 @@ async function shipChunk(
     file.size = base + end;
   }
   checkpoints.saw(file.record, base + end);
+  file.record.account.read += Math.max(0, base + end - Math.max(file.readTo, file.offset));
   checkpoints.reached(file.record, base + end, hashOf(bytes.subarray(Math.max(0, end - TAIL_BYTES), end)));
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.

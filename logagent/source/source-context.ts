@@ -1,9 +1,9 @@
 import type { Logger } from "../../base/log.ts";
 import type { Entry } from "../../conf/collect-config.ts";
+import { type Loss, type LossReason, lossesOfRest, lostBytes } from "../checkpoint/loss.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { LinePipeline, type PipelineOutput } from "../rules/line-pipeline.ts";
 import { RateLimit } from "../rules/rate-limit.ts";
-import { type LossReason, type LossRecord, lostBytes } from "./loss.ts";
 import { Problems } from "./problems.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
@@ -39,14 +39,15 @@ export class SourceContext {
     this.totals.linesTruncated += truncatedLines;
     this.totals.bytesTruncated += truncatedBytes;
     this.totals.linesCut += cuts;
+    const { account } = file.record;
+    account.linesDropped += droppedRecords;
+    account.bytesTruncated += truncatedBytes;
     if (cuts + truncatedLines > 0) this.#warnLongLine(file, offset, cuts > 0 ? "cut" : "truncated");
   }
 
   /** The rest of a content can be read no more: what was seen of it from `from` on, and whatever nobody has seen. */
   lostRest(record: CheckpointRecord, from: number, reason: LossReason): void {
-    const { id: file, path, seen } = record;
-    if (seen > from) this.lost({ file, path, from, to: seen, reason });
-    this.lost({ file, path, from: Math.max(from, seen), to: "unknown", reason });
+    for (const loss of lossesOfRest(record, from, reason)) this.#lost(record, loss);
   }
 
   /**
@@ -54,20 +55,10 @@ export class SourceContext {
    * have been cut off further down, and written since.
    */
   shortened(record: CheckpointRecord, size: number, readTo: number): void {
-    const { id: file, path, seen } = record;
+    const { seen } = record;
     const reason = "shortened before it was read";
-    this.lost({ file, path, from: size, to: seen, reason });
-    this.lost({ file, path, from: readTo, to: "unknown", reason });
-    record.seen = size;
-    this.deps.checkpoints.touch();
-  }
-
-  lost(loss: Omit<LossRecord, "noticedAtMs">): void {
-    const record = { ...loss, noticedAtMs: this.deps.clock.wallMs() };
-    this.totals.bytesLost += lostBytes(record);
-    if (record.to === "unknown") this.totals.lossesUnknown += 1;
-    if (record.to !== "unknown") this.logger.error({ loss: record }, "bytes are lost");
-    else this.logger.warn({ loss: record }, "file changed between two looks; bytes may be lost");
+    this.#lost(record, { from: size, to: seen, reason });
+    this.#lost(record, { from: readTo, to: "unknown", reason });
   }
 
   /** Lines that the destination refused for good. */
@@ -77,6 +68,14 @@ export class SourceContext {
   ): void {
     this.problems.set("rejected", `Topic ${this.entry.topic} refuses lines for good: ${rejected.reason}`);
     this.logger.error({ file: record.id, path: record.path, ...rejected }, "lines are refused for good");
+  }
+
+  #lost(about: CheckpointRecord, loss: Loss): void {
+    const record = this.deps.checkpoints.lost(about, loss);
+    this.totals.bytesLost += lostBytes(record);
+    if (record.to === "unknown") this.totals.lossesUnknown += 1;
+    if (record.to !== "unknown") this.logger.error({ loss: record }, "bytes are lost");
+    else this.logger.warn({ loss: record }, "file changed between two looks; bytes may be lost");
   }
 
   #warnLongLine(file: TailedFile, offset: number, done: "cut" | "truncated"): void {

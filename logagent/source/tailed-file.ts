@@ -1,8 +1,8 @@
 import { type BigIntStats, closeSync, fstatSync } from "node:fs";
+import type { LossReason } from "../checkpoint/loss.ts";
 import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import type { LossReason } from "./loss.ts";
 
 /** How often a held file is looked at. */
 export const LOOK_MS = 250;

@@ -22,9 +22,8 @@ import {
   CHECKPOINT_INTERVAL_MS,
   CHECKPOINT_RETRY_MS,
   CheckpointStore,
-  PRUNE_INTERVAL_MS,
-  RECORD_KEEP_MS,
 } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { PRUNE_INTERVAL_MS, RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { type CheckpointRecord, NO_BYTES } from "../../logagent/checkpoint/record.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MortalDisk } from "../support/mortal-disk.ts";
@@ -53,7 +52,7 @@ function open(options: { readonly seed?: number; readonly disk?: Disk } = {}): P
   });
 }
 
-function fields(path: string, ino = 7n): Omit<CheckpointRecord, "id"> {
+function fields(path: string, ino = 7n): Omit<CheckpointRecord, "id" | "account"> {
   return {
     dev: 2n ** 63n,
     ino,
@@ -173,10 +172,10 @@ suite("CheckpointStore", () => {
   });
 
   test("open() refuses a newer version, naming both", async () => {
-    writeFileSync(current(), '{"format":"logagent checkpoints","version":2,"crc32":0}\n');
+    writeFileSync(current(), '{"format":"logagent checkpoints","version":3,"crc32":0}\n');
     await assert.rejects(open(), {
       code: "ECHECKPOINT_VERSION",
-      message: `Cannot read checkpoints ${current()}: format version 2, expected 1 or less`,
+      message: `Cannot read checkpoints ${current()}: format version 3, expected 2 or less`,
     });
   });
 

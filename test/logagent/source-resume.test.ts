@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { suite, test } from "node:test";
-import { RECORD_KEEP_MS } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { LINGER_MS } from "../../logagent/source/rotation.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
@@ -125,6 +125,8 @@ suite("TailSource after a restart", () => {
       {
         file: "",
         path: bed.path("a.log"),
+        entry: bed.path("a.log"),
+        topic: "t",
         from: 0,
         to: 6,
         reason: "replaced while the agent was down",

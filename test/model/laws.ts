@@ -1,3 +1,4 @@
+import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
 import { ByteSet } from "./byte-set.ts";
 import type { Content } from "./content.ts";
 import type { Sequence } from "./sequence.ts";
@@ -33,6 +34,14 @@ export function checkEnd(sequence: Sequence): void {
     const isTrue = about.some((content) => content.isCut || content.unheld);
     hold("what is lost is not there", isTrue, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
   }
+}
+
+/** At every moment: what was seen of a content is acknowledged, lost, or held. */
+export function checkSums({ id, seen, offset, account }: CheckpointRecord): void {
+  const { acked, lost, framed, read } = account;
+  const isWhole = account.seen === acked + lost + (seen - offset) && seen >= offset;
+  hold("what was seen is acked, lost or held", isWhole, () => JSON.stringify({ id, seen, offset, account }));
+  hold("acked <= framed <= read", acked <= framed && framed <= read, () => JSON.stringify({ id, account }));
 }
 
 /** What was at a path earlier arrives earlier, but for what was written after it had moved. */

@@ -1,9 +1,9 @@
 import type { BigIntStats, Stats } from "node:fs";
 import { pino } from "pino";
 import { seededRandom } from "../../base/random.ts";
+import type { LossRecord } from "../../logagent/checkpoint/loss.ts";
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
 import { compileGlob, matchesAny } from "../../logagent/source/glob.ts";
-import type { LossRecord } from "../../logagent/source/loss.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { AgentLife } from "./agent-life.ts";
@@ -11,7 +11,7 @@ import type { Content } from "./content.ts";
 import { FILE_OPERATIONS } from "./file-operations.ts";
 import { IdBook } from "./id-book.ts";
 import type { Inode } from "./inode.ts";
-import { checkEnd, checkOrderOfLanes } from "./laws.ts";
+import { checkEnd, checkOrderOfLanes, checkSums } from "./laws.ts";
 import { ModelSink, type Parcel, type SinkWatcher } from "./model-sink.ts";
 import { type Op, type OpKind, type Plan, pick } from "./plan.ts";
 import { hold } from "./violation.ts";
@@ -504,6 +504,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
     if (this.#violation !== undefined) throw this.#violation;
     const { source, checkpoints } = this.#life ?? {};
     for (const record of checkpoints?.records() ?? []) {
+      checkSums(record);
       const { id, offset } = record;
       const contents = this.ids.contentsOf(id, this.world.contents);
       const holds = offset === 0 || contents.some((content) => content.settled.has(0, offset));
