@@ -13,12 +13,19 @@ const COMPRESSED_NAME = /\.(gz|zst)$/;
 const GZIP_MAGIC = "1f8b";
 const ZSTD_MAGIC = "28b52ffd";
 const MAGIC_BYTES = 4;
+/** Logs of one program begin alike: what is known by fewer bytes may be another file's. */
+const KNOWN_BYTES_MIN = 64;
 
 /** Is this the beginning of a file that gzip or zstd has written? */
 export function isCompressed(fd: number): boolean {
   const magic = Buffer.alloc(MAGIC_BYTES);
   const head = magic.subarray(0, readSync(fd, magic, 0, MAGIC_BYTES, 0)).toString("hex");
   return head.startsWith(GZIP_MAGIC) || head === ZSTD_MAGIC;
+}
+
+/** Is enough known of a file to tell what it has become by its content alone? */
+export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint">): boolean {
+  return fingerprint.length >= KNOWN_BYTES_MIN;
 }
 
 /** Compressed files beside the one of a record, of which it may be one. */

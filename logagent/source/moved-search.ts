@@ -1,5 +1,5 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { compressedBeside, unpacked } from "./compressed-file.ts";
+import { compressedBeside, isTellable, unpacked } from "./compressed-file.ts";
 import { type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { findMoved } from "./moved-files.ts";
@@ -114,7 +114,7 @@ export class MovedSearch {
     record: CheckpointRecord,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<boolean> {
-    if (record.fingerprint.length === 0) return false;
+    if (!isTellable(record)) return false;
     const { allow, checkpoints, clock, scans } = this.#context.deps;
     for (const path of await compressedBeside(record, scans.folders)) {
       if (!allow.allows(path)) continue;

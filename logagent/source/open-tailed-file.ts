@@ -159,7 +159,8 @@ function recordOf(
   checkpoints.saw(record, size);
   record.dev = identity.dev;
   checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
-  record.seenAtMs = clock.wallMs();
+  // Found where it went, it says nothing of who was at its path meanwhile.
+  if (path === record.path) record.seenAtMs = clock.wallMs();
   record.isResting = false;
   checkpoints.touch();
   return record;

@@ -9,10 +9,10 @@ import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
-import { ScanQueue } from "../../logagent/source/scan-queue.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
 import type { TailDeps } from "../../logagent/source/types.ts";
+import { CountedScans } from "./counted-scans.ts";
 import { DyingDisk } from "./dying-disk.ts";
 import type { ModelSink } from "./model-sink.ts";
 
@@ -38,6 +38,7 @@ export class AgentLife {
   source: TailSource | undefined;
   context: SourceContext | undefined;
   readonly #options: LifeOptions;
+  readonly #scans = new CountedScans();
   readonly #deps: TailDeps;
 
   private constructor(options: LifeOptions, disk: DyingDisk, checkpoints: CheckpointStore) {
@@ -51,7 +52,7 @@ export class AgentLife {
       checkpoints,
       claims: new FileClaims(),
       chunks: new ChunkPool(),
-      scans: new ScanQueue(),
+      scans: this.#scans,
       allow: compileAllowList([`${logs}/**`]),
       clock,
       logger,
@@ -110,6 +111,8 @@ export class AgentLife {
     if (source === undefined) return;
     await this.#atRest(source.stop());
     source.close();
+    // With its process its scans go.
+    while (this.#scans.running > 0) await nextTurn();
     await this.#rest();
   }
 

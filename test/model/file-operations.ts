@@ -30,7 +30,7 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
       world.append(inode, Buffer.concat(lines));
     }),
   "append late": (world, op) => {
-    const moved = world.inodes.filter((inode) => !live(world).includes(inode));
+    const moved = world.inodes.filter((inode) => !live(world).includes(inode) && !inode.content.isPacked);
     if (moved.length > 0) appendLines(world, pick(moved, op.a), op);
   },
   rotate: (world, op) => withLivePath(world, op, (path) => rotate(world, path, op.b < 0.7)),
@@ -109,9 +109,8 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
       world.rename(path, world.path(op.b < 0.5 ? `old/${inode.ino}` : `away-${inode.ino}`));
     }),
   "move back": (world, op) => {
-    const away = world.inodes.flatMap((inode) =>
-      [...inode.paths].filter((path) => !world.lanes.includes(path)),
-    );
+    const unpacked = world.inodes.filter(({ content }) => !content.isPacked);
+    const away = unpacked.flatMap(({ paths }) => [...paths].filter((path) => !world.lanes.includes(path)));
     const free = world.lanes.filter((path) => world.at(path) === undefined);
     if (away.length === 0 || free.length === 0) return;
     const from = pick(away, op.a);

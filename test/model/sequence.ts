@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { seededRandom } from "../../base/random.ts";
 import type { LossRecord } from "../../logagent/checkpoint/loss.ts";
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
+import { isTellable } from "../../logagent/source/compressed-file.ts";
 import { compileGlob, matchesAny } from "../../logagent/source/glob.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
@@ -413,8 +414,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
     const { from } = parcel;
     const bytes = this.#bytesOf(parcel);
     const holders = this.#holders(parcel);
+    // By an inode that was used again and the bytes that were seen, the id may be a later content's as well.
+    const ofId = this.ids.contentsOf(parcel.file.id, this.world.contents);
     for (const content of this.world.contents) {
-      if (content.inode === holders[0]?.inode || holders.includes(content)) {
+      if (content.inode === holders[0]?.inode || holders.includes(content) || ofId.includes(content)) {
         content.noteSettled(from, from + content.sharedBytes(bytes, from));
       }
     }
@@ -458,7 +461,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
       const { ino, birthNs } = content.inode;
       if (this.world.inodes.some((other) => other.ino === ino && other.birthNs === birthNs)) return false;
       const known = records.filter((record) => this.#isAbout(record, content));
-      return known.some(({ fingerprint, isResting }) => fingerprint.length > 0 && isResting !== true);
+      return known.some((record) => isTellable(record) && record.isResting !== true);
     }
     const paths = [...content.inode.paths];
     if (paths.some((path) => this.#isAtMatch(path))) return true;
@@ -476,6 +479,9 @@ export class Sequence implements FsWatcher, SinkWatcher {
     const { lane, inode, number, isOdd, isLate } = content;
     if (!this.plan.hasBirthTimes || this.plan.ops.some(({ kind }) => kind === "jump clock")) return false;
     if (isOdd || isLate || this.world.links.has(lane) || !path.startsWith(`${lane}.`)) return false;
+    // One that is older is back: to the agent it never left.
+    const there = this.world.at(lane);
+    if (this.world.contents.some((other) => other.inode === there && other.number < number)) return false;
     // A content that another one was before, in the same file, is found by that one's record.
     const isFirst = this.world.contents.every((other) => other.inode !== inode || other.number >= number);
     const older = records.filter((record) => {

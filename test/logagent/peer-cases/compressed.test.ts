@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { suite, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { SourceBed } from "../../support/source-bed.ts";
@@ -51,6 +59,46 @@ suite("a file that is compressed after it was rotated", () => {
       await bed.stop(running);
     });
   }
+
+  for (const [what, happens] of [
+    ["damaged", (path: string) => truncateSync(path, 60)],
+    ["renamed to what is no compressed file's name", (path: string) => renameSync(path, `${path}.bak`)],
+    ["deleted", unlinkSync],
+  ] as const) {
+    test(`and ${what} after that, while the agent is down: its rest is lost, which is said`, async () => {
+      await using bed = await openCase();
+      writeFileSync(bed.path("app.log"), text(numbered("app", 0, 100)));
+      let running = bed.start({ path: bed.path("app.log") });
+      await bed.step(running);
+      const { size } = statSync(bed.path("app.log"));
+      running = await whileDown(bed, running, () => {
+        appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
+        rotate(bed, "app.log", 1);
+        compress(bed, "app.log.1", "gz");
+        happens(bed.path("app.log.1.gz"));
+      });
+      await bed.run(running, 2 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 100));
+      assert.deepEqual(losses(bed), [[size, "unknown", "gone while nobody held it"]]);
+      await bed.stop(running);
+    });
+  }
+
+  test("beside one that begins like it: what is known by a few bytes is not taken for another", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "log\n");
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, () => {
+      unlinkSync(bed.path("app.log"));
+      writeFileSync(bed.path("other.log"), "log\nof another\n");
+      compress(bed, "other.log", "gz");
+    });
+    await bed.run(running, 2 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), ["log"]);
+    assert.deepEqual(losses(bed), [[4, "unknown", "gone while nobody held it"]]);
+    await bed.stop(running);
+  });
 
   test("one rotation later, while the agent is down: both generations are read, in order", async () => {
     await using bed = await openCase();
