@@ -3,6 +3,9 @@ import { z } from "zod";
 /** The largest status value: a fleet of thousands writes them into a store with a quota. */
 export const STATUS_BYTES_MAX = 16 * 1024;
 
+/** How many losses a status shows; the others are in the agent's loss journal. */
+export const STATUS_LOSSES_MAX = 5;
+
 /** How many tasks a status names; the rest shows in the totals and on the agent's own HTTP. */
 export const STATUS_WORST_TASKS_MAX = 20;
 
@@ -26,6 +29,17 @@ export const statusTaskSchema = z.object({
   bytesBehind: count,
   /** Sentences that start with what failed. */
   problems: z.array(z.string()),
+});
+
+/** Bytes that nobody can ship any more. */
+export const statusLossSchema = z.object({
+  path: z.string(),
+  from: count,
+  /** "unknown": nobody saw how many there were, perhaps none. */
+  to: z.union([count, z.literal("unknown")]),
+  reason: z.string(),
+  /** When it was noticed, ISO 8601 in UTC. */
+  at: z.string(),
 });
 
 /**
@@ -65,6 +79,8 @@ export const agentStatusSchema = z.object({
   }),
   /** The tasks with problems first, then those furthest behind, then those without a file. */
   worst: z.array(statusTaskSchema).max(STATUS_WORST_TASKS_MAX),
+  /** The newest first, those of earlier runs among them. Absent: an agent older than this field. */
+  losses: z.array(statusLossSchema).max(STATUS_LOSSES_MAX).optional(),
   /** Names of the collect config's fields that this agent understands. */
   knownFields: z.array(z.string()),
   /** Conditions of the whole agent worth a person's look, as stable words ("identity-conflict"). */
@@ -72,5 +88,6 @@ export const agentStatusSchema = z.object({
 });
 
 export type AgentInstance = z.output<typeof agentInstanceSchema>;
+export type StatusLoss = z.output<typeof statusLossSchema>;
 export type StatusTask = z.output<typeof statusTaskSchema>;
 export type AgentStatus = z.output<typeof agentStatusSchema>;

@@ -96,6 +96,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
     topic: (name) => sink.topic(name),
     checkpointFailure: () => checkpoints.failure,
     hasLostCheckpoints: checkpoints.lostEverything,
+    newestLosses: () => checkpoints.newestLosses,
     inFlightBytes: () => sink.inFlightBytes,
     hasIdentityConflict: () => writer.hasConflict,
   };

@@ -1,4 +1,5 @@
 import type { AgentInstance } from "../../conf/agent-status.ts";
+import type { LossRecord } from "../checkpoint/loss.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { ConfigState } from "./config-state.ts";
@@ -21,6 +22,8 @@ export interface AgentView {
   checkpointFailure(): string | undefined;
   /** The checkpoints on disk were damaged when the agent started, and every file is read again. */
   readonly hasLostCheckpoints: boolean;
+  /** A few of the losses, the newest first. */
+  newestLosses(): readonly LossRecord[];
   /** Bytes of lines that the sink has accepted and that are not acknowledged. */
   inFlightBytes(): number;
   /** Another agent lives under the same identity. */

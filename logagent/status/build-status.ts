@@ -1,10 +1,13 @@
 import {
   type AgentStatus,
   STATUS_BYTES_MAX,
+  STATUS_LOSSES_MAX,
   STATUS_WORST_TASKS_MAX,
+  type StatusLoss,
   type StatusTask,
 } from "../../conf/agent-status.ts";
 import { ENTRY_FIELDS } from "../../conf/parse-collect-config.ts";
+import type { LossRecord } from "../checkpoint/loss.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { AgentView } from "./agent-view.ts";
@@ -31,18 +34,24 @@ export function buildStatus(view: AgentView): AgentStatus {
     },
     totals: totalsOf(tasks),
     worst: worstOf(tasks, view),
+    losses: view.newestLosses().slice(0, STATUS_LOSSES_MAX).map(statusLoss),
     knownFields: [...ENTRY_FIELDS],
     flags: [...flagsOf(view, tasks)],
   };
 }
 
-/** The value for the store: at most 16 KiB, from which the least bad tasks are left out first. */
+/** The value for the store: at most 16 KiB, from which the least bad tasks are left out first, and the losses last. */
 export function encodeStatus(status: AgentStatus): Buffer {
   for (let kept = status.worst.length; ; kept -= 1) {
     const flags = kept < status.worst.length ? [...status.flags, "worst-truncated"] : status.flags;
     const bytes = Buffer.from(JSON.stringify({ ...status, worst: status.worst.slice(0, kept), flags }));
-    if (bytes.byteLength <= STATUS_BYTES_MAX || kept === 0) return bytes;
+    if (bytes.byteLength <= STATUS_BYTES_MAX) return bytes;
+    if (kept === 0) return Buffer.from(JSON.stringify({ ...status, worst: [], losses: [], flags }));
   }
+}
+
+function statusLoss({ path, from, to, reason, noticedAtMs }: LossRecord): StatusLoss {
+  return { path: clipped(path), from, to, reason, at: new Date(noticedAtMs).toISOString() };
 }
 
 function totalsOf(tasks: readonly TaskStatus[]): AgentStatus["totals"] {

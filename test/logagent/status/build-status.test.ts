@@ -2,10 +2,22 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { agentStatusSchema, STATUS_BYTES_MAX, STATUS_WORST_TASKS_MAX } from "../../../conf/agent-status.ts";
 import { ENTRY_FIELDS } from "../../../conf/parse-collect-config.ts";
+import type { LossRecord } from "../../../logagent/checkpoint/loss.ts";
 import type { TopicStatus } from "../../../logagent/sink/port.ts";
 import { buildStatus, encodeStatus } from "../../../logagent/status/build-status.ts";
 import { unreadyReasons } from "../../../logagent/status/readiness.ts";
 import { APPLIED, agentView, taskStatus } from "./task-status.ts";
+
+const LOSS: LossRecord = {
+  file: "a",
+  path: "/var/log/a.log",
+  entry: "/var/log/*.log",
+  topic: "t",
+  from: 3,
+  to: "unknown",
+  reason: "rewritten in place",
+  noticedAtMs: 5_000,
+};
 
 suite("buildStatus()", () => {
   test("has the documented shape, with sums over all tasks", () => {
@@ -140,7 +152,9 @@ suite("encodeStatus()", () => {
       }),
     );
     const failed = { revision: 9, reason: `Cannot use collect config: ${long}` };
+    const loss = { ...LOSS, path: `/var/log/${long}` };
     const view = agentView({
+      newestLosses: () => Array(5).fill(loss),
       config: () => ({ ...APPLIED, failed }),
       tasks: () => tasks,
       topic: () => ({ kind: "ready", warnings: ["one replica", "min.insync.replicas 1"] }),
@@ -152,6 +166,32 @@ suite("encodeStatus()", () => {
     assert.equal(status.worst[0]?.bytesBehind, 4999);
     assert.ok(status.flags.includes("worst-truncated"));
     assert.equal(status.totals.tasks, 5000);
+    assert.equal(status.losses?.length, 5);
+  });
+
+  test("leaves out the losses when there is no room for them either", () => {
+    // Six bytes each, as JSON.
+    const loss = { ...LOSS, path: "\u0001".repeat(4000) };
+    const failed = { revision: 9, reason: "\u0001".repeat(4000) };
+    const view = agentView({
+      version: "1".repeat(5_000),
+      newestLosses: () => Array(5).fill(loss),
+      config: () => ({ ...APPLIED, failed }),
+    });
+    const value = encodeStatus(buildStatus(view));
+    assert.ok(value.byteLength <= STATUS_BYTES_MAX, `${value.byteLength} bytes`);
+    const { losses } = agentStatusSchema.parse(JSON.parse(value.toString()));
+    assert.deepEqual(losses, []);
+  });
+
+  test("shows what was lost last", () => {
+    const status = buildStatus(agentView({ newestLosses: () => Array(9).fill(LOSS) }));
+    const { path, from, to, reason } = LOSS;
+    assert.deepEqual(
+      status.losses,
+      Array(5).fill({ path, from, to, reason, at: "1970-01-01T00:00:05.000Z" }),
+    );
+    assert.deepEqual(agentStatusSchema.parse(status), status);
   });
 
   test("leaves a small status as it is", () => {

@@ -47,6 +47,7 @@ export function agentView(fields: Partial<AgentView> = {}): AgentView {
     topic: () => ({ kind: "ready", warnings: [] }),
     checkpointFailure: () => undefined,
     hasLostCheckpoints: false,
+    newestLosses: () => [],
     inFlightBytes: () => 0,
     hasIdentityConflict: () => false,
     ...fields,
