@@ -21,6 +21,8 @@ const LAWS = [
   "what is sent was in a file",
   "what is there is settled",
   "what nobody saw go may be lost",
+  "what was seen is acked, lost or held",
+  "acked <= framed <= read",
   "what was seen is settled, held or lost",
 ];
 
