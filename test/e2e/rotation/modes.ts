@@ -6,6 +6,8 @@ export interface Mode {
   readonly reopens: boolean;
   /** What the entry's pattern ends in, behind the folder. */
   readonly pattern: string;
+  /** Other fields of the entry. */
+  readonly entry?: Readonly<Record<string, unknown>>;
   /**
    * `nothing`: every byte stays in some file for as long as the round takes; `files` are deleted; `contents` are truncated.
    */
@@ -24,6 +26,8 @@ export const MODES = {
     ...renaming,
     directives: ["create", "rotate 30"],
     pattern: "*.log*",
+    // One that is first seen under its later name is at its path there, and not known to be finished.
+    entry: { partialLineTimeoutMs: 3_000 },
   },
   nocreate: { ...renaming, directives: ["nocreate", "rotate 30"] },
   "create, compress, delaycompress": {

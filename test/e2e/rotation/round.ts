@@ -58,7 +58,7 @@ export async function playRound(options: RoundOptions): Promise<RoundResult> {
     endpoint: bed.store.endpoint,
     brokers: bed.kafka.brokers,
   });
-  await bed.putConfig([{ path: `${agent.logs}/${mode.pattern}`, topic }]);
+  await bed.putConfig([{ path: `${agent.logs}/${mode.pattern}`, topic, ...mode.entry }]);
   await eventually(async () => {
     if (!(await agent.tasks()).includes(topic)) throw new Error("the agent has no such task");
   });
