@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { errorMessage } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { checkCommand } from "./commands/check.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { runCommand } from "./commands/run.ts";
@@ -19,7 +20,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .version(packageVersion())
     .addCommand(runCommand())
     .addCommand(checkCommand())
-    .addCommand(previewCommand());
+    .addCommand(previewCommand())
+    .addCommand(auditCommand());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
     await program.parseAsync([...argv], { from: "user" });

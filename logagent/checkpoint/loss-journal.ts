@@ -3,7 +3,7 @@ import { readWholeFile } from "../../base/atomic-file.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorCode } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { cutTornLine } from "../sink/torn-line.ts";
+import { cutTornLine } from "../../base/torn-line.ts";
 import type { CheckpointContent } from "./checkpoint-codec.ts";
 import { type Loss, type LossRecord, lostBytes } from "./loss.ts";
 import { decodeLosses, encodeLoss, type JournaledLoss, type LossTotals, weightOf } from "./loss-line.ts";

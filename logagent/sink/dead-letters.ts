@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Disk } from "../../base/disk.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import { cutTornLine } from "../../base/torn-line.ts";
 import { DeliveryError } from "./destination.ts";
 import type { ShippedFile } from "./port.ts";
 import { topicFileName } from "./topic-file-name.ts";
-import { cutTornLine } from "./torn-line.ts";
 
 /** The code of the error when a file has reached its limit. */
 export const DEAD_LETTERS_FULL = "DEAD_LETTERS_FULL";

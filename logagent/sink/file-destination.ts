@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { SharedDisk, SharedFile } from "../../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { cutTornLine } from "../../base/torn-line.ts";
 import {
   type Batch,
   DeliveryError,
@@ -11,7 +12,6 @@ import {
 } from "./destination.ts";
 import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
 import { topicFileName } from "./topic-file-name.ts";
-import { cutTornLine } from "./torn-line.ts";
 
 /** What is written and synced at a time. */
 const BATCH_BYTES_MAX = 1024 * 1024;

@@ -25,7 +25,7 @@ suite("logagent", () => {
     });
     const help = await runBin("logagent", ["--help"]);
     assert.equal(help.code, 0);
-    for (const command of ["run", "check", "preview"])
+    for (const command of ["run", "check", "preview", "audit"])
       assert.match(help.stdout, new RegExp(`^ {2}${command} `, "m"));
   });
 
@@ -50,8 +50,8 @@ suite("logagent", () => {
     });
   }
 
-  test("run and check exit 1 with a config file that is not there, and say so in one line", async () => {
-    for (const command of ["run", "check"]) {
+  test("run, check and audit exit 1 with a config file that is not there, and say so in one line", async () => {
+    for (const command of ["run", "check", "audit"]) {
       const result = await runBin("logagent", [command, "--config", "/nowhere.yaml"]);
       assert.deepEqual(result, {
         code: 1,

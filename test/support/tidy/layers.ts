@@ -18,7 +18,7 @@ const AGENT_STEPS: readonly (readonly string[])[] = [
   ["framing"],
   ["rules"],
   ["checkpoint"],
-  ["source", "sink"],
+  ["source", "sink", "audit"],
   ["task", "status"],
   ["config"],
   ["commands", "."],

@@ -1,4 +1,4 @@
-import type { DiskFile } from "../../base/disk.ts";
+import type { DiskFile } from "./disk.ts";
 
 const REPAIR_BLOCK_BYTES = 64 * 1024;
 const NEWLINE = 10;

@@ -1,0 +1,64 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
+import { type CheckpointContent, decodeCheckpoints } from "../checkpoint/checkpoint-codec.ts";
+import { LOSSES_FILE, LOSSES_PREVIOUS_FILE } from "../checkpoint/loss-journal.ts";
+import { decodeLosses, type JournaledLoss } from "../checkpoint/loss-line.ts";
+import { CURRENT_FILE, PREVIOUS_FILE } from "../checkpoint/read-newest.ts";
+
+/** What an agent has written of what became of its files. */
+export interface WrittenAccounts {
+  readonly checkpoints: CheckpointContent;
+  /** When the checkpoints were written, milliseconds since the Unix epoch. */
+  readonly writtenAtMs: number;
+  /** By number; those of the oldest may be forgotten. */
+  readonly losses: ReadonlyMap<number, JournaledLoss>;
+  /** Sentences about what cannot be read. */
+  readonly damaged: readonly string[];
+}
+
+/**
+ * Reads the checkpoints and then the loss journal: an agent that runs writes them the other way round, so that no loss is
+ * missing of which the checkpoints know. Throws CodedError "ENOACCOUNTS" when there are none, those of the two formats for a newer
+ * version, and what the disk throws.
+ */
+export async function readAccounts(folder: string): Promise<WrittenAccounts> {
+  const damaged: string[] = [];
+  const newest = await readCheckpoints(folder, damaged);
+  const losses = new Map<number, JournaledLoss>();
+  // The newer file first: it may become the older one in between.
+  const texts = [
+    await lossesIn(join(folder, LOSSES_FILE), damaged),
+    await lossesIn(join(folder, LOSSES_PREVIOUS_FILE), damaged),
+  ];
+  for (const one of texts.reverse().flat()) losses.set(one.number, one);
+  return { ...newest, losses, damaged };
+}
+
+async function readCheckpoints(folder: string, damaged: string[]) {
+  // Between two renames there is no newest file, and the previous one is the newest.
+  for (const name of [CURRENT_FILE, PREVIOUS_FILE, CURRENT_FILE]) {
+    const path = join(folder, name);
+    try {
+      const { mtimeMs: writtenAtMs } = await stat(path);
+      return { checkpoints: decodeCheckpoints(await readFile(path), path), writtenAtMs };
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") continue;
+      if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw error;
+      damaged.push(errorMessage(error));
+    }
+  }
+  const why = damaged.length > 0 ? damaged.join("; ") : `there are no checkpoints in ${folder}`;
+  throw new CodedError("ENOACCOUNTS", `Cannot audit: ${why}`);
+}
+
+async function lossesIn(path: string, damaged: string[]): Promise<readonly JournaledLoss[]> {
+  try {
+    const read = decodeLosses(await readFile(path, "utf8"), path);
+    damaged.push(...read.damaged);
+    return read.losses;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { CodedError } from "../../base/errors.ts";
+import { loadAgentConfig } from "../../conf/load.ts";
+import { type Audit, audit } from "../audit/audit.ts";
+import { auditText } from "../audit/audit-text.ts";
+import { findPlaces } from "../audit/file-places.ts";
+import { readAccounts, type WrittenAccounts } from "../audit/read-accounts.ts";
+import { configOption } from "./config-option.ts";
+
+interface AuditFlags {
+  readonly config: string;
+  readonly output: "table" | "json";
+}
+
+/** Problems that are listed; the rest is counted. */
+const PROBLEMS_SHOWN_MAX = 100;
+
+/** `logagent audit`: what became of every byte, by what the agent has written and the files on disk. It only reads. */
+export function auditCommand(): Command {
+  return new Command("audit")
+    .description(
+      "print what became of the bytes of each file, and fail when that does not add up; only reads",
+    )
+    .addOption(configOption())
+    .addOption(
+      new Option("-o, --output <format>", "how it is printed").choices(["table", "json"]).default("table"),
+    )
+    .action(run);
+}
+
+async function run({ config: path, output }: AuditFlags): Promise<void> {
+  const { config } = await loadAgentConfig(path, process.env);
+  const written = await readAccounts(join(config.dataDir, "checkpoints"));
+  const result = audit(written, await findPlaces(written.checkpoints.records));
+  process.stdout.write(output === "json" ? json(written, result) : `${auditText(result)}${asOf(written)}\n`);
+  const { problems } = result;
+  if (problems.length === 0) return;
+  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
+  if (problems.length > shown.length) shown.push(`and ${problems.length - shown.length} more`);
+  throw new CodedError("EAUDIT", `It does not add up:\n${shown.join("\n")}`);
+}
+
+function asOf({ checkpoints, writtenAtMs }: WrittenAccounts): string {
+  const end = checkpoints.isClosed
+    ? "the agent has ended in peace"
+    : "the agent runs, or died; what it did since then shows in its next checkpoints";
+  return `As of ${new Date(writtenAtMs).toISOString()}: ${end}`;
+}
+
+function json({ checkpoints, writtenAtMs, losses }: WrittenAccounts, result: Audit): string {
+  const said = [...losses.values()].map(({ noticedAtMs, ...loss }) => ({
+    ...loss,
+    at: new Date(noticedAtMs).toISOString(),
+  }));
+  const { rows, removed, totals, unaccounted, problems } = result;
+  const value = {
+    asOf: new Date(writtenAtMs).toISOString(),
+    isClosed: checkpoints.isClosed,
+    files: rows.map(({ size, ...row }) => ({ ...row, size: size ?? null })),
+    removed,
+    totals,
+    losses: said,
+    unaccounted,
+    addsUp: problems.length === 0,
+    problems,
+  };
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
