@@ -65,8 +65,8 @@ export function takeNext(file: TailedFile, context: SourceContext): ContentLedge
   const { content: old, offset } = file;
   const { record } = old;
   context.lostRest(record, offset, file.next.reason);
-  // Until the last of it is acknowledged, its record says after a crash what was lost.
-  record.seen = offset;
+  // Until the last of it is acknowledged, its record says after a crash what was lost; and no less was seen of it than delivered.
+  context.deps.checkpoints.saw(record, offset);
   context.deps.checkpoints.touch();
   file.startOver(file.next.content, context.deps.clock.monotonicMs());
   return old;

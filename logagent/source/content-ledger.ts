@@ -113,6 +113,8 @@ export class ContentLedger implements ShippedFile {
       reached = this.#pending.shift();
     }
     if (reached !== undefined && !this.#detached) {
+      // It may have been cut off, and said to be lost, after it was read and before it was delivered.
+      this.#options.checkpoints.saw(this.record, reached.to);
       this.record.account.acked += reached.to - this.record.offset;
       this.record.offset = reached.to;
       this.record.tail = reached.tail;
