@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorCode } from "../../../base/errors.ts";
 import {
   type Exit,
@@ -85,6 +86,13 @@ export class AgentLives implements AsyncDisposable {
     yield* this.#checkpoints().values();
   }
 
+  /** Waits until this life is ready, but no longer than so. */
+  async ready(timeoutMs: number): Promise<void> {
+    const output = () => this.#lives.at(-1)?.process.output() ?? "";
+    const deadlineMs = performance.now() + timeoutMs;
+    while (!output().includes(READY_LINE) && performance.now() < deadlineMs) await sleep(20);
+  }
+
   /** SIGKILL, and the next life at once. */
   async killAndStart(): Promise<void> {
     await this.#lives.at(-1)?.process.kill();
@@ -144,8 +152,8 @@ export class AgentLives implements AsyncDisposable {
   #checkpoints(): Checkpoints {
     const text = this.#newestCheckpoints();
     if (text === undefined) return new Map();
-    // A line of header, one of entries, and one for each file.
-    const lines = text.trimEnd().split("\n").slice(2);
+    // Lines of other things stand before those of files.
+    const lines = text.split("\n").filter((line) => line.includes('"ino":'));
     const records = lines.map((line) => JSON.parse(line) as DurableFile);
     return new Map(records.map((record) => [record.id, record]));
   }

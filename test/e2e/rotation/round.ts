@@ -14,9 +14,10 @@ import type { RotationBed } from "./rotation-bed.ts";
 import { TopicReader } from "./topic-reader.ts";
 
 /** How long is written, rotated, killed and stopped; the rest of a round is for catching up. */
-const TROUBLE_MS = 7_000;
+const TROUBLE_MS = 8_000;
 const KILL_EVERY_MS = 2_000;
-const ROTATE_AFTER_MS = { least: 700, most: 2_500 };
+/** A rotated file is at rest for two seconds before its successor has its turn: with none but short pauses little would be under way. */
+const ROTATE_AFTER_MS = { least: 700, most: [2_000, 5_000] };
 const BROKER_DOWN_MS_MAX = 2_000;
 /** In the others the broker stays, so that each life of the agent gets further. */
 const OUTAGE_SHARE = 0.75;
@@ -155,10 +156,15 @@ async function trouble(parts: {
   const brokerDownMs = between(0, BROKER_DOWN_MS_MAX);
   const isKilled = random.next() < 0.5;
   const hasOutage = random.next() < OUTAGE_SHARE;
-  const pauses = Array.from({ length: 20 }, () => between(ROTATE_AFTER_MS.least, ROTATE_AFTER_MS.most));
+  const fromReady = Array.from({ length: 10 }, () => random.next() < 0.6);
+  const mostMs = ROTATE_AFTER_MS.most[random.next() < 0.5 ? 0 : 1] ?? 0;
+  const pauses = Array.from({ length: 20 }, () => between(ROTATE_AFTER_MS.least, mostMs));
   const kills = async () => {
-    for (let atMs = endMs - TROUBLE_MS + KILL_EVERY_MS; atMs <= endMs; atMs += KILL_EVERY_MS) {
-      await sleep(Math.max(0, atMs - performance.now()));
+    for (const isFromReady of fromReady) {
+      // On a busy machine a life of two seconds is over before it has written a checkpoint.
+      if (isFromReady) await agent.ready(KILL_EVERY_MS);
+      if (performance.now() + KILL_EVERY_MS >= endMs) return;
+      await sleep(KILL_EVERY_MS);
       await agent.killAndStart();
     }
   };
