@@ -6,7 +6,7 @@ import { errorCode } from "../../base/errors.ts";
 /** The event loop gets its turn after so many names. */
 const NAMES_PER_TURN = 1_000;
 
-/** Names that go away while a folder is read make it be read so many times; then what was found has to do. */
+/** Names that come, go or change while a folder is read make it be read so many times; then what was found has to do. */
 const TRIES_MAX = 3;
 
 export interface FolderInodes {
@@ -22,8 +22,8 @@ export interface FolderInodes {
 }
 
 /**
- * The files of a folder, under whatever name. A folder that is not there has none. It is read again while names go away under
- * the eye, for the file of such a name may have another one by now.
+ * The files of a folder, under whatever name. A folder that is not there has none. It is read again while names change under
+ * the eye: a file may have gone from a name that was not yet looked at to one that was, or that was not there.
  */
 export async function inodesIn(folder: string): Promise<FolderInodes> {
   for (let tries = 1; ; tries += 1) {
@@ -37,6 +37,7 @@ async function readOnce(folder: string): Promise<FolderInodes & { readonly hasCh
   const folders: string[] = [];
   let isComplete = true;
   let hasChanged = false;
+  const changedNs = namesChangedAt(folder);
   const names = namesIn(folder);
   if (names === undefined) return { files, folders, isComplete: false, hasChanged };
   for (const [index, name] of names.entries()) {
@@ -53,7 +54,19 @@ async function readOnce(folder: string): Promise<FolderInodes & { readonly hasCh
       isComplete = false;
     }
   }
+  hasChanged ||= namesChangedAt(folder) !== changedNs;
   return { files, folders, isComplete, hasChanged };
+}
+
+/** When a name in a folder came or went last; undefined: nobody says. */
+export function namesChangedAt(folder: string): bigint | undefined {
+  try {
+    return statSync(folder, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+  } catch (error) {
+    // It may not be looked at: reading it will say so.
+    if (errorCode(error) !== undefined) return undefined;
+    throw error;
+  }
 }
 
 /** Undefined: it cannot be read. */

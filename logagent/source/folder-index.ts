@@ -1,6 +1,4 @@
-import { statSync } from "node:fs";
-import { errorCode } from "../../base/errors.ts";
-import { type FolderInodes, inodesIn } from "../checkpoint/inodes-in.ts";
+import { type FolderInodes, inodesIn, namesChangedAt } from "../checkpoint/inodes-in.ts";
 
 /** Folders kept; with more, those that were asked for first are forgotten. */
 const FOLDERS_MAX = 1_000;
@@ -23,7 +21,7 @@ export class FolderIndex {
   }
 
   async look(folder: string): Promise<FolderInodes> {
-    const mtimeNs = changedAt(folder);
+    const mtimeNs = namesChangedAt(folder);
     const known = this.#known.get(folder);
     const isSame = mtimeNs !== undefined && known?.mtimeNs === mtimeNs;
     if (isSame && known.isSure) return known.inodes;
@@ -35,15 +33,5 @@ export class FolderIndex {
       this.#known.delete(oldest);
     }
     return inodes;
-  }
-}
-
-function changedAt(folder: string): bigint | undefined {
-  try {
-    return statSync(folder, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
-  } catch (error) {
-    // It may not be looked at: reading it will say so.
-    if (errorCode(error) !== undefined) return undefined;
-    throw error;
   }
 }
