@@ -101,7 +101,7 @@ export class LossJournal {
   /** Durable is what was noted before, when it resolves. After a rejection it is tried again with the next one. */
   async flush(): Promise<void> {
     if (this.#pending.length === 0) return;
-    const taken = this.#pending;
+    const taken = [...this.#pending];
     await this.#append(Buffer.concat(taken.map(encodeLoss)));
     // One to which others were added meanwhile is written again.
     this.#pending = this.#pending.filter((loss) => !taken.includes(loss));

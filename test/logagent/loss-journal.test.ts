@@ -140,6 +140,24 @@ suite("LossJournal", () => {
     assert.equal(journal.newest.length, LOSSES_NEWEST_MAX);
   });
 
+  test("what is noted while others are written is written next", async () => {
+    const record = mint(await open(), 10_000);
+    const removed = { ...record.account, seen: 0, files: 0 };
+    const nothing = { records: [], entries: new Map(), losses: 0, isClosed: true, removed };
+    const journal = await LossJournal.open({ folder, disk: nodeDisk, logger: logger() }, nothing);
+    const note = () =>
+      journal.note(record, { from: 0, to: "unknown", reason: "gone while nobody held it" }, 0);
+    note();
+    const flushed = journal.flush();
+    note();
+    await flushed;
+    await journal.flush();
+    assert.deepEqual(
+      losses().map(({ number }) => number),
+      [1, 2],
+    );
+  });
+
   test("what cannot be written is kept up to a limit, and summed up beyond it", async () => {
     let isFull = true;
     const disk: Disk = {
