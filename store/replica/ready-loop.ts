@@ -187,8 +187,11 @@ export class ReadyLoop<State extends DrivenState>
   }
 
   async receiveSnapshot(message: SnapshotMessage, body: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#snapshots.receive(message.snapshot, body);
+    const { snapshot } = message;
+    await this.#snapshots.receive(snapshot, body);
     this.receive(message);
+    // Its sender leads no longer: nothing will install it.
+    if (this.#core.status.commit < snapshot.index) await this.#snapshots.forget(snapshot);
   }
 
   unreachable(id: bigint): void {

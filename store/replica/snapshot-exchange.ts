@@ -21,6 +21,8 @@ export interface SnapshotStore {
   make(options: { readonly signal: AbortSignal }): Promise<OutgoingSnapshot>;
   /** Takes a snapshot durably, to be installed later, or never. */
   receive(meta: SnapshotMeta, body: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Lets go of a received snapshot that the core has not taken. */
+  forget(meta: SnapshotMeta): Promise<void>;
   /**
    * Makes a received snapshot the state, durably. The log begins behind it already: after a crash in between, the opener
    * finds the received file and installs it before anything else.
@@ -90,6 +92,11 @@ export class SnapshotExchange {
   /** Takes a snapshot durably, before the core hears of it. */
   receive(meta: SnapshotMeta, body: AsyncIterable<Uint8Array>): Promise<void> {
     return this.#store.receive(meta, body);
+  }
+
+  /** For one that the core has not taken. */
+  forget(meta: SnapshotMeta): Promise<void> {
+    return this.#store.forget(meta);
   }
 
   /**

@@ -26,6 +26,7 @@ export function memberSnapshots(parts: {
       await folder.removeUpTo(state.appliedIndex);
       await folder.receive(meta, body);
     },
+    forget: (meta) => folder.forget(meta),
     install: async (meta) => {
       const path = folder.find(meta);
       if (path === undefined) {

@@ -58,7 +58,8 @@ export class SnapshotFolder {
   readonly #logger: Logger;
   readonly #places = new ByteSemaphore(MADE_MAX);
   readonly #received = new Map<string, EntryId>();
-  #receiving = 0;
+  /** Paths that are about to be there, or to be gone. */
+  readonly #changing = new Set<string>();
   #nextNumber = 1;
 
   private constructor(options: SnapshotFolderOptions) {
@@ -91,14 +92,21 @@ export class SnapshotFolder {
    */
   async receive(meta: SnapshotMeta, body: AsyncIterable<Uint8Array>): Promise<string> {
     const path = join(this.#folder, formatSnapshotName(meta));
-    if (this.#receiving + this.#received.size >= RECEIVED_MAX) {
+    const there = new Set([...this.#received.keys(), ...this.#changing]).size;
+    if (there >= RECEIVED_MAX) {
       throw new CodedError(
         "ESNAPSHOT",
-        `Cannot receive snapshot ${path}: there are ${this.#receiving + this.#received.size}, expected less than ${RECEIVED_MAX}`,
+        `Cannot receive snapshot ${path}: there are ${there}, expected less than ${RECEIVED_MAX}`,
+      );
+    }
+    if (this.#changing.has(path)) {
+      throw new CodedError(
+        "ESNAPSHOT",
+        `Cannot receive snapshot ${path}: another sender's is being received`,
       );
     }
     const part = path.replace(/db$/, `${this.#nextNumber++}.part`);
-    this.#receiving += 1;
+    this.#changing.add(path);
     try {
       await writeFileStream(this.#disk, part, body);
       await this.#adopt(part, meta);
@@ -110,7 +118,24 @@ export class SnapshotFolder {
       await this.#discard(part);
       throw error;
     } finally {
-      this.#receiving -= 1;
+      this.#changing.delete(path);
+    }
+  }
+
+  /**
+   * Removes one that was received and that nobody will install. When another sender's of the same name is being received it
+   * stays, for that one.
+   */
+  async forget(id: EntryId): Promise<void> {
+    const path = join(this.#folder, formatSnapshotName(id));
+    if (!this.#received.has(path) || this.#changing.has(path)) return;
+    this.#received.delete(path);
+    this.#changing.add(path);
+    try {
+      await this.#disk.remove(path);
+      await this.#disk.syncFolder(this.#folder);
+    } finally {
+      this.#changing.delete(path);
     }
   }
 

@@ -18,6 +18,7 @@ export const NO_PEERS: PeerTransport = {
 export const NO_SNAPSHOTS: SnapshotStore = {
   make: () => Promise.reject(new Error("a lone member makes no snapshot")),
   receive: () => Promise.reject(new Error("a lone member receives no snapshot")),
+  forget: () => Promise.reject(new Error("a lone member receives no snapshot")),
   install: () => Promise.reject(new Error("a lone member installs no snapshot")),
 };
 

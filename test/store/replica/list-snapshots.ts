@@ -50,6 +50,10 @@ export class ListSnapshots implements SnapshotStore {
     await this.#disk.syncFolder(this.#folder);
   }
 
+  async forget(meta: SnapshotMeta): Promise<void> {
+    await this.#disk.remove(join(this.#folder, fileName(meta)));
+  }
+
   async install(meta: SnapshotMeta): Promise<void> {
     const path = join(this.#folder, fileName(meta));
     const image = await readImage(this.#disk, path);

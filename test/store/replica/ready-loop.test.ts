@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { suite, test } from "node:test";
 import { seededRandom } from "../../../base/random.ts";
 import { EMPTY_LIST, ListState } from "../../support/list-state.ts";
+import { NO_SNAPSHOTS } from "../../support/no-peers.ts";
 import { FOLDER, put, ReplicaBed, read, turns } from "./replica-bed.ts";
 
 suite("openReplica()", () => {
@@ -443,6 +445,30 @@ suite("ReadyLoop, in the middle of an entry of many steps", () => {
     await replica.close();
     assert.deepEqual([replica.state.values, replica.state.image.values], [[], []]);
   });
+});
+
+test("ReadyLoop.receiveSnapshot() keeps none of a leader that is deposed: two of them would stand in the way of all others", async () => {
+  const bed = new ReplicaBed();
+  const kept = new Set<number>();
+  const replica = await bed.open({
+    snapshots: {
+      ...NO_SNAPSHOTS,
+      receive: async ({ index }) => void kept.add(index),
+      forget: async ({ index }) => void kept.delete(index),
+    },
+  });
+  await put(replica, "a");
+  const { confState } = replica.state;
+  for (const index of [50, 60, 70]) {
+    const snapshot = { index, term: 1, confState };
+    await replica.receiveSnapshot(
+      { kind: "snapshot", from: 0xb1n, to: 0xa1n, term: 1, snapshot },
+      Readable.from([]),
+    );
+  }
+  assert.deepEqual([...kept], []);
+  assert.equal(replica.status.role, "leader");
+  await replica.close();
 });
 
 suite("ReadyLoop.close()", () => {

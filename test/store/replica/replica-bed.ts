@@ -5,6 +5,7 @@ import { openReplica, type ReplicaOptions } from "../../../store/replica/open-re
 import type { ReadyLoop } from "../../../store/replica/ready-loop.ts";
 import type { ProposeOptions } from "../../../store/replica/replica.ts";
 import type { ReplicaLimits } from "../../../store/replica/replica-limits.ts";
+import type { SnapshotStore } from "../../../store/replica/snapshot-exchange.ts";
 import { EMPTY_LIST, type ListImage, ListState, proposal } from "../../support/list-state.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
@@ -35,6 +36,7 @@ export class ReplicaBed {
       readonly limits?: Partial<ReplicaLimits>;
       readonly memberId?: bigint;
       readonly force?: ReplicaOptions<ListState>["force"];
+      readonly snapshots?: SnapshotStore;
     } = {},
   ): Promise<ReadyLoop<ListState>> {
     return openReplica({
@@ -46,7 +48,7 @@ export class ReplicaBed {
       clusterId: 0xc1n,
       memberId: options.memberId ?? 0xa1n,
       firstEntries: firstEntries([options.memberId ?? 0xa1n]),
-      snapshots: NO_SNAPSHOTS,
+      snapshots: options.snapshots ?? NO_SNAPSHOTS,
       connect: () => NO_PEERS,
       state: options.state ?? new ListState(options.image ?? EMPTY_LIST),
       onFatal: (error) => this.fatal.push(error),

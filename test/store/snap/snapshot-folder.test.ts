@@ -149,6 +149,25 @@ suite("SnapshotFolder", () => {
     assert.equal((await disk.list(SNAP)).length, 2);
   });
 
+  test("forget() makes room for another one, and leaves one that is being received again", async () => {
+    const { disk, snapshots, sent } = await bed();
+    await snapshots.receive(sent.meta, inChunks(sent.content));
+    await snapshots.forget(SENT);
+    assert.deepEqual([snapshots.find(SENT), await disk.list(SNAP)], [undefined, []]);
+    await snapshots.forget(SENT);
+
+    await snapshots.receive(sent.meta, inChunks(sent.content));
+    const again = snapshots.receive(sent.meta, inChunks(sent.content));
+    await snapshots.forget(SENT);
+    await assert.rejects(
+      snapshots.receive(sent.meta, inChunks(sent.content)),
+      /another sender's is being received$/,
+    );
+    await again;
+    assert.notEqual(snapshots.find(SENT), undefined);
+    assert.deepEqual(await disk.list(SNAP), [NAME]);
+  });
+
   test("open() removes what is not whole, and keeps what was received", async () => {
     const { disk, backend, snapshots, sent } = await bed();
     await snapshots.receive(sent.meta, inChunks(sent.content));
