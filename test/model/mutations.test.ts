@@ -20,6 +20,7 @@ const LAWS = [
   "what is lost is not there",
   "what is sent was in a file",
   "what is there is settled",
+  "what is written adds up",
   "what nobody saw go may be lost",
   "what was seen is acked, lost or held",
   "acked <= framed <= read",
