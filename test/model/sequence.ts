@@ -18,6 +18,7 @@ import { type Op, type OpKind, type Plan, pick } from "./plan.ts";
 import { hold } from "./violation.ts";
 import { type FsWatcher, real, watchFs } from "./watched-fs.ts";
 import { folderOf, World } from "./world.ts";
+import { checkWritten } from "./written-accounts.ts";
 
 const STEPS_MS = [1, 50, 250, 500, 1000, 2500];
 const TOPICS = ["t", "u"];
@@ -124,8 +125,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
       await this.#apply(op);
       this.#noteMissed();
       this.#checkAccount();
+      if (this.#life === undefined) await this.#checkWritten();
     }
     await this.#finish();
+    await this.#checkWritten();
     checkOrderOfLanes(this);
     checkEnd(this);
   }
@@ -504,6 +507,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
     if (gap === undefined) return;
     const isSaid = this.lossRecords.some((loss) => this.ids.mayBe(loss.file, content));
     hold("a file is held until it is shipped", isSaid, () => `[${gap.from}, ${gap.to}) of ${content}`);
+  }
+
+  #checkWritten(): Promise<void> {
+    return checkWritten(this.#disk.forProcess(), `${this.world.folder}.c`);
   }
 
   #checkAccount(): void {
