@@ -28,6 +28,8 @@ export class Content {
   packedAt: string | undefined;
   /** Anything but written, rotated and deleted: its place among others is nobody's promise. */
   isOdd = false;
+  /** Files changed places while it was looked for: its turn among others is nobody's promise. */
+  isAmid = false;
   /** Delivered at least once. */
   readonly #sent = new ByteSet();
   /** Acknowledged or refused for good: settled. */

@@ -52,7 +52,8 @@ export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
   if (plan.ops.some(({ kind }) => kind === "jump clock")) return;
   const last = new Map<string, Content>();
   for (const { life, path, content, from } of arrivals) {
-    if (content === undefined || content.isLate || content.missed || content.isOdd) continue;
+    if (content === undefined || content.isLate || content.missed || content.isOdd || content.isAmid)
+      continue;
     const lane = `${life} ${path}`;
     const before = last.get(lane);
     // Born in one tick of the clock: nobody can say which was first.

@@ -255,6 +255,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
         b: op.a * 7919 - Math.floor(op.a * 7919),
         c: op.b,
       });
+      for (const content of this.world.contents) content.isAmid ||= content.inode.agentFds === 0;
       for (const [content, seen] of seenBefore) forgetLook(content, seen);
       this.#noteMissed();
     };
