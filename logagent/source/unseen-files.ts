@@ -1,4 +1,5 @@
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
+import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { keyOf } from "./tailed-file.ts";
@@ -16,7 +17,7 @@ export interface UnseenFile {
 
 /**
  * Files that were at the path of one of these records and were rotated on before they were seen: they have a rotated name
- * beside it, and were born after the last file that was known there was seen last. Oldest first. Nothing is said of lanes
+ * beside it, or in a folder where one of that path was found before, and were born after the last file that was known there was seen last. Oldest first. Nothing is said of lanes
  * whose newest file is still at its path, nor where the filesystem does not keep births.
  */
 export async function findUnseen(
@@ -27,12 +28,13 @@ export async function findUnseen(
     readonly isKnown: (file: FileIdentity) => boolean;
   },
 ): Promise<readonly UnseenFile[]> {
-  const newest = newestByLane(records);
+  const all = [...records];
+  const newest = newestByLane(all);
   const unseen: (UnseenFile & { readonly birthtimeNs: bigint })[] = [];
-  for (const folder of new Set([...newest.keys()].map(dirname))) {
+  for (const [folder, lanes] of lanesByFolder(all)) {
     const { files } = await index.look(folder);
     for (const [ino, { path, dev, birthtimeNs }] of files) {
-      const lane = laneOf(path);
+      const lane = lanes.get(nameBefore(path) ?? "");
       const last = lane === undefined ? undefined : newest.get(lane);
       if (lane === undefined || last === undefined || last.birthtimeNs === 0n) continue;
       if (birthtimeNs < last.birthtimeNs || birthtimeNs < lastSeenNs(last)) continue;
@@ -66,7 +68,21 @@ function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, 
   return newest;
 }
 
-function laneOf(path: string): string | undefined {
-  const name = ROTATED.exec(basename(path))?.[1];
-  return name === undefined ? undefined : join(dirname(path), name);
+/** Folder → the name in it, as it was before rotation → the path it was at: beside it, and where it was rotated to before. */
+function lanesByFolder(records: Iterable<CheckpointRecord>): ReadonlyMap<string, Map<string, string>> {
+  const byFolder = new Map<string, Map<string, string>>();
+  for (const record of records) {
+    const { path } = record;
+    for (const folder of foldersOf(record)) {
+      const lanes = byFolder.get(folder) ?? new Map<string, string>();
+      byFolder.set(folder, lanes);
+      // A file that has this name in its own folder comes before others that are rotated to there.
+      if (folder === dirname(path) || !lanes.has(basename(path))) lanes.set(basename(path), path);
+    }
+  }
+  return byFolder;
+}
+
+function nameBefore(path: string): string | undefined {
+  return ROTATED.exec(basename(path))?.[1];
 }

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { LINGER_MS } from "../../logagent/source/rotation.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
@@ -23,6 +24,15 @@ async function restart(bed: SourceBed, running: Running): Promise<Running> {
   bed.sink.arrived.length = 0;
   return bed.start(running.context.entry);
 }
+
+/** Some seconds in which the clock tells the time that the files' births go by. */
+async function runByTheWall(bed: SourceBed, running: Running): Promise<void> {
+  for (let ms = 0; ms <= 3_000; ms += STEP_MS) {
+    bed.clock.wallOffsetMs = Date.now() - bed.clock.monotonicMs();
+    await bed.step(running, STEP_MS);
+  }
+}
+const STEP_MS = 50;
 
 suite("TailSource after a restart", () => {
   test("goes on at the acknowledged offset, under the same id", async () => {
@@ -57,6 +67,26 @@ suite("TailSource after a restart", () => {
       bed.sink.arrived.map((line) => line.path),
       [bed.path("a.log"), bed.path("a.log")],
     );
+    await bed.stop(running);
+  });
+
+  test("finds one that nobody saw at its path where the one before it was rotated to", async () => {
+    await using bed = await SourceBed.open();
+    mkdirSync(bed.path("old"));
+    writeFileSync(bed.path("a.log"), "1\n");
+    let running = bed.start({ path: bed.path("a.log") });
+    await runByTheWall(bed, running);
+    renameSync(bed.path("a.log"), bed.path("old/a.log.1"));
+    await runByTheWall(bed, running);
+    await bed.stop(running);
+    await sleep(2 * STEP_MS);
+    writeFileSync(bed.path("a.log"), "2\n");
+    renameSync(bed.path("old/a.log.1"), bed.path("old/a.log.2"));
+    renameSync(bed.path("a.log"), bed.path("old/a.log.1"));
+    writeFileSync(bed.path("a.log"), "3\n");
+    running = await restart(bed, running);
+    await bed.run(running, 8_000);
+    assert.deepEqual(bed.sink.lines(), ["2", "3"]);
     await bed.stop(running);
   });
 

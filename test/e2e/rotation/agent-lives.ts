@@ -6,6 +6,7 @@ import {
   type Exit,
   freePort,
   type RunningProcess,
+  runBin,
   spawnBin,
   temporaryFolder,
 } from "../../support/process.ts";
@@ -136,6 +137,12 @@ export class AgentLives implements AsyncDisposable {
 
   async stop(): Promise<Exit | undefined> {
     return this.#lives.at(-1)?.process.stop();
+  }
+
+  /** What `logagent audit` says, when it does not add up; after `stop()`. */
+  async auditFailure(): Promise<string | undefined> {
+    const { code, stdout, stderr } = await runBin("logagent", ["audit", "--config", this.#configFile]);
+    return code === 0 ? undefined : `logagent audit ended with ${code}: ${stdout}${stderr}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -100,6 +100,7 @@ export async function playRound(options: RoundOptions): Promise<RoundResult> {
   violations.push(...(await figuresHold(agent)));
   const exit = await agent.stop();
   if (exit?.code !== 0) violations.push(`the agent ended with ${JSON.stringify(exit)} at SIGTERM`);
+  violations.push(...[await agent.auditFailure()].filter((text) => text !== undefined));
   const settled = verdict();
   violations.push(...settled.flatMap((one) => one.violations));
   if (violations.length > 0 && keepIn !== undefined) keep(keepIn, { agent, journal });
