@@ -78,11 +78,13 @@ async function shipChunk(
   const { bytes } = chunk;
   const { checkpoints, clock } = context.deps;
   const base = file.offset - file.tail.length;
+  const sizeBefore = file.size;
   const end = await readInto(file.fd, bytes, base);
   const readAtMs = clock.wallMs();
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
-  if (!isFull && base + end < file.size) {
+  // Not below a size that was seen only after the read, nor one that a look meanwhile has found to be shorter.
+  if (!isFull && base + end < Math.min(sizeBefore, file.size)) {
     context.shortened(file.record, base + end, file.offset);
     file.size = base + end;
   }
