@@ -54,6 +54,8 @@ export class MovedSearch {
     const { moved, gone } = await findMoved(missing, scans.folders, options);
     for (const { path, key } of moved) this.#open(path, key);
     for (const record of gone) {
+      // A file that was opened meanwhile has taken its place, and what was lost of it is said.
+      if (!checkpoints.find(record).includes(record)) continue;
       if (record.isResting === true && record.seen <= record.offset) continue;
       if (!(await this.#openCompressed(record, options))) this.#gone(record);
     }

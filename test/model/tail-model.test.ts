@@ -8,8 +8,8 @@ import { shrink } from "./shrink.ts";
 const SEQUENCES = 2000;
 /** A test has its time, on a machine that has much else to do. */
 const SEQUENCES_A_TEST = 200;
-/** `MODEL_SEED=s` begins there; without it each run begins anywhere. */
-const firstSeed = Number(process.env.MODEL_SEED ?? Math.floor(Math.random() * 1e9));
+/** `MODEL_SEED=s` begins there. Without it every run is the same; `npm run model` goes where no run has been. */
+const firstSeed = Number(process.env.MODEL_SEED ?? 1);
 
 suite(`the tail path against a model of every byte that ever was in a file, from seed ${firstSeed}`, () => {
   for (let done = 0; done < SEQUENCES; done += SEQUENCES_A_TEST) {
