@@ -13,7 +13,7 @@ export class Overlay {
   readonly #frozen: WriteLayer[] = [];
 
   get pendingBytes(): number {
-    return this.#pending.bytes;
+    return this.#frozen.reduce((sum, layer) => sum + layer.bytes, this.#pending.bytes);
   }
 
   set(bucket: Bucket, key: Uint8Array, write: Write): void {

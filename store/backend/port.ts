@@ -24,7 +24,7 @@ export interface Backend {
    * final: what is in the file is the last commit that resolved, or this one; the process has to end.
    */
   commit(): Promise<void>;
-  /** Bytes written and not yet handed to a commit. */
+  /** Bytes written of which no commit has resolved: {@link size} does not know them. */
   readonly pendingBytes: number;
   /** Size of the file, and the part of it in use, in bytes. */
   size(): { readonly totalBytes: number; readonly inUseBytes: number };

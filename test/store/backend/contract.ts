@@ -137,15 +137,19 @@ export function backendContract(name: string, makePlace: () => Promise<BackendPl
         await second.close();
       }));
 
-    it("pendingBytes counts what no commit has taken", () =>
+    it("pendingBytes counts what no commit has made durable, also while one is under way", () =>
       inBackend(async (backend) => {
         assert.equal(backend.pendingBytes, 0);
         backend.put("key", bytes("ab"), bytes("123"));
         backend.delete("key", bytes("c"));
         assert.equal(backend.pendingBytes, 6);
         const commit = backend.commit();
-        assert.equal(backend.pendingBytes, 0);
+        assert.equal(backend.pendingBytes, 6);
+        backend.put("key", bytes("d"), bytes("4"));
         await commit;
+        assert.equal(backend.pendingBytes, 2);
+        await backend.commit();
+        assert.equal(backend.pendingBytes, 0);
       }));
 
     it("size() grows with what is committed, and what is in use shrinks when it is deleted", () =>
