@@ -1,6 +1,6 @@
+import { hold } from "../support/violation.ts";
 import type { Content } from "./content.ts";
 import type { Inode } from "./inode.ts";
-import { hold } from "./violation.ts";
 
 interface Sent {
   readonly from: number;

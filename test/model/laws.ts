@@ -1,8 +1,8 @@
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
+import { hold } from "../support/violation.ts";
 import { ByteSet } from "./byte-set.ts";
 import type { Content } from "./content.ts";
 import type { Sequence } from "./sequence.ts";
-import { hold } from "./violation.ts";
 
 /** At the end: every byte that there was is where the agent says it is. */
 export function checkEnd(sequence: Sequence): void {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { suite, test } from "node:test";
-import { Worker } from "node:worker_threads";
-import type { Patch, PatchedOutcome, PatchedRun } from "./patched-worker.ts";
+import { outcomeOf, type Patch } from "../support/patched-source.ts";
+import type { PatchedRun } from "./patched-worker.ts";
 
 /** A bug that is not found in so many sequences would not be found by any run that somebody waits for. */
 const SEEDS_MAX = 1000;
@@ -89,11 +88,7 @@ suite("the model finds", () => {
 /** In a thread of its own, whose sources have the bug. */
 async function assertFound(patch: Patch): Promise<void> {
   const run: PatchedRun = { patch, toSeed: SEEDS_MAX };
-  const worker = new Worker(new URL("./patched-worker.ts", import.meta.url), { workerData: run });
-  const [{ seed, law }]: [PatchedOutcome] = await Promise.race([
-    once(worker, "message") as Promise<[PatchedOutcome]>,
-    once(worker, "error").then(([error]) => Promise.reject(error)),
-  ]);
+  const { seed, law } = await outcomeOf(new URL("./patched-worker.ts", import.meta.url), run);
   assert.notEqual(seed, undefined, `${SEEDS_MAX} sequences found nothing`);
   assert.ok(LAWS.includes(law), `seed ${seed}: ${law}`);
 }

@@ -1,6 +1,6 @@
+import { lawOf } from "../support/violation.ts";
 import type { Op, Plan } from "./plan.ts";
 import { type Outcome, runPlan } from "./run-plan.ts";
-import { Violation } from "./violation.ts";
 
 /** Runs that a shrinking may take. */
 const RUNS_MAX = 400;
@@ -10,7 +10,7 @@ const RUNS_MAX = 400;
  * that succeeds.
  */
 export async function shrink(found: Outcome): Promise<Outcome> {
-  const law = lawOf(found);
+  const law = lawOf(found.violation);
   let best = found;
   let runs = 0;
   for (let size = Math.ceil(found.plan.ops.length / 2); size >= 1; ) {
@@ -18,7 +18,7 @@ export async function shrink(found: Outcome): Promise<Outcome> {
     for (let at = 0; at < best.plan.ops.length && runs < RUNS_MAX; ) {
       runs += 1;
       const outcome = await runPlan({ ...best.plan, ops: without(best.plan, at, size) });
-      if (outcome.violation !== undefined && lawOf(outcome) === law) {
+      if (outcome.violation !== undefined && lawOf(outcome.violation) === law) {
         best = outcome;
         hasShrunk = true;
       } else at += size;
@@ -27,12 +27,6 @@ export async function shrink(found: Outcome): Promise<Outcome> {
     if (!hasShrunk || size > 1) size = size === 1 ? 0 : Math.floor(size / 2);
   }
   return best;
-}
-
-/** The law that does not hold; of anything else that went wrong, what it says. */
-export function lawOf({ violation }: Outcome): string {
-  if (violation instanceof Violation) return violation.law;
-  return violation instanceof Error ? violation.message : String(violation);
 }
 
 function without({ ops }: Plan, at: number, count: number): readonly Op[] {

@@ -1,6 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { errorCode } from "../../base/errors.ts";
+import { perCpuSecond, readTotal, writeTotal } from "../support/running-total.ts";
 import type { Outcome } from "./run-plan.ts";
 
 /** What was lived through so far, over all runs of the script. */
@@ -27,18 +25,11 @@ const NOTHING: Tally = {
 };
 
 export function readTally(path: string): Tally {
-  try {
-    return { ...NOTHING, ...JSON.parse(readFileSync(path, "utf8")) };
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-    return NOTHING;
-  }
+  return readTotal(path, NOTHING);
 }
 
 export function writeTally(path: string, tally: Tally): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const all = { ...tally, sequencesPerCpuSecond: sequencesPerSecond(tally) };
-  writeFileSync(path, `${JSON.stringify(all, undefined, 2)}\n`);
+  writeTotal(path, { ...tally, sequencesPerCpuSecond: sequencesPerSecond(tally) });
 }
 
 export function addTo(tally: Tally, outcome: Outcome, cpuSeconds: number): Tally {
@@ -55,5 +46,5 @@ export function addTo(tally: Tally, outcome: Outcome, cpuSeconds: number): Tally
 }
 
 export function sequencesPerSecond({ sequences, cpuSeconds }: Tally): number {
-  return Number((sequences / Math.max(cpuSeconds, 0.001)).toFixed(2));
+  return perCpuSecond(sequences, cpuSeconds);
 }

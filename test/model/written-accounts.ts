@@ -6,7 +6,7 @@ import { decodeCheckpoints } from "../../logagent/checkpoint/checkpoint-codec.ts
 import { LOSSES_FILE } from "../../logagent/checkpoint/loss-journal.ts";
 import { decodeLosses } from "../../logagent/checkpoint/loss-line.ts";
 import { CURRENT_FILE, PREVIOUS_FILE } from "../../logagent/checkpoint/read-newest.ts";
-import { hold } from "./violation.ts";
+import { hold } from "../support/violation.ts";
 
 /** What is on the agent's disk adds up, wherever it ended. */
 export async function checkWritten(disk: Disk, folder: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { KeyValue } from "../../store/proto/gen/kv.ts";
+import { Violation } from "../support/violation.ts";
 import type { Chronicle, Span } from "./chronicle.ts";
 import type { SimProcess } from "./sim-process.ts";
-import { Violation } from "./violation.ts";
 
 /** A range's answer is what the history says of its revision. */
 export function assertRange(

@@ -1,5 +1,5 @@
 import { Event, Event_EventType } from "../../store/proto/gen/kv.ts";
-import { Violation } from "./violation.ts";
+import { Violation } from "../support/violation.ts";
 
 /** What a key is from one revision on, until its next change. Texts are latin1. */
 export interface KeyState {

@@ -1,6 +1,7 @@
 import { type ConfChange, encodeConfChange } from "../../store/raft/conf-change.ts";
 import type { Message } from "../../store/raft/message.ts";
 import type { ConfState, Entry, RaftCore } from "../../store/raft/types.ts";
+import { Violation } from "../support/violation.ts";
 import { Chance } from "./chance.ts";
 import { CoreDisk, type ListSnapshot } from "./core-disk.ts";
 import { CoreMember } from "./core-member.ts";
@@ -10,7 +11,6 @@ import { fairWeather, Network } from "./network.ts";
 import { RaftLaws } from "./raft-laws.ts";
 import { SimProcess } from "./sim-process.ts";
 import { Timeline } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 
 interface Place {
   readonly disk: CoreDisk;

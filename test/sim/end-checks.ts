@@ -2,9 +2,9 @@ import { runAtOnce } from "../../base/steps.ts";
 import { BUCKETS } from "../../store/backend/port.ts";
 import { KeyValue } from "../../store/proto/gen/kv.ts";
 import { RangeRequest } from "../../store/proto/gen/rpc.ts";
+import { Violation } from "../support/violation.ts";
 import { assertRange } from "./answer-laws.ts";
 import type { SimMember } from "./sim-member.ts";
-import { Violation } from "./violation.ts";
 import { digestOf, type World } from "./world.ts";
 
 const FROM_FIRST_KEY = Buffer.from([0]);

@@ -2,7 +2,7 @@ import { crc32c } from "@node-rs/crc32";
 import type { Applied } from "../../store/apply/types.ts";
 import { InternalRaftRequest } from "../../store/proto/gen/internal.ts";
 import type { Entry } from "../../store/raft/types.ts";
-import { Violation } from "./violation.ts";
+import { Violation } from "../support/violation.ts";
 
 interface Line {
   /** Of what applying it gave, revision included. */

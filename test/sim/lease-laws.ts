@@ -1,4 +1,4 @@
-import { Violation } from "./violation.ts";
+import { Violation } from "../support/violation.ts";
 
 /** A process may think it later than it is by this, where looking at the clock takes time: what it does in one turn. */
 const READINGS_MS = 200;

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { suite, test } from "node:test";
-import { Worker } from "node:worker_threads";
+import { outcomeOf, type Patch, type PatchedOutcome } from "../support/patched-source.ts";
+import { Violation } from "../support/violation.ts";
 import { outsideOfMicrotasks } from "./drain.ts";
 import { MUTATIONS } from "./mutations.ts";
-import type { Patch, PatchedOutcome, PatchedRun } from "./patched-worker.ts";
+import type { PatchedRun } from "./patched-worker.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { runSeed } from "./run-seed.ts";
-import { Violation } from "./violation.ts";
 import type { Mutation } from "./watchers.ts";
 
 /** A bug that is not found in so many lives would not be found by any run that somebody waits for. */
@@ -95,12 +94,8 @@ async function firstFound(
   patch: Patch,
   { onlyElections }: { readonly onlyElections: boolean },
 ): Promise<PatchedOutcome> {
-  const run: PatchedRun = { of: "whole", onlyElections, patch, fromSeed: 1, toSeed: SEEDS_MAX };
-  const worker = new Worker(new URL("./patched-worker.ts", import.meta.url), { workerData: run });
-  const [outcome]: [PatchedOutcome] = await Promise.race([
-    once(worker, "message") as Promise<[PatchedOutcome]>,
-    once(worker, "error").then(([error]) => Promise.reject(error)),
-  ]);
+  const run: PatchedRun = { onlyElections, patch, toSeed: SEEDS_MAX };
+  const outcome = await outcomeOf(new URL("./patched-worker.ts", import.meta.url), run);
   assert.notEqual(outcome.seed, undefined, `${SEEDS_MAX} seeds found nothing`);
   return outcome;
 }

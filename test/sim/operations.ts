@@ -1,5 +1,5 @@
+import { Violation } from "../support/violation.ts";
 import type { Chapter, Chronicle, KeyState } from "./chronicle.ts";
-import { Violation } from "./violation.ts";
 
 /** A write that a client has begun. Its values are unique, so that its traces in the history are known. */
 export interface WriteOperation {

@@ -1,6 +1,6 @@
 import type { Entry } from "../../store/raft/types.ts";
+import { Violation } from "../support/violation.ts";
 import type { LogMirror } from "./log-mirror.ts";
-import { Violation } from "./violation.ts";
 
 interface Known {
   readonly previousTerm: number | undefined;

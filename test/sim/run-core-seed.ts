@@ -1,11 +1,11 @@
 import type { RaftCore } from "../../store/raft/types.ts";
+import { Violation } from "../support/violation.ts";
 import { CoreCluster } from "./core-cluster.ts";
 import { coreMembership } from "./core-membership.ts";
 import { type CorePlan, corePlanOf } from "./core-plan.ts";
 import { type Fault, FaultDirector } from "./faults.ts";
 import { memberFaults } from "./member-faults.ts";
 import { networkFaults } from "./network-faults.ts";
-import { Violation } from "./violation.ts";
 
 export interface CoreOutcome {
   readonly violation: Error | undefined;

@@ -1,11 +1,11 @@
 import type { Logger } from "pino";
+import { Violation } from "../support/violation.ts";
 import type { BulkClient } from "./bulk-client.ts";
 import { assertAgreement, isQuiet, unquiet } from "./end-checks.ts";
 import type { KvClient } from "./kv-client.ts";
 import type { LeaseClient } from "./lease-client.ts";
 import { planOf } from "./plan.ts";
 import type { Timeline } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 import type { Mutation } from "./watchers.ts";
 import { World } from "./world.ts";
 

@@ -1,5 +1,6 @@
 import { errorMessage } from "../../base/errors.ts";
 import { type Member, unstarted } from "../../store/membership/types.ts";
+import { Violation } from "../support/violation.ts";
 import { closeEndpoint, type Endpoint } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import type { MessageLog } from "./message-log.ts";
@@ -8,7 +9,6 @@ import { type MemberTuning, SimMember } from "./sim-member.ts";
 import { SimProcess } from "./sim-process.ts";
 import type { PeerNetwork } from "./sim-transport.ts";
 import type { Timeline } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 import type { Watchers } from "./watchers.ts";
 
 /** Until whoever runs a member starts it again. */

@@ -1,6 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { errorCode } from "../../base/errors.ts";
+import { perCpuSecond, readTotal, writeTotal } from "../support/running-total.ts";
 import { type CpuTimes, NO_TIMES, percentileMs, withTime } from "./cpu-times.ts";
 import type { Outcome } from "./run-seed.ts";
 
@@ -31,20 +29,11 @@ const NOTHING: Tally = {
 };
 
 export function readTally(path: string): Tally {
-  try {
-    return { ...NOTHING, ...JSON.parse(readFileSync(path, "utf8")) };
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-    return NOTHING;
-  }
+  return readTotal(path, NOTHING);
 }
 
 export function writeTally(path: string, tally: Tally): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(
-    path,
-    `${JSON.stringify({ ...tally, seedsPerCpuSecond: seedsPerSecond(tally) }, undefined, 2)}\n`,
-  );
+  writeTotal(path, { ...tally, seedsPerCpuSecond: seedsPerSecond(tally) });
 }
 
 export function addTo(tally: Tally, outcome: Outcome, cpuSeconds: number): Tally {
@@ -61,7 +50,7 @@ export function addTo(tally: Tally, outcome: Outcome, cpuSeconds: number): Tally
 }
 
 export function seedsPerSecond({ seeds, cpuSeconds }: Tally): number {
-  return Number((seeds / Math.max(cpuSeconds, 0.001)).toFixed(2));
+  return perCpuSecond(seeds, cpuSeconds);
 }
 
 /** One line: how much, how fast, and whether anything was found. */

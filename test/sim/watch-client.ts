@@ -1,10 +1,10 @@
 import { Event } from "../../store/proto/gen/kv.ts";
 import { WatchRequest, WatchResponse } from "../../store/proto/gen/rpc.ts";
+import { Violation } from "../support/violation.ts";
 import type { OpenStream } from "./caller.ts";
 import type { Span } from "./chronicle.ts";
 import { type ClientWorld, MemberChoice } from "./clients.ts";
 import type { Timer } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 
 /** Between a stream and the next one. */
 const PAUSE_MS = 20;

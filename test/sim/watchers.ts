@@ -4,13 +4,13 @@ import { Raft } from "../../store/raft/raft.ts";
 import type { Entry, RaftCore } from "../../store/raft/types.ts";
 import type { CreateCore } from "../../store/replica/open-replica.ts";
 import type { WatchHub, WatchOutput } from "../../store/watch/types.ts";
+import { Violation } from "../support/violation.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { EntryLedger } from "./entry-ledger.ts";
 import { ObservedCore } from "./observed-core.ts";
 import type { RaftLaws } from "./raft-laws.ts";
 import type { SimMachine } from "./sim-machine.ts";
 import type { Timeline } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 
 const FROM_FIRST_KEY = Buffer.from([0]);
 

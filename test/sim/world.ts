@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { AlarmType, DeleteRangeResponse } from "../../store/proto/gen/rpc.ts";
+import { Violation } from "../support/violation.ts";
 import { BulkClient } from "./bulk-client.ts";
 import { Caller } from "./caller.ts";
 import { Chronicle } from "./chronicle.ts";
@@ -22,7 +23,6 @@ import { RaftLaws } from "./raft-laws.ts";
 import { SimCluster } from "./sim-cluster.ts";
 import { PeerNetwork } from "./sim-transport.ts";
 import { Timeline } from "./timeline.ts";
-import { Violation } from "./violation.ts";
 import { WatchClient } from "./watch-client.ts";
 import { type Mutation, Watchers } from "./watchers.ts";
 
