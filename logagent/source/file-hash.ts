@@ -24,13 +24,12 @@ export function isSameBytes(expected: BytesHash, bytes: Buffer): boolean {
 /** The hash of the TAIL_BYTES before `offset`, or of all when there are fewer. Throws what `read` throws. */
 export function hashBefore(fd: number, offset: number): BytesHash {
   const length = Math.min(TAIL_BYTES, offset);
-  const read = readSync(fd, scratch, 0, length, offset - length);
-  return hashOf(scratch.subarray(0, read));
+  return hashOf(bytesAt(fd, offset - length, length));
 }
 
 /** The hash of the first FINGERPRINT_BYTES, or of all when there are fewer. Throws what `read` throws. */
 export function hashHead(fd: number): BytesHash {
-  return hashOf(scratch.subarray(0, readSync(fd, scratch, 0, FINGERPRINT_BYTES, 0)));
+  return hashOf(bytesAt(fd, 0, FINGERPRINT_BYTES));
 }
 
 /**
@@ -38,7 +37,7 @@ export function hashHead(fd: number): BytesHash {
  * begin with the `known` ones. Throws what `read` throws.
  */
 export function longerHead(fd: number, known: BytesHash, length: number): BytesHash | undefined {
-  const bytes = scratch.subarray(0, readSync(fd, scratch, 0, length, 0));
+  const bytes = bytesAt(fd, 0, length);
   return isSameBytes(known, bytes.subarray(0, known.length)) ? hashOf(bytes) : undefined;
 }
 
@@ -58,8 +57,19 @@ export function holdsFurthest(fd: number, { furthest }: Pick<CheckpointRecord, "
 
 function holds(fd: number, expected: BytesHash, position: number): boolean {
   if (expected.length === 0) return true;
-  const read = readSync(fd, scratch, 0, expected.length, position);
-  return isSameBytes(expected, scratch.subarray(0, read));
+  return isSameBytes(expected, bytesAt(fd, position, expected.length));
+}
+
+/**
+ * So many bytes, or fewer at the end of the file; valid until the next call. A read that stops short may have come to a page
+ * that cannot be read: only the next one tells that from the end. Throws what `read` throws.
+ */
+function bytesAt(fd: number, position: number, length: number): Buffer {
+  for (let end = 0; ; ) {
+    const got = readSync(fd, scratch, end, length - end, position + end);
+    end += got;
+    if (got === 0 || end === length) return scratch.subarray(0, end);
+  }
 }
 
 function digest(bytes: Buffer): string {

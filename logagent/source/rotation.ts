@@ -4,7 +4,7 @@ import type { TailedFile } from "./tailed-file.ts";
 
 /** A moved file that is at its end and has not grown for so long is drained. */
 export const ROTATE_QUIET_MS = 2_000;
-/** A moved file that was at its end but goes on growing keeps its successor waiting no longer than this. */
+/** A moved file that was at its end but goes on growing, or that cannot be read, keeps its successor waiting no longer than this. */
 export const ROTATE_WAIT_MAX_MS = 60_000;
 /** A drained file is held for late growth. */
 export const LINGER_MS = 60_000;
@@ -34,9 +34,10 @@ export class Rotation {
     else if (file.place.kind === "moved") this.#drain(file, file.place.sinceMs, nowMs);
   }
 
-  /** A moved file that never comes to rest must not keep its successor waiting for ever. */
+  /** A moved file that never comes to rest, or cannot be read, must not keep its successor waiting for ever. */
   stopWaitingFor(file: TailedFile, nowMs: number): void {
-    if (file.place.kind !== "moved" || (file.caughtUpAtMs ?? 0) < file.place.sinceMs) return;
+    if (file.place.kind !== "moved") return;
+    if (file.failedReads === 0 && (file.caughtUpAtMs ?? 0) < file.place.sinceMs) return;
     if (nowMs - file.place.sinceMs >= ROTATE_WAIT_MAX_MS && this.#parts.lanes.hasTurn(file))
       this.drained(file);
   }

@@ -79,12 +79,13 @@ async function shipChunk(
   const { checkpoints, clock } = context.deps;
   const base = file.offset - file.tail.length;
   const sizeBefore = file.size;
-  const end = await readInto(file.fd, bytes, base);
+  const { end, failure } = await readInto(file, bytes, base);
   const readAtMs = clock.wallMs();
+  if (failure !== undefined && end < comparedBytes(file, base)) throw failure;
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
   // Not below a size that was seen only after the read, nor one that a look meanwhile has found to be shorter.
-  if (!isFull && base + end < Math.min(sizeBefore, file.size)) {
+  if (!isFull && failure === undefined && base + end < Math.min(sizeBefore, file.size)) {
     context.shortened(file.record, base + end, file.offset);
     file.size = base + end;
   }
@@ -94,7 +95,7 @@ async function shipChunk(
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
   await untilAborted(checkpoints.durable(file.record), options);
-  const flush = base + end >= file.size ? options.flush : NO_FLUSH;
+  const flush = failure === undefined && base + end >= file.size ? options.flush : NO_FLUSH;
   const origin = { ip: context.deps.ip, path: file.record.path, readAt: new Date(readAtMs).toISOString() };
   const start = file.offset;
   for (let isLimited = false; !isLimited; ) {
@@ -111,6 +112,7 @@ async function shipChunk(
     isLimited = context.rateLimit !== undefined;
   }
   if (context.rateLimit !== undefined && file.offset > start) return "more";
+  if (failure !== undefined) throw failure;
   file.readTo = Math.max(file.offset, base + end);
   if (!isFull) return "at end";
   return file.offset === start ? "line larger than chunk" : "more";
@@ -174,6 +176,11 @@ async function deliver(
   file.advance(spans.to, tail);
 }
 
+/** Bytes at the start of a read that {@link isContinuation} looks at. */
+function comparedBytes({ record, tail }: TailedFile, base: number): number {
+  return Math.max(tail.length, base === 0 ? record.fingerprint.length : 0);
+}
+
 /** Do the bytes before the offset, and the head when it is among them, match what they were? */
 function isContinuation(file: TailedFile, bytes: Buffer, base: number): boolean {
   const { fingerprint } = file.record;
@@ -194,15 +201,38 @@ function takeFingerprint(
   }
 }
 
-/** Reads at most a whole buffer; fewer bytes mean the end of the file. */
-async function readInto(fd: number, bytes: Buffer, position: number): Promise<number> {
-  if (bytes.byteLength <= SMALL_CHUNK_BYTES) return readSync(fd, bytes, 0, bytes.byteLength, position);
-  return readInThreadPool(fd, bytes, position);
+interface ReadBytes {
+  readonly end: number;
+  /** What came behind them cannot be read. */
+  readonly failure?: unknown;
 }
 
-/** A large read would hold up the event loop. */
-function readInThreadPool(fd: number, bytes: Buffer, position: number): Promise<number> {
+/**
+ * Reads a whole buffer, or to the end of the file. A read that stops short of what is known to be there may have come to a page
+ * that cannot be read: only the next one tells that from a file that was cut off. Rejects when there is nothing before that.
+ */
+async function readInto(file: TailedFile, bytes: Buffer, position: number): Promise<ReadBytes> {
+  const { size } = file;
+  let end = 0;
+  try {
+    for (let got = -1; got !== 0 && end < bytes.byteLength && (got === -1 || position + end < size); ) {
+      got = await readOnce(file, bytes.subarray(end), position + end);
+      end += got;
+    }
+  } catch (error) {
+    if (end === 0) throw error;
+    return { end, failure: error };
+  }
+  return { end };
+}
+
+/** A large read would hold up the event loop, and so would one from a disk that tries again and again. */
+function readOnce(file: TailedFile, bytes: Buffer, position: number): number | Promise<number> {
+  const isQuick = bytes.byteLength <= SMALL_CHUNK_BYTES && file.failedReads === 0;
+  if (isQuick) return readSync(file.fd, bytes, 0, bytes.byteLength, position);
   return new Promise((resolve, reject) => {
-    read(fd, bytes, 0, bytes.byteLength, position, (error, got) => (error ? reject(error) : resolve(got)));
+    read(file.fd, bytes, 0, bytes.byteLength, position, (error, got) =>
+      error ? reject(error) : resolve(got),
+    );
   });
 }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../../base/errors.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
 import { flushDue } from "../rules/flush-due.ts";
@@ -7,6 +6,7 @@ import type { ContentLedger } from "./content-ledger.ts";
 import { hashBefore } from "./file-hash.ts";
 import type { Hint } from "./folder-hints.ts";
 import { Lanes } from "./lanes.ts";
+import { readFailed, readWorked } from "./read-trouble.ts";
 import { Rotation } from "./rotation.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
@@ -19,8 +19,6 @@ export const SCAN_MS = 1_000;
 export const SCAN_MIN_MS = 100;
 /** A delivery that waits so long gives its chunk back when others need one; at once when the sink knows why it waits. */
 export const STUCK_AFTER_MS = 2_000;
-/** A file whose read failed is tried again. */
-const READ_RETRY_MS = 1_000;
 
 /**
  * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
@@ -107,7 +105,7 @@ export class TailSource {
     let isOurs = hint.kind === "names";
     if (hint.kind !== "names") {
       for (const file of this.#lanes.at(hint.path)) {
-        file.nextLookMs = 0;
+        if (file.failedReads === 0) file.nextLookMs = 0;
         isOurs = true;
       }
     }
@@ -188,9 +186,11 @@ export class TailSource {
       }
       this.#takeNext(file);
     } catch (error) {
-      this.#failed(file, error);
+      readFailed(file, error, this.#context);
+      this.#rotation.stopWaitingFor(file, nowMs);
       return;
     }
+    if (file.failedReads > 0 && !file.hasUnread) readWorked(file, this.#context);
     if (file.isLeaving) {
       if (file.content.isSettled) this.#release(file);
     } else if (file.hasUnread) {
@@ -230,7 +230,7 @@ export class TailSource {
   async #shipToEnd(file: TailedFile, options: ShipOptions): Promise<void> {
     try {
       const end = await shipFile(file, this.#context, options);
-      this.#context.problems.clear(file.lanePath);
+      readWorked(file, this.#context);
       if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
       if (end === "at end" && options.flush.final) this.#rotation.drained(file);
       if (end === "replaced" && file.next === undefined) {
@@ -238,7 +238,7 @@ export class TailSource {
       }
       this.#takeNext(file);
     } catch (error) {
-      this.#failed(file, error);
+      readFailed(file, error, this.#context);
     } finally {
       file.shipping = undefined;
     }
@@ -252,13 +252,6 @@ export class TailSource {
   #isShipping(): boolean {
     for (const file of this.#files.values()) if (file.shipping !== undefined) return true;
     return false;
-  }
-
-  #failed(file: TailedFile, error: unknown): void {
-    this.#context.problems.set(file.lanePath, `Cannot ship ${file.lanePath}: ${errorMessage(error)}`);
-    file.readTo = file.offset;
-    file.flushed = undefined;
-    file.nextLookMs = this.#context.deps.clock.monotonicMs() + READ_RETRY_MS;
   }
 
   /** A chunk that waits for a topic that takes nothing is given back, so that others can read; it is tried again later. */

@@ -65,6 +65,8 @@ export class TailedFile implements FileIdentity {
     | undefined;
   /** What was flushed, or could not be, since the file has grown last. */
   flushed: { readonly grownAtMs: number; readonly flush: Flush } | undefined;
+  /** In a row. */
+  failedReads = 0;
   cutWarned = false;
   lateWarned = false;
   size: number;

@@ -14,6 +14,8 @@ export interface FsWatcher {
   /** Before it is closed. */
   closes(fd: number): void;
   read(fd: number, position: number, bytes: number): void;
+  /** How many of these bytes are read at one time; throws what the kernel would say. */
+  readable?(fd: number, position: number, bytes: number): number;
 }
 
 let watcher: FsWatcher | undefined;
@@ -21,6 +23,14 @@ let watcher: FsWatcher | undefined;
 /** From now on the calls of everybody but those who use `real` go by the watcher; undefined ends that. */
 export function watchFs(next: FsWatcher | undefined): void {
   watcher = next;
+}
+
+function readSync(fd: number, bytes: Buffer, offset: number, length: number, position: number): number {
+  watcher?.beforeCall();
+  const readable = watcher?.readable?.(fd, position, length) ?? length;
+  const got = real.readSync(fd, bytes, offset, readable, position);
+  watcher?.read(fd, position, got);
+  return got;
 }
 
 type ReadCallback = (error: Error | null, bytes: number, buffer: Buffer) => void;
@@ -52,12 +62,7 @@ Object.assign(fs, {
     watcher?.beforeCall();
     return real.readdirSync(path, ...rest);
   },
-  readSync: (fd: number, bytes: Buffer, offset: number, length: number, position: number) => {
-    watcher?.beforeCall();
-    const got = real.readSync(fd, bytes, offset, length, position);
-    watcher?.read(fd, position, got);
-    return got;
-  },
+  readSync,
   /** In the next turn, whatever the thread pool is busy with: a seed replays. */
   read: (
     fd: number,
@@ -67,10 +72,12 @@ Object.assign(fs, {
     position: number,
     callback: ReadCallback,
   ) => {
-    watcher?.beforeCall();
-    const got = real.readSync(fd, bytes, offset, length, position);
-    watcher?.read(fd, position, got);
-    setImmediate(() => callback(null, got, bytes));
+    try {
+      const got = readSync(fd, bytes, offset, length, position);
+      setImmediate(() => callback(null, got, bytes));
+    } catch (error) {
+      setImmediate(() => callback(error as Error, 0, bytes));
+    }
   },
 });
 syncBuiltinESMExports();

@@ -1,0 +1,27 @@
+import { errorMessage } from "../../base/errors.ts";
+import type { SourceContext } from "./source-context.ts";
+import type { TailedFile } from "./tailed-file.ts";
+
+/** A file that cannot be read is tried again after this time, */
+export const READ_RETRY_MS = 1_000;
+/** and after twice the time before when that fails as well, up to this. */
+export const READ_RETRY_MAX_MS = 30_000;
+
+/** A file could not be looked at, read or delivered: it is tried again from where it is, for as long as it takes. */
+export function readFailed(file: TailedFile, error: unknown, { deps, problems }: SourceContext): void {
+  const { lanePath, offset, failedReads } = file;
+  problems.set(
+    lanePath,
+    `Cannot ship ${lanePath} from byte ${offset} on: ${errorMessage(error)}; it is tried again, and nothing is skipped`,
+  );
+  file.readTo = offset;
+  file.flushed = undefined;
+  file.nextLookMs = deps.clock.monotonicMs() + Math.min(READ_RETRY_MS * 2 ** failedReads, READ_RETRY_MAX_MS);
+  file.failedReads += 1;
+}
+
+/** A file could be read to its end, or as far as somebody wanted. */
+export function readWorked(file: TailedFile, { problems }: SourceContext): void {
+  file.failedReads = 0;
+  problems.clear(file.lanePath);
+}
