@@ -3,14 +3,18 @@ import type { Disk } from "./disk.ts";
 
 /**
  * Replaces a file so that a crash leaves the old content or the new, never a mixture: temporary file beside it, sync,
- * rename, sync of the folder. Durable when the promise resolves.
+ * rename, sync of the folder. Durable when the promise resolves. Content in parts is written one part after another.
  */
-export async function writeFileAtomically(disk: Disk, path: string, content: Uint8Array): Promise<void> {
+export async function writeFileAtomically(
+  disk: Disk,
+  path: string,
+  content: Uint8Array | readonly Uint8Array[],
+): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = await disk.open(temporary, { create: true });
   try {
     await file.truncate(0);
-    await file.write([content], 0);
+    await file.write(content instanceof Uint8Array ? [content] : content, 0);
     await file.sync();
   } finally {
     await file.close();

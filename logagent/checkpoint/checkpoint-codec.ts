@@ -26,33 +26,53 @@ interface Header {
   readonly isClosed?: boolean;
 }
 
+/** Lines that are encoded before the event loop may have its turn. */
+const LINES_PER_STEP = 250;
+
+/** As everything is now. What is encoded later, in many turns, must not mix two moments: sums and records belong together. */
+export function snapshotOf(
+  content: Omit<CheckpointContent, "records"> & { readonly records: Iterable<CheckpointRecord> },
+): CheckpointContent {
+  const records: CheckpointRecord[] = [];
+  // What else a record holds is replaced as a whole, and never changed.
+  for (const record of content.records) records.push({ ...record, account: { ...record.account } });
+  return { ...content, records, entries: new Map(content.entries), removed: { ...content.removed } };
+}
+
 /**
  * Text, for people with `less` and `jq`: a line of header with the CRC of the rest, a line with the entries, a line with the
- * sums over files long gone, and a line for each file. 64-bit numbers are strings.
+ * sums over files long gone, and a line for each file. 64-bit numbers are strings. Gives the bytes in parts.
  */
-export function encodeCheckpoints(content: CheckpointContent): Buffer {
-  const { losses, removed } = content;
-  const lines = [
-    JSON.stringify(Object.fromEntries(content.entries)),
-    JSON.stringify({ losses, removed: shortAccount(removed) }),
-  ];
-  for (const record of content.records) {
-    const { dev, ino, birthtimeNs, ...rest } = record;
-    const seen = Math.min(record.seen, toldTo(record));
-    // A later life that sees the rest of it counts it then.
-    const account = shortAccount({ ...record.account, seen: record.account.seen - (record.seen - seen) });
-    lines.push(
-      JSON.stringify({ ...rest, seen, account, dev: `${dev}`, ino: `${ino}`, birthtimeNs: `${birthtimeNs}` }),
-    );
+export function* encodeInSteps(content: CheckpointContent): Generator<undefined, readonly Buffer[]> {
+  const { losses, removed, records, entries, isClosed } = content;
+  const sums = { losses, removed: shortAccount(removed) };
+  const parts = [linesOf([JSON.stringify(Object.fromEntries(entries)), JSON.stringify(sums)])];
+  for (let from = 0; from < records.length; from += LINES_PER_STEP) {
+    parts.push(linesOf(records.slice(from, from + LINES_PER_STEP).map(encodeRecord)));
+    yield;
   }
-  const body = Buffer.from(`${lines.join("\n")}\n`);
-  const header: Header = {
-    format: FORMAT,
-    version: CHECKPOINT_VERSION,
-    crc32: crc32(body),
-    isClosed: content.isClosed,
-  };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+  const crc = parts.reduce((sum, part) => crc32(part, sum), 0);
+  const header: Header = { format: FORMAT, version: CHECKPOINT_VERSION, crc32: crc, isClosed };
+  return [linesOf([JSON.stringify(header)]), ...parts];
+}
+
+function linesOf(lines: readonly string[]): Buffer {
+  return Buffer.from(`${lines.join("\n")}\n`);
+}
+
+function encodeRecord(record: CheckpointRecord): string {
+  const { dev, ino, birthtimeNs, ...rest } = record;
+  const seen = Math.min(record.seen, toldTo(record));
+  // A later life that sees the rest of it counts it then.
+  const account = shortAccount({ ...record.account, seen: record.account.seen - (record.seen - seen) });
+  return JSON.stringify({
+    ...rest,
+    seen,
+    account,
+    dev: `${dev}`,
+    ino: `${ino}`,
+    birthtimeNs: `${birthtimeNs}`,
+  });
 }
 
 /** A later life can tell whether the bytes before it are still the same. */
@@ -61,7 +81,7 @@ function toldTo({ offset, fingerprint, furthest }: CheckpointRecord): number {
 }
 
 /**
- * Reads what {@link encodeCheckpoints} wrote. Throws CodedError "ECHECKPOINT_VERSION" for a newer version, and
+ * Reads what {@link encodeInSteps} wrote. Throws CodedError "ECHECKPOINT_VERSION" for a newer version, and
  * "ECHECKPOINT_DAMAGED" for anything that is not whole. `name` is for the message.
  */
 export function decodeCheckpoints(bytes: Buffer, name: string): CheckpointContent {

@@ -2,23 +2,23 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorMessage } from "../../base/errors.ts";
+import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { runInSlices } from "../../base/steps.ts";
 import { addRemoved, newAccount, type RemovedSums } from "./account.ts";
-import { type CheckpointContent, encodeCheckpoints } from "./checkpoint-codec.ts";
+import { type CheckpointContent, encodeInSteps, snapshotOf } from "./checkpoint-codec.ts";
+import { CHECKPOINT_RETRY_MS, CheckpointPace } from "./checkpoint-pace.ts";
 import { mintFileId } from "./file-id.ts";
-import { LongGone } from "./long-gone.ts";
-import { type Loss, type LossRecord, lossesOfRest } from "./loss.ts";
+import { FreshRecords } from "./fresh-records.ts";
+import { LongGone, lossesOfGone } from "./long-gone.ts";
+import type { Loss, LossRecord } from "./loss.ts";
 import { LossJournal } from "./loss-journal.ts";
 import { CURRENT_FILE, readNewest } from "./read-newest.ts";
 import type { BytesHash, CheckpointRecord, FileIdentity } from "./record.ts";
 import { RecordIndex } from "./record-index.ts";
 import { writeNewest } from "./write-newest.ts";
 
-/** Progress is written at most this often: what a crash may make the agent send again. */
-export const CHECKPOINT_INTERVAL_MS = 1_000;
-/** How often a write that failed is tried again. */
-export const CHECKPOINT_RETRY_MS = 5_000;
 export interface CheckpointStoreOptions {
   readonly folder: string;
   readonly disk: Disk;
@@ -42,8 +42,8 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #longGone: LongGone;
   /** Of an agent that died: more was sent of their files, perhaps, than they say. */
   readonly #unsure: Set<CheckpointRecord>;
-  /** Minted, or fingerprinted for the first time, and not yet on disk. */
-  readonly #fresh = new Set<CheckpointRecord>();
+  readonly #fresh = new FreshRecords();
+  readonly #pace: CheckpointPace;
   readonly #closing = new AbortController();
   #version = 0;
   #durableVersion = 0;
@@ -63,6 +63,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#entries = new Map(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#longGone = new LongGone(options.clock);
+    this.#pace = new CheckpointPace(options.clock);
     for (const record of content.records) this.#records.add(record);
   }
 
@@ -77,7 +78,7 @@ export class CheckpointStore implements AsyncDisposable {
     return new CheckpointStore(options, { content, isLost, losses });
   }
 
-  /** Where they are; others may keep things beside them for as long as they live. */
+  /** Where they are; others may keep things beside them. */
   get folder(): string {
     return this.#options.folder;
   }
@@ -135,8 +136,8 @@ export class CheckpointStore implements AsyncDisposable {
     const account = newAccount(fields.seen, fields.offset);
     const record = { id: mintFileId(this.#options.random), ...fields, account };
     this.#records.add(record);
-    this.#fresh.add(record);
     this.touch();
+    this.#fresh.add(record, this.#version);
     void this.persisted();
     return record;
   }
@@ -151,7 +152,7 @@ export class CheckpointStore implements AsyncDisposable {
    * record without one matches any content, and two contents must not share an id.
    */
   setFingerprint(record: CheckpointRecord, fingerprint: BytesHash): void {
-    if (record.fingerprint.length === 0) this.#fresh.add(record);
+    if (record.fingerprint.length === 0) this.#fresh.add(record, this.#version + 1);
     record.fingerprint = fingerprint;
     this.touch();
   }
@@ -194,7 +195,7 @@ export class CheckpointStore implements AsyncDisposable {
   remove(record: CheckpointRecord): void {
     if (!this.#records.remove(record)) return;
     addRemoved(this.#removed, record.account);
-    this.#fresh.delete(record);
+    this.#fresh.remove(record);
     this.#unsure.delete(record);
     this.touch();
   }
@@ -209,20 +210,16 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
-  /** Says that a record has changed: it is on disk within CHECKPOINT_INTERVAL_MS. */
+  /** Says that a record has changed: it is on disk within a second, or more where there are thousands of records. */
   touch(): void {
     this.#version += 1;
-    this.#schedule(this.healthy ? CHECKPOINT_INTERVAL_MS : CHECKPOINT_RETRY_MS);
+    void this.#schedule(this.healthy ? this.#pace.intervalMs : CHECKPOINT_RETRY_MS);
   }
 
   /** Resolves when everything changed so far is durable, or could not be written (see `healthy`). Never rejects. */
   persisted(): Promise<void> {
     if (this.#durableVersion === this.#version) return Promise.resolve();
-    this.#queued ??= this.#running.then(() => {
-      this.#queued = undefined;
-      this.#running = this.#write();
-      return this.#running;
-    });
+    this.#queued ??= this.#writeNext();
     return this.#queued;
   }
 
@@ -238,38 +235,41 @@ export class CheckpointStore implements AsyncDisposable {
     return this.close();
   }
 
-  #schedule(afterMs: number): void {
-    const { signal } = this.#closing;
-    if (this.#scheduled || signal.aborted) return;
+  async #schedule(afterMs: number): Promise<void> {
+    if (this.#scheduled || this.#closing.signal.aborted) return;
     this.#scheduled = true;
-    this.#options.clock.sleep(afterMs, { signal }).then(
-      () => {
-        this.#scheduled = false;
-        return this.persisted();
-      },
-      // Aborted by close(), which writes by itself.
-      () => undefined,
-    );
+    await this.#options.clock.sleep(afterMs, this.#closing).catch(() => undefined);
+    this.#scheduled = false;
+    // close() writes by itself.
+    if (!this.#closing.signal.aborted) await this.persisted();
+  }
+
+  async #writeNext(): Promise<void> {
+    await this.#running;
+    await this.#pace.rest(this.#closing);
+    this.#queued = undefined;
+    this.#running = this.#write();
+    await this.#running;
   }
 
   async #write(): Promise<void> {
-    const { folder, disk, logger } = this.#options;
+    const { folder, disk, clock, logger } = this.#options;
     await this.#prune();
     const version = this.#version;
-    const fresh = [...this.#fresh];
     const path = join(folder, CURRENT_FILE);
     try {
-      const bytes = encodeCheckpoints({
-        records: [...this.#records.all()],
+      const content = snapshotOf({
+        records: this.#records.all(),
         entries: this.#entries,
         removed: this.#removed,
         losses: this.#losses.state.last,
         isClosed: this.#closing.signal.aborted && this.#unsure.size === 0,
       });
+      const parts = await runInSlices({ clock, later: systemLater })(encodeInSteps(content));
       // It may have been removed, by mistake, under a running agent.
       if (this.#failure !== undefined) await disk.makeFolder(folder);
       await this.#losses.flush();
-      await writeNewest(disk, folder, bytes);
+      this.#pace.wrote(await writeNewest(disk, folder, parts));
       this.#durableVersion = version;
       if (this.#failure !== undefined) logger.info({ path }, "checkpoints are written again");
       this.#failure = undefined;
@@ -279,20 +279,18 @@ export class CheckpointStore implements AsyncDisposable {
         logger.error({ path, err: error }, "checkpoints cannot be written; a restart would send lines again");
       }
       this.#failure = failure;
-      this.#schedule(CHECKPOINT_RETRY_MS);
+      void this.#schedule(CHECKPOINT_RETRY_MS);
     }
     // Also when it failed: shipping goes on, at the price of other ids after a crash.
-    for (const record of fresh) this.#fresh.delete(record);
+    this.#fresh.written(version);
   }
 
   async #prune(): Promise<void> {
     const { logger } = this.#options;
     for (const record of await this.#longGone.among(this.#records.all())) {
-      const { id: file, path, seen, offset } = record;
-      // Its entry was removed before it was shipped, or nobody looked for it.
-      const losses = seen > offset ? lossesOfRest(record, offset, "gone while nobody held it") : [];
-      for (const loss of losses) logger.error({ loss: this.lost(record, loss) }, "bytes are lost");
-      logger.info({ file, path }, "checkpoint of a file long gone is removed");
+      for (const loss of lossesOfGone(record))
+        logger.error({ loss: this.lost(record, loss) }, "bytes are lost");
+      logger.info({ file: record.id, path: record.path }, "checkpoint of a file long gone is removed");
       this.remove(record);
     }
   }

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { goneRecords } from "./gone-records.ts";
+import { type Loss, lossesOfRest } from "./loss.ts";
 import type { CheckpointRecord } from "./record.ts";
 
 /** A record whose file has not been held for so long is removed, once the file is really gone. */
@@ -27,4 +28,10 @@ export class LongGone {
     // Others are held again meanwhile.
     return gone.filter((record) => record.seenAtMs < oldestMs);
   }
+}
+
+/** Its entry was removed before it was shipped, or nobody looked for it. */
+export function lossesOfGone(record: CheckpointRecord): readonly Loss[] {
+  const { seen, offset } = record;
+  return seen > offset ? lossesOfRest(record, offset, "gone while nobody held it") : [];
 }

@@ -18,11 +18,8 @@ import { pino } from "pino";
 import type { Disk } from "../../base/disk.ts";
 import { nodeDisk } from "../../base/node-disk.ts";
 import { seededRandom } from "../../base/random.ts";
-import {
-  CHECKPOINT_INTERVAL_MS,
-  CHECKPOINT_RETRY_MS,
-  CheckpointStore,
-} from "../../logagent/checkpoint/checkpoint-store.ts";
+import { CHECKPOINT_INTERVAL_MS, CHECKPOINT_RETRY_MS } from "../../logagent/checkpoint/checkpoint-pace.ts";
+import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { PRUNE_INTERVAL_MS, RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { type CheckpointRecord, NO_BYTES } from "../../logagent/checkpoint/record.ts";
 import { ManualClock } from "../support/manual-clock.ts";
