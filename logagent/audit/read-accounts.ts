@@ -2,8 +2,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { type CheckpointContent, decodeCheckpoints } from "../checkpoint/checkpoint-codec.ts";
+import { decodeJournal, type JournalFile } from "../checkpoint/decode-journal.ts";
 import { LOSSES_FILE, LOSSES_PREVIOUS_FILE } from "../checkpoint/loss-journal.ts";
-import { decodeLosses, type JournaledLoss } from "../checkpoint/loss-line.ts";
+import type { JournaledLoss } from "../checkpoint/loss-line.ts";
 import { CURRENT_FILE, PREVIOUS_FILE } from "../checkpoint/read-newest.ts";
 
 /** What an agent has written of what became of its files. */
@@ -27,12 +28,11 @@ export async function readAccounts(folder: string): Promise<WrittenAccounts> {
   const newest = await readCheckpoints(folder, damaged);
   const losses = new Map<number, JournaledLoss>();
   // The newer file first: it may become the older one in between.
-  const texts = [
-    await lossesIn(join(folder, LOSSES_FILE), damaged),
-    await lossesIn(join(folder, LOSSES_PREVIOUS_FILE), damaged),
-  ];
-  for (const one of texts.reverse().flat()) losses.set(one.number, one);
-  return { ...newest, losses, damaged };
+  const current = await readIfThere(join(folder, LOSSES_FILE));
+  const previous = await readIfThere(join(folder, LOSSES_PREVIOUS_FILE));
+  const journal = decodeJournal({ previous, current }, newest.checkpoints.losses);
+  for (const one of journal.losses) losses.set(one.number, one);
+  return { ...newest, losses, damaged: [...damaged, ...journal.damaged] };
 }
 
 async function readCheckpoints(folder: string, damaged: string[]) {
@@ -52,13 +52,11 @@ async function readCheckpoints(folder: string, damaged: string[]) {
   throw new CodedError("ENOACCOUNTS", `Cannot audit: ${why}`);
 }
 
-async function lossesIn(path: string, damaged: string[]): Promise<readonly JournaledLoss[]> {
+async function readIfThere(path: string): Promise<JournalFile> {
   try {
-    const read = decodeLosses(await readFile(path, "utf8"), path);
-    damaged.push(...read.damaged);
-    return read.losses;
+    return { path, bytes: await readFile(path) };
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
+    if (errorCode(error) === "ENOENT") return { path, bytes: Buffer.alloc(0) };
     throw error;
   }
 }

@@ -5,8 +5,9 @@ import { errorCode } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { cutTornLine } from "../../base/torn-line.ts";
 import type { CheckpointContent } from "./checkpoint-codec.ts";
+import { decodeJournal, type JournalFile } from "./decode-journal.ts";
 import { type Loss, type LossRecord, lostBytes } from "./loss.ts";
-import { decodeLosses, encodeLoss, type JournaledLoss, type LossTotals, weightOf } from "./loss-line.ts";
+import { encodeLoss, type JournaledLoss, type LossTotals, weightOf } from "./loss-line.ts";
 import { lossState } from "./loss-state.ts";
 import type { CheckpointRecord } from "./record.ts";
 
@@ -54,15 +55,13 @@ export class LossJournal {
 
   /** Goes on where the checkpoints left off. Throws CodedError "ELOSSES_VERSION", and what the disk throws. */
   static async open(options: LossJournalOptions, checkpoints: CheckpointContent): Promise<LossJournal> {
-    const known: JournaledLoss[] = [];
-    for (const name of [LOSSES_PREVIOUS_FILE, LOSSES_FILE]) {
-      const path = join(options.folder, name);
-      const { losses, damaged } = decodeLosses(await readText(options.disk, path), path);
-      if (damaged.length > 0)
-        options.logger.error({ path, damaged: damaged.length }, "loss records are damaged");
-      known.push(...losses);
-    }
-    return new LossJournal(options, known, lossState(checkpoints));
+    const { folder, disk, logger } = options;
+    const current = await readJournalFile(disk, join(folder, LOSSES_FILE));
+    const previous = await readJournalFile(disk, join(folder, LOSSES_PREVIOUS_FILE));
+    const { losses, damaged, tornFrom } = decodeJournal({ previous, current }, checkpoints.losses);
+    if (damaged.length > 0) logger.error({ folder, damaged }, "loss records are damaged");
+    if (tornFrom !== undefined) await cutBack(disk, current.path, tornFrom);
+    return new LossJournal(options, losses, lossState(checkpoints));
   }
 
   /** Newest first. */
@@ -138,11 +137,22 @@ function sum(a: LossTotals, b: LossTotals): LossTotals {
   return { bytes: a.bytes + b.bytes, unknown: a.unknown + b.unknown };
 }
 
-async function readText(disk: Disk, path: string): Promise<string> {
+async function readJournalFile(disk: Disk, path: string): Promise<JournalFile> {
   try {
-    return (await readWholeFile(disk, path)).toString("utf8");
+    return { path, bytes: await readWholeFile(disk, path) };
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return "";
+    if (errorCode(error) === "ENOENT") return { path, bytes: Buffer.alloc(0) };
     throw error;
+  }
+}
+
+/** What a power cut left would later stand between whole lines, where it counts as damage. */
+async function cutBack(disk: Disk, path: string, length: number): Promise<void> {
+  const file = await disk.open(path, { create: false });
+  try {
+    await file.truncate(length);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }

@@ -2,6 +2,7 @@ import { CodedError, errorMessage } from "../../base/errors.ts";
 import { type LossReason, type LossRecord, lostBytes } from "./loss.ts";
 
 export const LOSSES_VERSION = 1;
+const NEWLINE = 10;
 
 export interface LossTotals {
   readonly bytes: number;
@@ -38,25 +39,35 @@ export function encodeLoss({ number, noticedAtMs, ...loss }: JournaledLoss): Buf
   return Buffer.from(`${JSON.stringify({ version: LOSSES_VERSION, number, at, ...loss })}\n`);
 }
 
+export interface DecodedLosses {
+  readonly losses: readonly JournaledLoss[];
+  /** Of each loss, the byte behind its line. */
+  readonly ends: readonly number[];
+  /** Lines that cannot be read: where they begin, and what is wrong with them. */
+  readonly damaged: readonly { readonly from: number; readonly sentence: string }[];
+}
+
 /**
- * Reads the whole lines of a journal; what stands behind the last newline is what a crash left. `damaged` says what is wrong
- * with lines that cannot be read. Throws CodedError "ELOSSES_VERSION" for a newer version. `name` is for the message.
+ * Reads the whole lines of a journal; what stands behind the last newline is what a crash left. Throws CodedError
+ * "ELOSSES_VERSION" for a newer version. `name` is for the messages.
  */
-export function decodeLosses(
-  text: string,
-  name: string,
-): { readonly losses: readonly JournaledLoss[]; readonly damaged: readonly string[] } {
+export function decodeLosses(bytes: Buffer, name: string): DecodedLosses {
   const losses: JournaledLoss[] = [];
-  const damaged: string[] = [];
-  for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
+  const ends: number[] = [];
+  const damaged: { from: number; sentence: string }[] = [];
+  let from = 0;
+  for (let line = 1, newline = bytes.indexOf(NEWLINE); newline !== -1; line += 1) {
     try {
-      losses.push(parseLoss(line, name));
+      losses.push(parseLoss(bytes.toString("utf8", from, newline), name));
+      ends.push(newline + 1);
     } catch (error) {
       if (error instanceof CodedError) throw error;
-      damaged.push(`Cannot read line ${index + 1} of ${name}: ${errorMessage(error)}`);
+      damaged.push({ from, sentence: `Cannot read line ${line} of ${name}: ${errorMessage(error)}` });
     }
+    from = newline + 1;
+    newline = bytes.indexOf(NEWLINE, from);
   }
-  return { losses, damaged };
+  return { losses, ends, damaged };
 }
 
 function parseLoss(line: string, name: string): JournaledLoss {

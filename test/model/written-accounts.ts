@@ -3,8 +3,8 @@ import type { Disk } from "../../base/disk.ts";
 import { errorCode } from "../../base/errors.ts";
 import { audit } from "../../logagent/audit/audit.ts";
 import { decodeCheckpoints } from "../../logagent/checkpoint/checkpoint-codec.ts";
-import { LOSSES_FILE } from "../../logagent/checkpoint/loss-journal.ts";
-import { decodeLosses } from "../../logagent/checkpoint/loss-line.ts";
+import { decodeJournal } from "../../logagent/checkpoint/decode-journal.ts";
+import { LOSSES_FILE, LOSSES_PREVIOUS_FILE } from "../../logagent/checkpoint/loss-journal.ts";
 import { CURRENT_FILE, PREVIOUS_FILE } from "../../logagent/checkpoint/read-newest.ts";
 import { hold } from "../support/violation.ts";
 
@@ -14,7 +14,14 @@ export async function checkWritten(disk: Disk, folder: string): Promise<void> {
   const newest = (await read(CURRENT_FILE)) ?? (await read(PREVIOUS_FILE));
   if (newest === undefined) return;
   const checkpoints = decodeCheckpoints(newest, folder);
-  const { losses, damaged } = decodeLosses(((await read(LOSSES_FILE)) ?? "").toString(), folder);
+  const bytes = (await read(LOSSES_FILE)) ?? Buffer.alloc(0);
+  const { losses, damaged } = decodeJournal(
+    {
+      previous: { path: LOSSES_PREVIOUS_FILE, bytes: Buffer.alloc(0) },
+      current: { path: LOSSES_FILE, bytes },
+    },
+    checkpoints.losses,
+  );
   const byNumber = new Map(losses.map((loss) => [loss.number, loss]));
   const { problems } = audit({ checkpoints, losses: byNumber, damaged, writtenAtMs: 0 }, new Map());
   hold(
