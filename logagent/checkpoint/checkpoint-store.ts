@@ -180,6 +180,17 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
+  /** A file has become as short as `size`; what was read of it, as far as `read`, is as it was. */
+  cutBack(
+    record: CheckpointRecord,
+    size: number,
+    read: { readonly offset: number; readonly tail: BytesHash },
+  ): void {
+    if ((record.furthest?.to ?? 0) <= size) return;
+    record.furthest = { to: read.offset, tail: read.tail };
+    this.touch();
+  }
+
   /** Newest first, a few. */
   get newestLosses(): readonly LossRecord[] {
     return this.#losses.newest;

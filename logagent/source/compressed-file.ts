@@ -8,6 +8,7 @@ import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
+import { keyOf } from "./tailed-file.ts";
 
 const COMPRESSED_NAME = /\.(gz|zst)$/;
 const GZIP_MAGIC = "1f8b";
@@ -28,19 +29,19 @@ export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint"
   return fingerprint.length >= KNOWN_BYTES_MIN;
 }
 
-/** Compressed files beside the one of a record, of which it may be one. */
+/** Compressed files beside the one of a record, of which it may be one, with their identities. */
 export async function compressedBeside(
   record: CheckpointRecord,
   index: FolderIndex,
-): Promise<readonly string[]> {
+): Promise<readonly { readonly path: string; readonly key: string }[]> {
   const { folders } = await index.look(dirname(record.path));
-  const paths: string[] = [];
+  const found: { path: string; key: string }[] = [];
   for (const folder of new Set([...foldersOf(record), ...folders])) {
-    for (const { path } of (await index.look(folder)).files.values()) {
-      if (COMPRESSED_NAME.test(path)) paths.push(path);
+    for (const [ino, { path, dev }] of (await index.look(folder)).files) {
+      if (COMPRESSED_NAME.test(path)) found.push({ path, key: keyOf({ dev, ino }) });
     }
   }
-  return paths;
+  return found;
 }
 
 /**

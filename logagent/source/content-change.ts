@@ -3,7 +3,7 @@ import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { FINGERPRINT_BYTES, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
-import { mintRecord, newLedger } from "./open-tailed-file.ts";
+import { mintSuccessor, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { Look, TailedFile } from "./tailed-file.ts";
 
@@ -12,28 +12,30 @@ interface OnDisk {
   readonly record: CheckpointRecord;
   readonly offset: number;
   readonly tail: BytesHash;
-  /** A read is about to look at it anyway. */
-  readonly isReadNext: boolean;
+  /** An earlier life may have sent as far as this. */
+  readonly sentTo: number;
 }
 
 /**
- * After a look: is what was read before still there? Gives the reason when it is not. A read asks the same, so this is for
- * files that did not grow. Bytes that were seen and cut off unread are entered as lost. Throws what `read` throws.
+ * After a look: is what was read before still there? Gives the reason when it is not. Bytes that were seen and cut off unread
+ * are entered as lost. Throws what `read` throws.
  */
 export function contentChange(file: TailedFile, look: Look, context: SourceContext): LossReason | undefined {
   const onDisk = onDiskOf(file);
-  const { record, offset, tail } = onDisk;
-  if (file.size < offset) return "truncated below what was read";
+  const { record, offset, tail, sentTo } = onDisk;
+  if (file.size < Math.max(offset, sentTo)) return "truncated below what was read";
   const hasShrunk = file.size < look.sizeBefore;
   if (look.touched && !holdsUnread(file, onDisk)) return "rewritten in place";
-  if (look.touched && (hasShrunk || !onDisk.isReadNext)) {
-    if (!holdsShipped(file.fd, { fingerprint: record.fingerprint, offset, tail }))
+  if (look.touched) {
+    // Also of a file that a read is about to ask: what has grown is only then of this content.
+    if (!holdsShipped(file.fd, { fingerprint: record.fingerprint, offset, tail })) {
       return "rewritten in place";
+    }
     // The unfinished line at the end may have been completed in place.
-    if (file.next === undefined) file.readTo = Math.min(file.readTo, offset);
+    if (file.next === undefined && !file.hasUnread) file.readTo = Math.min(file.readTo, offset);
   }
   if (hasShrunk) {
-    context.shortened(record, file.size, offset);
+    context.shortened(record, file.size, onDisk);
     return undefined;
   }
   return see(file, record, context);
@@ -50,10 +52,8 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
     context.lostRest(record, 0, reason);
     checkpoints.remove(record);
   }
-  const { path } = file.record;
-  const content = newLedger(mintRecord({ path, fd: file.fd, identity: file }, 0, context), context);
-  // As far as its path goes nothing is new.
-  content.record.seenAtMs = file.record.seenAtMs;
+  const record = mintSuccessor(file.record, { fd: file.fd, identity: file }, context);
+  const content = newLedger(record, context);
   file.next = { content, reason: file.next?.reason ?? reason };
   file.size = content.record.seen;
   file.nextLookMs = 0;
@@ -82,9 +82,9 @@ function holdsUnread(file: TailedFile, { record, offset }: OnDisk): boolean {
 
 function onDiskOf(file: TailedFile): OnDisk {
   if (file.next !== undefined) {
-    return { record: file.next.content.record, offset: 0, tail: NO_BYTES, isReadNext: false };
+    return { record: file.next.content.record, offset: 0, tail: NO_BYTES, sentTo: 0 };
   }
-  return { record: file.record, offset: file.offset, tail: file.tail, isReadNext: file.hasUnread };
+  return { record: file.record, offset: file.offset, tail: file.tail, sentTo: file.sentTo };
 }
 
 /**

@@ -11,12 +11,17 @@ import { findUnseen } from "./unseen-files.ts";
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
 
+/** Compressed files of which it is remembered as what they were read on. */
+const UNPACKED_KEPT_MAX = 1_000;
+
 /** Finds the files of an entry that are not where the pattern looks: known ones that were moved, and those that nobody saw. */
 export class MovedSearch {
   readonly #context: SourceContext;
   readonly #held: HeldFiles;
   readonly #globs: readonly Glob[];
   readonly #hold: (file: TailedFile) => void;
+  /** Compressed files, by identity, and the id under which each is read on: a copy is of one file, and ships once. */
+  readonly #unpackedAs = new Map<string, string>();
   #nextMs = 0;
   #hasChanged = false;
 
@@ -53,7 +58,8 @@ export class MovedSearch {
     const missing = records.filter((record) => !isThere(record));
     const { moved, gone } = await findMoved(missing, scans.folders, options);
     for (const { path, key } of moved) this.#open(path, key);
-    for (const record of gone) {
+    // The youngest first: of a file and its copy (copytruncate), which hold the same, the copy is what was compressed.
+    for (const record of [...gone].sort((a, b) => Number(b.birthtimeNs - a.birthtimeNs))) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
       if (!checkpoints.find(record).includes(record)) continue;
       if (record.isResting === true && record.seen <= record.offset) continue;
@@ -118,10 +124,11 @@ export class MovedSearch {
   ): Promise<boolean> {
     if (!isTellable(record)) return false;
     const { allow, checkpoints, clock, scans } = this.#context.deps;
-    for (const path of await compressedBeside(record, scans.folders)) {
-      if (!allow.allows(path)) continue;
+    for (const { path, key } of await compressedBeside(record, scans.folders)) {
+      if (!allow.allows(path) || (this.#unpackedAs.get(key) ?? record.id) !== record.id) continue;
       const fd = await unpacked(path, record, { folder: checkpoints.folder, signal });
       if (fd === undefined) continue;
+      this.#noteUnpacked(key, record.id);
       const file = openUnpacked(fd, record, this.#context);
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       this.#hold(file);
@@ -129,6 +136,14 @@ export class MovedSearch {
       return true;
     }
     return false;
+  }
+
+  #noteUnpacked(key: string, id: string): void {
+    this.#unpackedAs.set(key, id);
+    for (const oldest of this.#unpackedAs.keys()) {
+      if (this.#unpackedAs.size <= UNPACKED_KEPT_MAX) break;
+      this.#unpackedAs.delete(oldest);
+    }
   }
 
   #gone(record: CheckpointRecord): void {

@@ -76,7 +76,7 @@ export function openTailedFile(
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
     checkpoints.saw(record, file.size);
-    if (file.size < record.seen) context.shortened(record, file.size, file.offset);
+    if (file.size < record.seen) context.shortened(record, file.size, file);
     return file;
   } catch (error) {
     claims.release(key, options.holder);
@@ -112,7 +112,7 @@ export function newLedger(record: CheckpointRecord, context: SourceContext): Con
 }
 
 /** A record for content that was never shipped. It is read from `offset`. */
-export function mintRecord(
+function mintRecord(
   file: { readonly path: string; readonly fd: number; readonly identity: FileIdentity },
   offset: number,
   context: SourceContext,
@@ -134,6 +134,18 @@ export function mintRecord(
   });
 }
 
+/** A record for content that has replaced another one in the same file. */
+export function mintSuccessor(
+  before: CheckpointRecord,
+  file: { readonly fd: number; readonly identity: FileIdentity },
+  context: SourceContext,
+): CheckpointRecord {
+  const record = mintRecord({ path: before.path, ...file }, 0, context);
+  // As far as its path goes nothing is new.
+  record.seenAtMs = before.seenAtMs;
+  return record;
+}
+
 function recordOf(
   path: string,
   fd: number,
@@ -146,6 +158,8 @@ function recordOf(
   const identity = identityOf(stats);
   const known = checkpoints.find(identity);
   const record = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
+  // Without births a number says nothing: another file may have it by now.
+  const before = identity.birthtimeNs === 0n ? undefined : known[0];
   for (const other of known) {
     if (other === record || other.dev !== identity.dev) continue;
     if (tells(other) || other.seen > other.offset)
@@ -153,7 +167,10 @@ function recordOf(
     checkpoints.remove(other);
   }
   if (record === undefined) {
-    return mintRecord({ path, fd, identity }, fromEnd ? lastLineStart(fd, size) : 0, context);
+    if (before === undefined) {
+      return mintRecord({ path, fd, identity }, fromEnd ? lastLineStart(fd, size) : 0, context);
+    }
+    return mintSuccessor(before, { fd, identity }, context);
   }
   checkpoints.held(record);
   checkpoints.saw(record, size);

@@ -84,9 +84,10 @@ async function shipChunk(
   if (failure !== undefined && end < comparedBytes(file, base)) throw failure;
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
   const isFull = end === bytes.byteLength;
+  if (!isFull && failure === undefined && base + end < file.sentTo) return "replaced";
   // Not below a size that was seen only after the read, nor one that a look meanwhile has found to be shorter.
   if (!isFull && failure === undefined && base + end < Math.min(sizeBefore, file.size)) {
-    context.shortened(file.record, base + end, file.offset);
+    context.shortened(file.record, base + end, file);
     file.size = base + end;
   }
   checkpoints.saw(file.record, base + end);

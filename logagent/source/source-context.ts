@@ -1,7 +1,7 @@
 import type { Logger } from "../../base/log.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import { type Loss, type LossReason, lossesOfRest, lostBytes } from "../checkpoint/loss.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
+import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { LinePipeline, type PipelineOutput } from "../rules/line-pipeline.ts";
 import { RateLimit } from "../rules/rate-limit.ts";
 import { Problems } from "./problems.ts";
@@ -51,14 +51,19 @@ export class SourceContext {
   }
 
   /**
-   * A file that still holds what was read, up to `readTo`, has become shorter than it was seen to be. What is behind that may
+   * A file that still holds what was read has become shorter than it was seen to be. What is behind that may
    * have been cut off further down, and written since.
    */
-  shortened(record: CheckpointRecord, size: number, readTo: number): void {
+  shortened(
+    record: CheckpointRecord,
+    size: number,
+    read: { readonly offset: number; readonly tail: BytesHash },
+  ): void {
     const { seen } = record;
     const reason = "shortened before it was read";
     this.#lost(record, { from: size, to: seen, reason });
-    this.#lost(record, { from: readTo, to: "unknown", reason });
+    this.#lost(record, { from: read.offset, to: "unknown", reason });
+    this.deps.checkpoints.cutBack(record, size, read);
   }
 
   /** Lines that the destination refused for good. */

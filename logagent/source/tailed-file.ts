@@ -46,6 +46,8 @@ export class TailedFile implements FileIdentity {
   offset: number;
   /** Of the bytes before `offset`, as they were read. */
   tail: BytesHash;
+  /** What was sent of `content` before it was opened, perhaps, ends here at the latest: these bytes have this id. */
+  sentTo: number;
   /** Behind the last byte that was looked at for lines: below it there is no further whole line. */
   readTo: number;
   place: Place = { kind: "at its path" };
@@ -97,6 +99,7 @@ export class TailedFile implements FileIdentity {
     this.content = options.content;
     this.offset = this.record.offset;
     this.tail = this.record.tail;
+    this.sentTo = this.record.furthest?.to ?? 0;
     this.readTo = this.offset;
     this.grownAtMs = options.nowMs;
     const stats = fstatSync(this.fd);
@@ -148,6 +151,7 @@ export class TailedFile implements FileIdentity {
     this.next = undefined;
     this.offset = 0;
     this.tail = NO_BYTES;
+    this.sentTo = 0;
     this.readTo = 0;
     this.size = content.record.seen;
     this.grownAtMs = nowMs;

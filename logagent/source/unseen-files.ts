@@ -30,6 +30,8 @@ export async function findUnseen(
 ): Promise<readonly UnseenFile[]> {
   const all = [...records];
   const newest = newestByLane(all);
+  // Of two that were born in one tick of the clock either may be the newest: it is asked of each.
+  const current = new Set(all.filter(ask.isAtItsPath).map(({ path }) => path));
   const unseen: (UnseenFile & { readonly birthtimeNs: bigint })[] = [];
   for (const [folder, lanes] of lanesByFolder(all)) {
     const { files } = await index.look(folder);
@@ -38,7 +40,7 @@ export async function findUnseen(
       const last = lane === undefined ? undefined : newest.get(lane);
       if (lane === undefined || last === undefined || last.birthtimeNs === 0n) continue;
       if (birthtimeNs < last.birthtimeNs || birthtimeNs < lastSeenNs(last)) continue;
-      if (ask.isAtItsPath(last) || ask.isKnown({ dev, ino, birthtimeNs })) continue;
+      if (current.has(lane) || ask.isKnown({ dev, ino, birthtimeNs })) continue;
       unseen.push({ path, key: keyOf({ dev, ino }), lane, birthtimeNs });
     }
   }

@@ -5,6 +5,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -85,6 +86,26 @@ suite("TailSource after a restart", () => {
     renameSync(bed.path("a.log"), bed.path("old/a.log.1"));
     writeFileSync(bed.path("a.log"), "3\n");
     running = await restart(bed, running);
+    await bed.run(running, 8_000);
+    assert.deepEqual(bed.sink.lines(), ["2", "3"]);
+    await bed.stop(running);
+  });
+
+  test("finds one that nobody saw at its path, after another content of the one before it", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n");
+    let running = bed.start({ path: bed.path("a.log") });
+    await runByTheWall(bed, running);
+    await bed.stop(running);
+    await sleep(2 * STEP_MS);
+    // What is minted for it is minted where it went.
+    truncateSync(bed.path("a.log"), 0);
+    renameSync(bed.path("a.log"), bed.path("a.log.2"));
+    writeFileSync(bed.path("a.log"), "2\n");
+    renameSync(bed.path("a.log"), bed.path("a.log.1"));
+    running = await restart(bed, running);
+    await runByTheWall(bed, running);
+    writeFileSync(bed.path("a.log"), "3\n");
     await bed.run(running, 8_000);
     assert.deepEqual(bed.sink.lines(), ["2", "3"]);
     await bed.stop(running);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { SourceBed } from "../support/source-bed.ts";
+import { losses } from "./peer-cases/tail-case.ts";
 
 suite("TailSource", () => {
   test("poll() ships whole lines and holds an unfinished one", async () => {
@@ -45,6 +46,19 @@ suite("TailSource", () => {
     await bed.run(running, 750);
     assert.deepEqual(bed.sink.lines(), ["1", "2", "3"]);
     assert.notEqual(bed.sink.arrived[2]?.fileId, bed.sink.arrived[1]?.fileId);
+    await bed.stop(running);
+  });
+
+  test("poll() takes the end of a longer file that replaces a shipped one for no loss of that", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n".repeat(600));
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    // Neither the head that is known grows with it, nor is it shorter.
+    writeFileSync(bed.path("a.log"), "2\n".repeat(700));
+    await bed.run(running, 1500);
+    assert.deepEqual(bed.sink.lines(), [...Array(600).fill("1"), ...Array(700).fill("2")]);
+    assert.deepEqual(losses(bed), [[1200, "unknown", "rewritten in place"]]);
     await bed.stop(running);
   });
 

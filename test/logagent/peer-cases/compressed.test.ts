@@ -12,7 +12,17 @@ import {
 import { suite, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { SourceBed } from "../../support/source-bed.ts";
-import { kernelTick, losses, numbered, openCase, rotate, SETTLED_MS, text, whileDown } from "./tail-case.ts";
+import {
+  copyTruncate,
+  kernelTick,
+  losses,
+  numbered,
+  openCase,
+  rotate,
+  SETTLED_MS,
+  text,
+  whileDown,
+} from "./tail-case.ts";
 
 /** What gzip and zstd do: the compressed file takes the place of the other. */
 function compress(bed: SourceBed, name: string, kind: "gz" | "zst"): void {
@@ -117,6 +127,24 @@ suite("a file that is compressed after it was rotated", () => {
     });
     await bed.run(running, 4 * SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
+    await bed.stop(running);
+  });
+
+  test("as a copy, after both it and the copy were found: it is read on under one id", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 100)));
+    let running = bed.start({ path: bed.path("app.log*") });
+    await bed.step(running);
+    copyTruncate(bed.path("app.log"), bed.path("app.log.1"));
+    await bed.step(running);
+    running = await whileDown(bed, running, () => {
+      unlinkSync(bed.path("app.log"));
+      appendFileSync(bed.path("app.log.1"), "rest\n");
+      compress(bed, "app.log.1", "gz");
+    });
+    await bed.run(running, 2 * SETTLED_MS);
+    const rest = bed.sink.arrived.filter(({ value }) => value.toString() === "rest");
+    assert.equal(rest.length, 1);
     await bed.stop(running);
   });
 
