@@ -13,6 +13,8 @@ export class Content {
   seen = 0;
   /** No longer in any file: truncated away. */
   isCut = false;
+  /** It was cut between two calls of one look, the one that asks for the size and the one that reads. */
+  isCutAmid = false;
   /** Bytes that were there when it was cut, or when its last name went. */
   cutAt = 0;
   /** There was a time when nobody could have found it: what the agent had not seen of it may be gone. */
@@ -28,8 +30,6 @@ export class Content {
   packedAt: string | undefined;
   /** Anything but written, rotated and deleted: its place among others is nobody's promise. */
   isOdd = false;
-  /** Files changed places while it was looked for: its turn among others is nobody's promise. */
-  isAmid = false;
   /** Delivered at least once. */
   readonly #sent = new ByteSet();
   /** Acknowledged or refused for good: settled. */
@@ -121,10 +121,17 @@ export class Content {
 
   /** Of what was cut off, is there nothing by which the agent could know? */
   isUnnoticed(contents: readonly Content[]): boolean {
-    const { seen, inode, number } = this;
+    const { seen, inode } = this;
     if (seen === 0 || this.cutAt <= seen || inode.paths.size === 0) return true;
-    const known = this.bytes.subarray(0, seen);
-    return contents.some((next) => next.inode === inode && next.number > number && next.holds(known, 0));
+    return this.unnoticedSuccessors(contents).length > 0;
+  }
+
+  /** That were in the file after it and begin with all that was seen of it: to the agent they are the same. */
+  unnoticedSuccessors(contents: readonly Content[]): readonly Content[] {
+    const known = this.bytes.subarray(0, this.seen);
+    return contents.filter(
+      (next) => next.inode === this.inode && next.number > this.number && next.holds(known, 0),
+    );
   }
 
   #held(): ByteSet {

@@ -121,7 +121,7 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
   compress: (world, op) => {
     const rotated = world.inodes.filter(
       ({ paths, content }) =>
-        !content.isOdd && paths.size === 1 && [...paths].every((path) => /\.\d$/.test(path)),
+        !content.isPacked && paths.size === 1 && [...paths].every((path) => /\.\d$/.test(path)),
     );
     if (rotated.length === 0) return;
     const [path] = pick(rotated, op.a).paths;

@@ -19,6 +19,7 @@ interface IdFacts {
 /** Which content each id stands for, by what was sent under it. */
 export class IdBook {
   readonly #ids = new Map<string, IdFacts>();
+  readonly #ended = new Set<string>();
 
   minted(id: string, content: Content): void {
     this.#ids.set(id, { inode: content.inode, mintedFor: content, sent: [], contents: undefined });
@@ -40,6 +41,11 @@ export class IdBook {
     hold("an id has one content", facts.contents.length > 0, () => `${id}:${from} ${said(bytes)}`);
     if (facts.contents.length === 1) this.#requireSoleId(id, facts.contents[0] as Content);
     return holders;
+  }
+
+  /** From its checkpoints the agent cannot go on with this id: its file is shorter than they say. */
+  end(id: string): void {
+    this.#ended.add(id);
   }
 
   /** The agent does not know that anything was sent beyond `to`: what it saw last was not yet on disk when it died. */
@@ -93,7 +99,8 @@ export class IdBook {
 
   #requireSoleId(id: string, content: Content): void {
     for (const [other, { contents }] of this.#ids) {
-      const isOther = other !== id && contents?.length === 1 && contents[0] === content;
+      const isOther =
+        other !== id && !this.#ended.has(other) && contents?.length === 1 && contents[0] === content;
       hold("a content has one id", !isOther, () => `${id} and ${other} are both ${content}`);
     }
   }

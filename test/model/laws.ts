@@ -14,12 +14,16 @@ export function checkEnd(sequence: Sequence): void {
     gone.addAll(content.settled);
     gone.addAll(lost);
     gone.addAll(content.held);
+    for (const next of content.unnoticedSuccessors(contents)) {
+      gone.addAll(next.settled);
+      gone.addAll(next.held);
+    }
     const seenGap = gone.firstGap(content.seen);
     hold("what was seen is settled, held or lost", seenGap === undefined, () => say(content, seenGap));
     if (content.isCut) {
       const isSettled = content.settled.firstGap(content.size) === undefined;
       const isSaid =
-        isSettled || content.isUnnoticed(contents) || lost.has(content.seen, Number.POSITIVE_INFINITY);
+        isSettled || content.isUnnoticed(contents) || gone.has(content.seen, Number.POSITIVE_INFINITY);
       hold("what nobody saw go may be lost", isSaid, () => `${content}`);
     }
     if (content.isCut || content.missed) continue;
@@ -33,6 +37,9 @@ export function checkEnd(sequence: Sequence): void {
     const about = contents.filter((content) => sequence.ids.mayBe(loss.file, content));
     const isTrue = about.some((content) => content.isCut || content.unheld);
     hold("what is lost is not there", isTrue, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
+    const { to } = loss;
+    const wasThere = to === "unknown" || about.some((content) => content.size >= to || content.isCutAmid);
+    hold("what is lost was there", wasThere, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
   }
 }
 
@@ -52,8 +59,7 @@ export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
   if (plan.ops.some(({ kind }) => kind === "jump clock")) return;
   const last = new Map<string, Content>();
   for (const { life, path, content, from } of arrivals) {
-    if (content === undefined || content.isLate || content.missed || content.isOdd || content.isAmid)
-      continue;
+    if (content === undefined || content.isLate || content.missed || content.isOdd) continue;
     const lane = `${life} ${path}`;
     const before = last.get(lane);
     // Born in one tick of the clock: nobody can say which was first.

@@ -219,7 +219,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
     };
     const records = [...checkpoints.records()];
     this.#known = new Set(records.map(({ id }) => id));
-    for (const { id, furthest } of records) this.ids.forget(id, furthest?.to ?? 0);
+    for (const record of records) {
+      const { id, ino, birthtimeNs, seen, furthest } = record;
+      this.ids.forget(id, furthest?.to ?? 0);
+      const file = this.world.inodes.find((inode) => inode.ino === ino && inode.birthNs === birthtimeNs);
+      const isShorter = file !== undefined && file.content.size < seen;
+      if (isShorter && checkpoints.isUnsure(record)) this.ids.end(id);
+    }
     for (const content of this.world.contents) this.#forgetUnknown(content, records);
     this.#noteMissed(records);
     return life;
@@ -255,11 +261,14 @@ export class Sequence implements FsWatcher, SinkWatcher {
         b: op.a * 7919 - Math.floor(op.a * 7919),
         c: op.b,
       });
-      for (const content of this.world.contents) content.isAmid ||= content.inode.agentFds === 0;
-      for (const [content, seen] of seenBefore) forgetLook(content, seen);
+      for (const { content, seen, isCut } of before) if (content.isCut && !isCut) cutAmid(content, seen);
       this.#noteMissed();
     };
-    const seenBefore = this.world.contents.map((content) => [content, content.seen] as const);
+    const before = this.world.contents.map((content) => ({
+      content,
+      seen: content.seen,
+      isCut: content.isCut,
+    }));
     this.#amid = { calls: Math.floor(op.b * CALLS_OF_A_STEP), act };
     await this.#step(pick(STEPS_MS, op.c));
     this.#amid = undefined;
@@ -399,6 +408,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
     const holders = this.ids.sent(file.id, from, bytes, this.world.contents);
     for (const content of this.world.contents)
       content.noteSent(from, from + content.sharedBytes(bytes, from));
+    if (!this.plan.hasBirthTimes) this.#noteTakenFor(parcel.file.id, holders);
     const byRange = this.#holdersOf.get(file) ?? new Map<string, readonly Content[]>();
     this.#holdersOf.set(file, byRange);
     byRange.set(`${to}`, holders);
@@ -426,6 +436,21 @@ export class Sequence implements FsWatcher, SinkWatcher {
       }
     }
     this.history.push(`    settled ${parcel.file.id}:${parcel.from} to ${parcel.to}`);
+  }
+
+  /**
+   * Without births a file that has the number of another, and begins with all that was sent of that one, is taken for it:
+   * what became of those bytes has become of these.
+   */
+  #noteTakenFor(id: string, holders: readonly Content[]): void {
+    const before = this.ids.contentsOf(id, this.world.contents);
+    for (const content of holders) {
+      for (const other of before) {
+        const shared = content.sharedBytes(other.bytes, 0);
+        for (const { from, to } of other.sent.ranges) content.noteSent(from, Math.min(to, shared));
+        for (const { from, to } of other.settled.ranges) content.noteSettled(from, Math.min(to, shared));
+      }
+    }
   }
 
   /** Of the delivery that it is, or is a part of. */
@@ -534,8 +559,9 @@ export class Sequence implements FsWatcher, SinkWatcher {
 }
 
 /** Between a look at its size and the read after it, content was replaced: what it was, nobody has read. */
-function forgetLook(content: Content, seenBefore: number): void {
-  if (content.isCut) content.seen = Math.min(content.seen, seenBefore);
+function cutAmid(content: Content, seenBefore: number): void {
+  content.isCutAmid = true;
+  content.seen = Math.min(content.seen, seenBefore);
 }
 
 /** The world's numbers in place of the kernel's. */

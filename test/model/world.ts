@@ -9,6 +9,11 @@ const NS_PER_MS = 1_000_000n;
 /** What a double of milliseconds since 1970 still tells apart. */
 const FINE_NS = 1_000n;
 
+const SHORT_LINE_BYTES = 40;
+/** So that files outgrow their fingerprint, and the bytes that are compared before an offset. */
+const LONG_LINE_BYTES = 1_500;
+const LONG_FROM = 0.8;
+
 export interface WorldOptions {
   readonly folder: string;
   readonly wallMs: () => number;
@@ -199,9 +204,8 @@ export class World {
   line(content: Content, padding: number): Buffer {
     const end = padding > 0.9 ? "\r\n" : "\n";
     this.#lines += 1;
-    return Buffer.from(
-      `c${content.number} line ${this.#lines} ${"x".repeat(Math.floor(padding * 40))}${end}`,
-    );
+    const bytes = padding * (padding > LONG_FROM ? LONG_LINE_BYTES : SHORT_LINE_BYTES);
+    return Buffer.from(`c${content.number} line ${this.#lines} ${"x".repeat(Math.floor(bytes))}${end}`);
   }
 
   #write(inode: Inode, bytes: Buffer, note: () => void): void {
