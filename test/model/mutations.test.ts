@@ -18,6 +18,7 @@ const LAWS = [
   "what is passed over was sent",
   "what is lost is not there",
   "what is sent was in a file",
+  "what is lost was there",
   "what is there is settled",
   "what is written adds up",
   "what nobody saw go may be lost",
