@@ -12,7 +12,7 @@ interface OnDisk {
   readonly record: CheckpointRecord;
   readonly offset: number;
   readonly tail: BytesHash;
-  /** An earlier life may have sent as far as this. */
+  /** As far as this it is being sent, or may have been by an earlier life. */
   readonly sentTo: number;
 }
 

@@ -162,6 +162,7 @@ async function deliver(
   const nowMs = clock.monotonicMs();
   // Entered first: acknowledgements may come before the delivery resolves.
   content.enter({ from: spans.from, to: spans.to, tail, readAtMs: nowMs });
+  file.sentTo = Math.max(file.sentTo, spans.to);
   file.deliveringSinceMs = nowMs;
   try {
     await sink.deliver({ topic, file: content, spans, readAtMs, headers }, { signal: options.signal });

@@ -46,7 +46,7 @@ export class TailedFile implements FileIdentity {
   offset: number;
   /** Of the bytes before `offset`, as they were read. */
   tail: BytesHash;
-  /** What was sent of `content` before it was opened, perhaps, ends here at the latest: these bytes have this id. */
+  /** What was sent of `content`, perhaps before it was opened, ends here at the latest: these bytes have its id. */
   sentTo: number;
   /** Behind the last byte that was looked at for lines: below it there is no further whole line. */
   readTo: number;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { SourceBed } from "../support/source-bed.ts";
 import { losses } from "./peer-cases/tail-case.ts";
 
@@ -59,6 +60,30 @@ suite("TailSource", () => {
     await bed.run(running, 1500);
     assert.deepEqual(bed.sink.lines(), [...Array(600).fill("1"), ...Array(700).fill("2")]);
     assert.deepEqual(losses(bed), [[1200, "unknown", "rewritten in place"]]);
+    await bed.stop(running);
+  });
+
+  // Seed 17389 of the model: it kept its id, and what was written behind the cut was taken for lost.
+  test("poll() takes a file for another that is cut off in what is being delivered, and has grown again", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n2\n3\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    const look = async () => {
+      bed.clock.advance(1000);
+      await running.source.poll();
+    };
+    bed.sink.closeTopic("t");
+    await look();
+    const [file] = running.source.files;
+    while (file?.deliveringSinceMs === undefined) await nextTurn();
+    truncateSync(bed.path("a.log"), 2);
+    await look();
+    appendFileSync(bed.path("a.log"), "4\n5\n6\n");
+    await look();
+    bed.sink.openTopic("t");
+    await bed.run(running, 5000);
+    assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "1", "4", "5", "6"]);
+    assert.deepEqual(losses(bed), [[6, "unknown", "truncated below what was read"]]);
     await bed.stop(running);
   });
 
