@@ -4,8 +4,7 @@ import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX } from "../../../store/peer
 import { MessageParts } from "../../../store/peer/message-parts.ts";
 import { PEER_LIMITS, type PeerLimits } from "../../../store/peer/peer-limits.ts";
 import type { AppendMessage, Message } from "../../../store/raft/message.ts";
-import { TcpProxy } from "../../support/tcp-proxy.ts";
-import { append, dialAs, heartbeat, pair, TestMember, until } from "./peer-bed.ts";
+import { append, dialAs, heartbeat, pair, TestMember, until, wiredPair } from "./peer-bed.ts";
 
 const MIB = 1024 * 1024;
 const PONG_BYTES = FRAME_HEADER_BYTES + 1;
@@ -26,20 +25,9 @@ function sent(member: TestMember, mib: number): Promise<void> {
   return until(() => member.countersOf(2n).sentBytes > mib * MIB, `${mib} MiB have left`);
 }
 
-/** One sends to two by way of a wire that can be held and cut. */
-async function wired(own: Partial<PeerLimits> = {}) {
-  const one = await TestMember.start(1n, { limits: { ...limits, ...own } });
-  const two = await TestMember.start(2n, { limits: { ...limits, ...own } });
-  const wire = await TcpProxy.start(two.url);
-  one.knows([2n, wire.endpoint]);
-  two.knows(one);
-  await until(() => one.transport.isActive(2n), "it is connected");
-  const close = async () => {
-    await one.transport.close();
-    await two.transport.close();
-    await wire[Symbol.asyncDispose]();
-  };
-  return { one, two, wire, [Symbol.asyncDispose]: close };
+/** Both with these limits. */
+function wired(own: Partial<PeerLimits> = {}) {
+  return wiredPair({ one: { ...limits, ...own }, two: { ...limits, ...own } });
 }
 
 suite("TcpTransport and large messages", () => {

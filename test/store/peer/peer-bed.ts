@@ -14,6 +14,7 @@ import type {
   SnapshotMessage,
 } from "../../../store/raft/message.ts";
 import { type LogLine, recordedLog } from "../../support/recorded-log.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 
 export const CLUSTER = 0xcdf818194e3a8c32n;
 
@@ -119,6 +120,26 @@ export async function pair(
   two.knows(one);
   await until(() => one.transport.isActive(2n) && two.transport.isActive(1n), "both are connected");
   return [one, two];
+}
+
+/** One sends to two by way of a wire that can be held and cut; neither ends a connection because it is silent. */
+export async function wiredPair(limits: {
+  readonly one?: Partial<PeerLimits>;
+  readonly two?: Partial<PeerLimits>;
+}) {
+  const patient = { silentLooksMax: 1_000_000 };
+  const one = await TestMember.start(1n, { limits: { ...patient, ...limits.one } });
+  const two = await TestMember.start(2n, { limits: { ...patient, ...limits.two } });
+  const wire = await TcpProxy.start(two.url);
+  one.knows([2n, wire.endpoint]);
+  two.knows(one);
+  await until(() => one.transport.isActive(2n), "it is connected");
+  const close = async () => {
+    await one.transport.close();
+    await two.transport.close();
+    await wire[Symbol.asyncDispose]();
+  };
+  return { one, two, wire, [Symbol.asyncDispose]: close };
 }
 
 /** A connection like a peer's, to say on it what no peer would. */

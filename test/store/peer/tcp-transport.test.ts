@@ -5,11 +5,10 @@ import { FieldWriter } from "../../../store/peer/field-writer.ts";
 import { encodeFrame, FRAME_TYPE } from "../../../store/peer/frame.ts";
 import { encodeMessage } from "../../../store/peer/message-codec.ts";
 import { PeerError } from "../../../store/peer/peer-error.ts";
-import type { PeerLimits } from "../../../store/peer/peer-limits.ts";
 import type { Message } from "../../../store/raft/message.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
 import { anyMessage } from "./arbitrary-message.ts";
-import { append, dialAs, heartbeat, pair, TestMember, until } from "./peer-bed.ts";
+import { append, dialAs, heartbeat, pair, TestMember, until, wiredPair } from "./peer-bed.ts";
 
 function indexesOf(messages: readonly Message[]): number[] {
   return messages.flatMap((message) => (message.kind === "append" ? [message.prev.index + 1] : []));
@@ -180,27 +179,9 @@ suite("TcpTransport", () => {
 });
 
 suite("TcpTransport under pressure", () => {
-  const patient = { silentLooksMax: 1_000_000 };
-
-  /** One sends to two by way of a wire that can be held. */
-  async function wired(limits: Partial<PeerLimits>) {
-    const one = await TestMember.start(1n, { limits: { ...patient, ...limits } });
-    const two = await TestMember.start(2n, { limits: patient });
-    const wire = await TcpProxy.start(two.url);
-    one.knows([2n, wire.endpoint]);
-    two.knows(one);
-    await until(() => one.transport.isActive(2n), "it is connected");
-    const close = async () => {
-      await one.transport.close();
-      await two.transport.close();
-      await wire[Symbol.asyncDispose]();
-    };
-    return { one, two, wire, [Symbol.asyncDispose]: close };
-  }
-
   test("a buffer that is full of bytes drops what comes, and holds no more than its limit", async () => {
     const outgoingBytesMax = 1_000_000;
-    await using bed = await wired({ outgoingBytesMax });
+    await using bed = await wiredPair({ one: { outgoingBytesMax } });
     const { one, two, wire } = bed;
     wire.hang();
     let most = 0;
@@ -232,7 +213,7 @@ suite("TcpTransport under pressure", () => {
   });
 
   test("a buffer that is full of messages drops what comes", async () => {
-    await using bed = await wired({ outgoingMessagesMax: 10 });
+    await using bed = await wiredPair({ one: { outgoingMessagesMax: 10 } });
     const { one, two } = bed;
     one.transport.send(Array.from({ length: 25 }, (_, commit) => heartbeat(1n, 2n, commit)));
     assert.equal(one.countersOf(2n).droppedMessages, 15);
@@ -243,7 +224,7 @@ suite("TcpTransport under pressure", () => {
   });
 
   test("a message larger than the buffer passes alone", async () => {
-    await using bed = await wired({ outgoingBytesMax: 1_000 });
+    await using bed = await wiredPair({ one: { outgoingBytesMax: 1_000 } });
     const { one, two } = bed;
     one.transport.send([append(1n, 2n, 1, 3_000_000), append(1n, 2n, 2, 10)]);
     await until(() => two.received.length === 1, "it arrived");
@@ -252,7 +233,7 @@ suite("TcpTransport under pressure", () => {
   });
 
   test("a message larger than a peer takes is dropped, and an error in the log", async () => {
-    await using bed = await wired({ messageBytesMax: 1_000 });
+    await using bed = await wiredPair({ one: { messageBytesMax: 1_000 } });
     const { one, two } = bed;
     one.transport.send([heartbeat(1n, 2n, 1), append(1n, 2n, 1, 1_000), heartbeat(1n, 2n, 2)]);
     await until(() => two.received.length === 2, "the others arrived");
