@@ -113,6 +113,12 @@ export const agentConfigSchema = z.strictObject({
     .max(256)
     .default(["/var/log/**"])
     .describe("Patterns of the files that may be opened; nothing outside them ever is."),
+  networkMounts: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Read files on NFS, SMB and the like. Off: one server that does not answer would hold up all files of the agent.",
+    ),
   http: z
     .string()
     .refine((value) => value === "off" || isHostPort(value), "host:port, or off")

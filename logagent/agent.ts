@@ -23,6 +23,7 @@ import type { Sink } from "./sink/port.ts";
 import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
 import { FileClaims } from "./source/file-claims.ts";
+import { MountTable } from "./source/mount-table.ts";
 import { ScanQueue } from "./source/scan-queue.ts";
 import type { AgentView } from "./status/agent-view.ts";
 import { buildStatus } from "./status/build-status.ts";
@@ -173,7 +174,7 @@ function newSupervisor(
   const { log: logger, ...rest } = parts;
   const claims = new FileClaims();
   const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
-  const scans = new ScanQueue();
+  const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
   const deps = { ...rest, claims, chunks, scans, allow: compileAllowList(config.allow), clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({

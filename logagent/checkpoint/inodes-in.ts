@@ -1,10 +1,13 @@
-import { readdirSync, statSync } from "node:fs";
+import { type Dirent, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode } from "../../base/errors.ts";
+import { readFolder } from "../../base/read-folder.ts";
 
 /** The event loop gets its turn after so many names. */
 const NAMES_PER_TURN = 1_000;
+/** Names of one folder that are looked at: each of a regular file is kept. */
+export const NAMES_PER_FOLDER_MAX = 100_000;
 
 /** Names that come, go or change while a folder is read make it be read so many times; then what was found has to do. */
 const TRIES_MAX = 3;
@@ -17,7 +20,7 @@ export interface FolderInodes {
   >;
   /** The paths of folders in it. */
   readonly folders: readonly string[];
-  /** False: the folder or a name in it could not be looked at, so that a file that is not in `files` may be there. */
+  /** False: the folder or a name in it could not be looked at, or has too many, so that a file that is not in `files` may be there. */
   readonly isComplete: boolean;
 }
 
@@ -25,24 +28,38 @@ export interface FolderInodes {
  * The files of a folder, under whatever name. A folder that is not there has none. It is read again while names change under
  * the eye: a file may have gone from a name that was not yet looked at to one that was, or that was not there.
  */
-export async function inodesIn(folder: string): Promise<FolderInodes> {
+export async function inodesIn(folder: string, options: LookOptions = {}): Promise<FolderInodes> {
   for (let tries = 1; ; tries += 1) {
-    const { hasChanged, ...inodes } = await readOnce(folder);
+    const { hasChanged, ...inodes } = await readOnce(folder, options);
     if (!hasChanged || tries === TRIES_MAX) return inodes;
   }
 }
 
-async function readOnce(folder: string): Promise<FolderInodes & { readonly hasChanged: boolean }> {
+export interface LookOptions {
+  /** Asked before a symbolic link is looked behind; absent: each may be. */
+  readonly mayFollow?: (path: string) => boolean;
+  /** NAMES_PER_FOLDER_MAX unless told. */
+  readonly namesMax?: number;
+}
+
+async function readOnce(
+  folder: string,
+  { mayFollow, namesMax = NAMES_PER_FOLDER_MAX }: LookOptions,
+): Promise<FolderInodes & { readonly hasChanged: boolean }> {
   const files = new Map<bigint, { path: string; dev: bigint; birthtimeNs: bigint }>();
   const folders: string[] = [];
-  let isComplete = true;
   let hasChanged = false;
   const changedNs = namesChangedAt(folder);
-  const names = namesIn(folder);
+  const names = await namesIn(folder, namesMax);
   if (names === undefined) return { files, folders, isComplete: false, hasChanged };
-  for (const [index, name] of names.entries()) {
+  let isComplete = names.length <= namesMax;
+  for (const [index, entry] of names.slice(0, namesMax).entries()) {
     if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await nextTurn();
-    const path = join(folder, name);
+    const path = join(folder, entry.name);
+    if (entry.isSymbolicLink() && mayFollow?.(path) === false) continue;
+    // Not looked at by itself: another file system may be mounted there, and may hang.
+    if (entry.isDirectory()) folders.push(path);
+    if (entry.isDirectory()) continue;
     try {
       const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
       if (stats?.isFile()) files.set(stats.ino, { path, dev: stats.dev, birthtimeNs: stats.birthtimeNs });
@@ -70,9 +87,14 @@ export function namesChangedAt(folder: string): bigint | undefined {
 }
 
 /** Undefined: it cannot be read. */
-function namesIn(folder: string): readonly string[] | undefined {
+async function namesIn(folder: string, namesMax: number): Promise<readonly Dirent[] | undefined> {
+  const names: Dirent[] = [];
   try {
-    return readdirSync(folder);
+    for await (const entries of readFolder(folder)) {
+      names.push(...entries);
+      if (names.length > namesMax) break;
+    }
+    return names;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     if (errorCode(error) !== undefined) return undefined;

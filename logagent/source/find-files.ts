@@ -1,39 +1,60 @@
-import { type Dirent, readdirSync, statSync } from "node:fs";
+import { type Dirent, statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { systemClock } from "../../base/clock.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
-import type { Glob } from "./glob.ts";
+import { systemLater } from "../../base/later.ts";
+import { readFolder } from "../../base/read-folder.ts";
+import { sortInSteps } from "../../base/sort-in-steps.ts";
+import { runInSlices } from "../../base/steps.ts";
+import type { Glob, Segment } from "./glob.ts";
+import type { MountRefusal, MountTable } from "./mount-table.ts";
 
 /** Paths that one entry may match. */
 export const FILES_PER_ENTRY_MAX = 100_000;
 /** Folders that one scan of an entry reads. */
 export const FOLDERS_PER_SCAN_MAX = 20_000;
 const DEPTH_MAX = 64;
-/** The event loop gets its turn after so many folders or names. */
+/** The event loop gets its turn after so many names. */
 const NAMES_PER_TURN = 2_000;
+
+const inSlices = runInSlices({ clock: systemClock, later: systemLater });
 
 export interface FoundFiles {
   /** In the order of the patterns, then by name; not yet looked at: they may be anything, also gone. */
   readonly paths: readonly string[];
-  /** Folders that could not be read and limits that were reached, as sentences. */
+  /** Folders that could not be read and limits that were reached, as sentences: there may be more paths than these. */
   readonly problems: readonly string[];
+  /** What the patterns lead to and is not looked at on purpose, as sentences. */
+  readonly refusals: readonly string[];
   /** The folders that were read, and would show a new file. */
   readonly folders: readonly string[];
+}
+
+export interface WalkOptions {
+  readonly signal: AbortSignal;
+  readonly mounts: MountTable;
+  /** FILES_PER_ENTRY_MAX unless told. */
+  readonly filesMax?: number;
+  /** FOLDERS_PER_SCAN_MAX unless told. */
+  readonly foldersMax?: number;
 }
 
 /**
  * Paths that match the patterns now. Folders that are not there (yet) hold nothing. Symbolic links to folders are followed
  * where the pattern names one level, not by `**`, so that loops end. Rejects with the signal's reason.
  */
-export async function findFiles(
-  globs: readonly Glob[],
-  options: { readonly signal: AbortSignal },
-): Promise<FoundFiles> {
-  const walk = new Walk(options.signal);
+export async function findFiles(globs: readonly Glob[], options: WalkOptions): Promise<FoundFiles> {
+  const walk = new Walk(options);
   for (const glob of globs) {
     if (glob.isLiteral) walk.addLiteral(glob.literalPrefix);
     else await walk.descend(glob.literalPrefix, glob, literalDepth(glob));
   }
-  return { paths: [...walk.paths], problems: [...walk.problems], folders: [...walk.folders] };
+  return {
+    paths: [...walk.paths],
+    problems: [...walk.problems],
+    refusals: [...walk.refusals],
+    folders: [...walk.folders],
+  };
 }
 
 function literalDepth(glob: Glob): number {
@@ -43,39 +64,50 @@ function literalDepth(glob: Glob): number {
 class Walk {
   readonly paths = new Set<string>();
   readonly problems = new Set<string>();
+  readonly refusals = new Set<string>();
   readonly folders = new Set<string>();
   readonly #signal: AbortSignal;
-  #names = 0;
+  readonly #mounts: MountTable;
+  readonly #filesMax: number;
+  readonly #foldersMax: number;
   #foldersRead = 0;
+  #isFull = false;
 
-  constructor(signal: AbortSignal) {
+  constructor({ signal, mounts, filesMax, foldersMax }: WalkOptions) {
     this.#signal = signal;
+    this.#mounts = mounts;
+    this.#filesMax = filesMax ?? FILES_PER_ENTRY_MAX;
+    this.#foldersMax = foldersMax ?? FOLDERS_PER_SCAN_MAX;
   }
 
   addLiteral(path: string): void {
-    this.paths.add(path);
-    this.folders.add(path.slice(0, path.lastIndexOf("/")) || "/");
+    const refusal = this.#mounts.refusalBehind(path);
+    if (refusal !== undefined) this.#refuse(path, refusal);
+    else {
+      this.paths.add(path);
+      this.folders.add(path.slice(0, path.lastIndexOf("/")) || "/");
+    }
   }
 
   async descend(folder: string, glob: Glob, at: number): Promise<void> {
     const segment = glob.segments[at];
-    if (segment === undefined || !this.#mayGoOn(folder)) return;
+    if (segment === undefined || !this.#mayGoOn(folder, glob)) return;
     if (segment.kind === "literal") return this.#step(child(folder, segment.name), glob, at);
     if (segment.kind === "any-depth") await this.descend(folder, glob, at + 1);
-    for (const entry of this.#read(folder)) {
-      if (++this.#names % NAMES_PER_TURN === 0) await this.#giveTurn();
+    const isLast = at === glob.segments.length - 1;
+    for (const [index, entry] of (await this.#read(folder, { segment, isLast })).entries()) {
+      if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await this.#giveTurn();
       const path = child(folder, entry.name);
-      if (segment.kind === "any-depth") {
-        if (entry.isDirectory() && !entry.name.startsWith(".")) await this.descend(path, glob, at);
-        else if (at === glob.segments.length - 1 && !entry.name.startsWith(".")) this.#add(path);
-      } else if (segment.matches(entry.name)) await this.#step(path, glob, at, entry);
+      if (segment.kind === "wild") await this.#step(path, glob, at, entry);
+      else if (entry.isDirectory()) await this.descend(path, glob, at);
+      else this.#add(path, entry);
     }
   }
 
   async #step(path: string, glob: Glob, at: number, entry?: Dirent): Promise<void> {
     if (at === glob.segments.length - 1) {
-      if (entry?.isDirectory() !== true) this.#add(path);
-    } else if (entry === undefined || entry.isDirectory() || isLinkToFolder(entry, path)) {
+      if (entry?.isDirectory() !== true) this.#add(path, entry);
+    } else if (entry === undefined || entry.isDirectory() || this.#isLinkToFolder(entry, path)) {
       await this.descend(path, glob, at + 1);
     }
   }
@@ -85,46 +117,90 @@ class Walk {
     this.#signal.throwIfAborted();
   }
 
-  #add(path: string): void {
-    if (this.paths.size < FILES_PER_ENTRY_MAX) this.paths.add(path);
-    else this.problems.add(`Cannot ship every file: more than ${FILES_PER_ENTRY_MAX} paths match`);
+  #add(path: string, entry: Dirent | undefined): void {
+    const refusal = entry?.isSymbolicLink() ? this.#mounts.refusalBehind(path) : undefined;
+    if (refusal !== undefined) this.#refuse(path, refusal);
+    else if (this.paths.size < this.#filesMax) this.paths.add(path);
+    else this.#full();
   }
 
-  #mayGoOn(folder: string): boolean {
-    if (folder.split("/").length > DEPTH_MAX) return false;
-    if (this.#foldersRead < FOLDERS_PER_SCAN_MAX) return true;
-    this.problems.add(
-      `Cannot look into every folder: the pattern leads to more than ${FOLDERS_PER_SCAN_MAX}`,
-    );
+  #full(): void {
+    this.#isFull = true;
+    this.problems.add(`Cannot ship every file: more than ${this.#filesMax} paths match`);
+  }
+
+  #tooManyFolders(): void {
+    this.problems.add(`Cannot look into every folder: the pattern leads to more than ${this.#foldersMax}`);
+  }
+
+  #refuse(path: string, { why }: MountRefusal): void {
+    this.refusals.add(`Cannot read ${path}: ${why}`);
+  }
+
+  #mayGoOn(folder: string, glob: Glob): boolean {
+    if (this.#isFull) return false;
+    if (folder.split("/").length > DEPTH_MAX) {
+      this.problems.add(`Cannot look into ${folder}: it is more than ${DEPTH_MAX} folders deep`);
+      return false;
+    }
+    const refusal = this.#mounts.refusalBehind(folder);
+    // A pattern that also leads into /proc is no mistake; one that begins there is.
+    if (refusal?.kind === "network" || (refusal !== undefined && folder === glob.literalPrefix)) {
+      this.#refuse(folder, refusal);
+    }
+    if (refusal !== undefined) return false;
+    if (this.#foldersRead < this.#foldersMax) return true;
+    this.#tooManyFolders();
     return false;
   }
 
-  #read(folder: string): readonly Dirent[] {
+  /** What in a folder may lead to a match, by name, and no more of it than the limits allow. */
+  async #read(
+    folder: string,
+    { segment, isLast }: { readonly segment: Segment; readonly isLast: boolean },
+  ): Promise<readonly Dirent[]> {
     this.#foldersRead += 1;
     this.folders.add(folder);
+    const limit = isLast ? this.#filesMax : this.#foldersMax;
+    const found: Dirent[] = [];
     try {
-      return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+      for await (const entries of readFolder(folder)) {
+        this.#signal.throwIfAborted();
+        for (const entry of entries) if (leadsOn(entry, segment, isLast)) found.push(entry);
+        if (found.length <= limit) continue;
+        if (isLast) this.#full();
+        else this.#tooManyFolders();
+        break;
+      }
     } catch (error) {
+      this.#signal.throwIfAborted();
       const code = errorCode(error);
       if (code !== "ENOENT" && code !== "ENOTDIR") {
         this.problems.add(`Cannot read folder ${folder}: ${errorMessage(error)}`);
       }
-      return [];
+    }
+    return await inSlices(sortInSteps(found, (a, b) => (a.name < b.name ? -1 : 1)));
+  }
+
+  #isLinkToFolder(entry: Dirent, path: string): boolean {
+    if (!entry.isSymbolicLink()) return false;
+    // Whoever descends into it says so.
+    if (this.#mounts.refusalBehind(path) !== undefined) return true;
+    try {
+      return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    } catch (error) {
+      // A loop of links, or a folder that may not be entered, leads nowhere.
+      if (errorCode(error) !== undefined) return false;
+      throw error;
     }
   }
 }
 
-function child(folder: string, name: string): string {
-  return folder === "/" ? `/${name}` : `${folder}/${name}`;
+function leadsOn(entry: Dirent, segment: Segment, isLast: boolean): boolean {
+  if (segment.kind === "wild") return segment.matches(entry.name);
+  return !entry.name.startsWith(".") && (isLast || entry.isDirectory());
 }
 
-function isLinkToFolder(entry: Dirent, path: string): boolean {
-  if (!entry.isSymbolicLink()) return false;
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch (error) {
-    // A loop of links, or a folder that may not be entered, leads nowhere.
-    if (errorCode(error) !== undefined) return false;
-    throw error;
-  }
+function child(folder: string, name: string): string {
+  return folder === "/" ? `/${name}` : `${folder}/${name}`;
 }

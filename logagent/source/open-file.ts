@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync } from "node:fs";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { AllowList } from "./allow-list.ts";
+import type { MountTable } from "./mount-table.ts";
 
 /** What the kernel adds to the path of an open file whose name is gone. */
 const DELETED = / \(deleted\)$/;
@@ -13,11 +14,17 @@ export type OpenResult =
   /** `problem` is a sentence for people. */
   | { readonly kind: "refused"; readonly problem: string };
 
+/** What may be read. */
+export interface OpenLimits {
+  readonly allow: AllowList;
+  readonly mounts: MountTable;
+}
+
 /**
  * Opens a file for reading, never waiting for one (a FIFO would). The kernel is asked what was opened, and under which
  * path, before the first byte is read: a path that was checked first could be another one by now.
  */
-export function openLogFile(path: string, allow: AllowList): OpenResult {
+export function openLogFile(path: string, limits: OpenLimits): OpenResult {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -25,7 +32,7 @@ export function openLogFile(path: string, allow: AllowList): OpenResult {
     if (errorCode(error) === "ENOENT") return { kind: "gone" };
     return { kind: "refused", problem: `Cannot open ${path}: ${explain(error)}` };
   }
-  const result = inspect(fd, path, allow);
+  const result = inspect(fd, path, limits);
   if (result.kind !== "open") closeSync(fd);
   return result;
 }
@@ -55,13 +62,17 @@ function describeKind(stats: BigIntStats): string {
   return "no regular file";
 }
 
-function inspect(fd: number, path: string, allow: AllowList): OpenResult {
+function inspect(fd: number, path: string, { allow, mounts }: OpenLimits): OpenResult {
   try {
     const stats = fstatSync(fd, { bigint: true });
     if (!stats.isFile()) return { kind: "refused", problem: wrongKind(path, stats) };
     const real = pathOf(fd).replace(DELETED, "");
-    if (allow.allows(real)) return { kind: "open", fd, stats, path: real };
     const via = real === path ? "" : ` (it leads to ${real})`;
+    if (allow.allows(real)) {
+      const refusal = mounts.refusal(real);
+      if (refusal === undefined) return { kind: "open", fd, stats, path: real };
+      return { kind: "refused", problem: `Cannot read ${path}${via}: ${refusal.why}` };
+    }
     const problem = `Cannot read ${path}${via}: expected a path that "allow" names: ${allow.patterns.join(", ")}`;
     return { kind: "refused", problem };
   } catch (error) {

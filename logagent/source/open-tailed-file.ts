@@ -41,12 +41,12 @@ export function openTailedFile(
   context: SourceContext,
   options: OpenOptions,
 ): TailedFile | "moved" | "compressed" | undefined {
-  const { checkpoints, claims, clock, allow } = context.deps;
+  const { checkpoints, claims, clock, allow, scans } = context.deps;
   if (claims.held >= OPEN_FILES_MAX) {
     context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
     return undefined;
   }
-  const result = openLogFile(path, allow);
+  const result = openLogFile(path, { allow, mounts: scans.mounts });
   if (result.kind === "refused") context.problems.set(path, result.problem);
   if (result.kind === "gone") return "moved";
   if (result.kind !== "open") return undefined;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import PQueue from "p-queue";
 import { FolderIndex } from "./folder-index.ts";
+import { MountTable } from "./mount-table.ts";
 
 /** Scans that go on at one time, for all tasks of an agent; each turn of the event loop begins no more than these. */
 export const SCANS_AT_ONCE_MAX = 4;
@@ -11,8 +12,15 @@ export const SCANS_AT_ONCE_MAX = 4;
  */
 export class ScanQueue {
   /** What the scans of all tasks know of folders. */
-  readonly folders = new FolderIndex();
+  readonly folders: FolderIndex;
+  /** Where none of them may look. */
+  readonly mounts: MountTable;
   readonly #queue = new PQueue({ concurrency: SCANS_AT_ONCE_MAX });
+
+  constructor(mounts: MountTable = new MountTable()) {
+    this.mounts = mounts;
+    this.folders = new FolderIndex(mounts);
+  }
 
   /** Scans that wait for their turn. */
   get waiting(): number {

@@ -57,13 +57,13 @@ export class Scanner {
 
   /** Rejects with the signal's reason, and leaves the files as they were found so far. */
   async scan(options: { readonly signal: AbortSignal }): Promise<void> {
-    const { checkpoints, clock } = this.#context.deps;
+    const { checkpoints, clock, scans } = this.#context.deps;
     const { entry } = this.#context;
     const beganAtMs = clock.wallMs();
-    const found = await findFiles(this.#globs, options);
+    const found = await findFiles(this.#globs, { ...options, mounts: scans.mounts });
     this.folders = found.folders;
     const present = await this.#look(found.paths, options);
-    this.#report(found.problems);
+    this.#report([...found.problems, ...found.refusals]);
     const isComplete = found.problems.length === 0;
     for (const file of this.#held.files.values()) this.#place(file, present, isComplete);
     if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {

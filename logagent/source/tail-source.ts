@@ -8,15 +8,12 @@ import type { Hint } from "./folder-hints.ts";
 import { Lanes } from "./lanes.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
 import { Rotation } from "./rotation.ts";
+import { ScanTiming } from "./scan-timing.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
 
-/** Folders are read again for new names. */
-export const SCAN_MS = 1_000;
-/** A hint makes a scan earlier, but not sooner than this after the last. */
-export const SCAN_MIN_MS = 100;
 /** A delivery that waits so long gives its chunk back when others need one; at once when the sink knows why it waits. */
 export const STUCK_AFTER_MS = 2_000;
 
@@ -32,8 +29,7 @@ export class TailSource {
   readonly #rotation: Rotation;
   /** Contents that were truncated away and are not yet acknowledged. */
   readonly #retired = new Set<ContentLedger>();
-  #nextScanMs = 0;
-  #scannedAtMs = 0;
+  readonly #scans = new ScanTiming();
   #polledAtMs = 0;
   #withoutFilesSinceMs: number | undefined;
   readonly #stopping = new AbortController();
@@ -91,7 +87,7 @@ export class TailSource {
    * ships or is not acknowledged.
    */
   get dueMs(): number {
-    let dueMs = this.#nextScanMs;
+    let dueMs = this.#scans.nextMs;
     const busyMs = this.#polledAtMs + LOOK_MS;
     if (this.#retired.size > 0) dueMs = Math.min(dueMs, busyMs);
     for (const file of this.#files.values()) {
@@ -110,16 +106,14 @@ export class TailSource {
       }
     }
     if (hint.kind === "name") isOurs ||= this.#scanner.mayMatch(hint.path);
-    if (isOurs && hint.kind !== "content") {
-      this.#nextScanMs = Math.min(this.#nextScanMs, this.#scannedAtMs + SCAN_MIN_MS);
-    }
+    if (isOurs && hint.kind !== "content") this.#scans.hurry();
     return isOurs;
   }
 
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
   async poll(): Promise<void> {
     const { clock } = this.#context.deps;
-    if (clock.monotonicMs() >= this.#nextScanMs) await this.#scan();
+    if (clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
     const nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
     for (const file of [...this.#files.values()]) {
@@ -163,16 +157,20 @@ export class TailSource {
   async #scan(): Promise<void> {
     const { clock, scans } = this.#context.deps;
     const { signal } = this.#stopping;
+    const scan = async () => {
+      const beganAtMs = clock.monotonicMs();
+      await this.#scanner.scan({ signal });
+      const endedAtMs = clock.monotonicMs();
+      this.#scans.scanned({ beganAtMs, endedAtMs, isStale: this.#scanner.isStale });
+    };
     try {
-      await scans.run(() => this.#scanner.scan({ signal }), { signal });
+      await scans.run(scan, { signal });
     } catch (error) {
       if (signal.aborted) return;
       throw error;
     }
-    this.#scannedAtMs = clock.monotonicMs();
     const hasFiles = this.openFiles + this.closedFiles > 0;
-    this.#withoutFilesSinceMs = hasFiles ? undefined : (this.#withoutFilesSinceMs ?? this.#scannedAtMs);
-    this.#nextScanMs = this.#scannedAtMs + (this.#scanner.isStale ? SCAN_MIN_MS : SCAN_MS);
+    this.#withoutFilesSinceMs = hasFiles ? undefined : (this.#withoutFilesSinceMs ?? clock.monotonicMs());
   }
 
   #lookAt(file: TailedFile, nowMs: number): void {

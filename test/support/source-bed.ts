@@ -11,6 +11,7 @@ import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
+import type { MountTable } from "../../logagent/source/mount-table.ts";
 import { ScanQueue } from "../../logagent/source/scan-queue.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
@@ -38,7 +39,7 @@ export class SourceBed implements AsyncDisposable {
   readonly sink: MemorySink;
   readonly claims = new FileClaims();
   readonly chunks: ChunkPool;
-  readonly scans = new ScanQueue();
+  readonly scans: ScanQueue;
   readonly logged: Logged[] = [];
   readonly logger: Logger;
   disk: Disk;
@@ -50,6 +51,7 @@ export class SourceBed implements AsyncDisposable {
     this.folder = folder;
     this.sink = new MemorySink({ autoAck: options.autoAck ?? true });
     this.chunks = new ChunkPool(options.chunkPoolBytes);
+    this.scans = new ScanQueue(options.mounts);
     this.disk = options.disk ?? nodeDisk;
     this.#random = seededRandom(options.seed ?? 1);
     this.#allow = options.allow ?? [`${folder}/logs/**`];
@@ -136,6 +138,8 @@ export interface BedOptions {
   readonly seed?: number;
   readonly allow?: readonly string[];
   readonly chunkPoolBytes?: number;
+  /** The machine's own unless told. */
+  readonly mounts?: MountTable;
   /** Of the checkpoints. */
   readonly disk?: Disk;
 }
