@@ -10,13 +10,24 @@ interface Waiter {
  * larger than the whole limit is let through alone, so that it cannot wait for ever.
  */
 export class ByteSemaphore {
-  readonly limitBytes: number;
+  #limitBytes: number;
   #heldBytes = 0;
   readonly #waiters: Waiter[] = [];
 
   constructor(limitBytes: number) {
     invariant(limitBytes > 0, `byte limit ${limitBytes} is above zero`);
-    this.limitBytes = limitBytes;
+    this.#limitBytes = limitBytes;
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes;
+  }
+
+  /** What is held above a lower limit stays held; 0: nothing is given out until it is resized again. */
+  resize(limitBytes: number): void {
+    invariant(limitBytes >= 0, `byte limit ${limitBytes} is not below zero`);
+    this.#limitBytes = limitBytes;
+    this.#wake();
   }
 
   /** Bytes acquired and not yet released. */
@@ -67,7 +78,8 @@ export class ByteSemaphore {
   }
 
   #fits(bytes: number): boolean {
-    return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.limitBytes;
+    if (this.#heldBytes === 0) return this.#limitBytes > 0;
+    return this.#heldBytes + bytes <= this.#limitBytes;
   }
 
   #wake(): void {

@@ -130,6 +130,13 @@ export const agentConfigSchema = z.strictObject({
     .describe(`One of ${LOG_LEVELS.join(", ")}; the log goes to stderr.`),
   memory: z
     .strictObject({
+      max: z
+        .int()
+        .min(1024 * 1024)
+        .optional()
+        .describe(
+          "Resident memory of the agent in bytes, kept by reading less; absent: 85 % of its cgroup's limit, if that has one.",
+        ),
       maxInFlightBytes: z
         .int()
         .min(4 * 1024 * 1024)

@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { systemClock as clock } from "../base/clock.ts";
 import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
@@ -17,6 +17,10 @@ import { insideAllow } from "./config/inside-allow.ts";
 import { type LastGood, lastGoodFile } from "./config/last-good.ts";
 import { RemoteConfig } from "./config/remote-config.ts";
 import { resolveIdentity } from "./identity.ts";
+import { garbageCollector, keepHeapSmall } from "./memory/heap.ts";
+import { fullReadingBytes, memoryLimitBytes } from "./memory/limit-bytes.ts";
+import { MemoryLimit } from "./memory/memory-limit.ts";
+import type { BatchedSink } from "./sink/batched-sink.ts";
 import { openSink } from "./sink/open-sink.ts";
 import type { SinkObserver } from "./sink/options.ts";
 import type { Sink } from "./sink/port.ts";
@@ -51,7 +55,7 @@ const REVOKE_MS = 2_000;
 /**
  * Runs an agent until `stop` is aborted, and resolves when everything is written and closed. Throws, before anything is
  * read, CodedError: "EDATADIR", "ELOCKED" or "EVERSION" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG",
- * "ENOSTDOUT"; and DeliveryError as soon as standard output, where it is the sink, has no reader any more.
+ * "ENOSTDOUT", "EMEMORY"; and DeliveryError as soon as standard output, where it is the sink, has no reader any more.
  */
 export async function runAgent(config: AgentConfig, log: Logger, signals: AgentSignals): Promise<void> {
   await using resources = new AsyncDisposableStack();
@@ -77,7 +81,9 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
       onGone: (error) => sinkGone.abort(error),
     }),
   );
-  const supervisor = newSupervisor(config, { ip, sink, checkpoints, log });
+  const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
+  const memory = resources.use(limitMemory(config, { chunks, sink, log }));
+  const supervisor = newSupervisor(config, { ip, sink, checkpoints, chunks, log });
   const remote = newRemoteConfig(config, {
     ip,
     client,
@@ -99,6 +105,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
     hasLostCheckpoints: checkpoints.lostEverything,
     newestLosses: () => checkpoints.newestLosses,
     inFlightBytes: () => sink.inFlightBytes,
+    memory: () => memory?.state,
     hasIdentityConflict: () => writer.hasConflict,
   };
   const metrics: AgentMetrics = createMetrics(view);
@@ -153,7 +160,7 @@ async function refuseNewer(file: VersionedFile<object>): Promise<void> {
   }
 }
 
-function openAgentSink(config: AgentConfig, logger: Logger, observer: SinkObserver): Sink {
+function openAgentSink(config: AgentConfig, logger: Logger, observer: SinkObserver): BatchedSink {
   const { maxInFlightBytes } = config.memory;
   const deadLetterFolder = join(config.dataDir, "dead-letters");
   return openSink(
@@ -162,20 +169,43 @@ function openAgentSink(config: AgentConfig, logger: Logger, observer: SinkObserv
   );
 }
 
+/** Undefined: there is no limit. */
+function limitMemory(
+  config: AgentConfig,
+  parts: { readonly chunks: ChunkPool; readonly sink: BatchedSink; readonly log: Logger },
+): MemoryLimit | undefined {
+  const { chunks, sink, log: logger } = parts;
+  const { max: configuredBytes, maxInFlightBytes } = config.memory;
+  const constrainedBytes = process.constrainedMemory();
+  const limitBytes = memoryLimitBytes({ configuredBytes, constrainedBytes, machineBytes: totalmem() });
+  if (limitBytes === undefined) return undefined;
+  const rssBytes = () => process.memoryUsage.rss();
+  const fullBytes = fullReadingBytes({ limitBytes, rssBytes: rssBytes(), maxInFlightBytes });
+  logger.info({ limitBytes, readingBytes: fullBytes }, "memory is limited");
+  keepHeapSmall();
+  const onBudget = (bytes: number) => {
+    chunks.resize(Math.min(CHUNK_POOL_BYTES, bytes));
+    // Whoever holds a chunk when reading stops may still deliver it, alone.
+    sink.limitInFlight(Math.max(1, bytes));
+  };
+  const collect = garbageCollector();
+  return MemoryLimit.start({ limitBytes, fullBytes, onBudget, rssBytes, collect, clock, logger });
+}
+
 function newSupervisor(
   config: AgentConfig,
   parts: {
     readonly ip: string;
     readonly sink: Sink;
     readonly checkpoints: CheckpointStore;
+    readonly chunks: ChunkPool;
     readonly log: Logger;
   },
 ): Supervisor {
   const { log: logger, ...rest } = parts;
   const claims = new FileClaims();
-  const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
   const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
-  const deps = { ...rest, claims, chunks, scans, allow: compileAllowList(config.allow), clock, logger };
+  const deps = { ...rest, claims, scans, allow: compileAllowList(config.allow), clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorMessage } from "../../base/errors.ts";
@@ -16,6 +16,7 @@ import type { Loss, LossRecord } from "./loss.ts";
 import { LossJournal } from "./loss-journal.ts";
 import { CURRENT_FILE, readNewest } from "./read-newest.ts";
 import type { BytesHash, CheckpointRecord, FileIdentity } from "./record.ts";
+import { changeFolder, cutBack, reach, see } from "./record-changes.ts";
 import { RecordIndex } from "./record-index.ts";
 import { writeNewest } from "./write-newest.ts";
 
@@ -159,25 +160,17 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** A file has had so many bytes when it was looked at. */
   saw(record: CheckpointRecord, size: number): void {
-    if (size <= record.seen) return;
-    record.account.seen += size - record.seen;
-    record.seen = size;
-    this.touch();
+    if (see(record, size)) this.touch();
   }
 
   /** A file was found in a folder, whatever its name there. */
   foundIn(record: CheckpointRecord, folder: string): void {
-    if (folder === (record.folder ?? dirname(record.path))) return;
-    if (folder === dirname(record.path)) delete record.folder;
-    else record.folder = folder;
-    this.touch();
+    if (changeFolder(record, folder)) this.touch();
   }
 
   /** A file was sent, or seen, as far as `to`; `tail` is of the bytes before that. */
   reached(record: CheckpointRecord, to: number, tail: BytesHash): void {
-    if (to <= (record.furthest?.to ?? 0)) return;
-    record.furthest = { to, tail };
-    this.touch();
+    if (reach(record, to, tail)) this.touch();
   }
 
   /** A file has become as short as `size`; what was read of it, as far as `read`, is as it was. */
@@ -186,9 +179,7 @@ export class CheckpointStore implements AsyncDisposable {
     size: number,
     read: { readonly offset: number; readonly tail: BytesHash },
   ): void {
-    if ((record.furthest?.to ?? 0) <= size) return;
-    record.furthest = { to: read.offset, tail: read.tail };
-    this.touch();
+    if (cutBack(record, size, read)) this.touch();
   }
 
   /** Newest first, a few. */

@@ -40,6 +40,12 @@ export class BatchedSink implements Sink {
     return this.#inFlightBytes;
   }
 
+  /** Admits no more than so many bytes in flight from now on, framing included; spare memory is given back. */
+  limitInFlight(bytes: number): void {
+    this.#bytes.resize(bytes);
+    this.#destination.dropSpares?.();
+  }
+
   async deliver(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<void> {
     const { signal } = options;
     signal.throwIfAborted();

@@ -29,13 +29,24 @@ const SHARE_OF_FREE = 1 / 4;
  * through alone.
  */
 export class FairBytes {
-  readonly limitBytes: number;
+  #limitBytes: number;
   #heldBytes = 0;
   readonly #waiters = new Set<Waiter>();
 
   constructor(limitBytes: number) {
     invariant(limitBytes > 0, `byte limit ${limitBytes} is above zero`);
-    this.limitBytes = limitBytes;
+    this.#limitBytes = limitBytes;
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes;
+  }
+
+  /** What is held above a lower limit stays held until it is given back. */
+  resize(limitBytes: number): void {
+    invariant(limitBytes > 0, `byte limit ${limitBytes} is above zero`);
+    this.#limitBytes = limitBytes;
+    this.wake();
   }
 
   get heldBytes(): number {
@@ -53,7 +64,7 @@ export class FairBytes {
   /** Takes `bytes` at once and returns true, or takes nothing and returns false. Never overtakes a waiter. */
   tryTake(account: ByteAccount, bytes: number, isPaused: () => boolean): boolean {
     if (this.#waiters.size > 0 || isPaused() || !this.#isWithinShare(account, bytes)) return false;
-    if (this.#heldBytes > 0 && this.#heldBytes + bytes > this.limitBytes) return false;
+    if (this.#heldBytes > 0 && this.#heldBytes + bytes > this.#limitBytes) return false;
     (account as Account).heldBytes += bytes;
     this.#heldBytes += bytes;
     return true;
@@ -109,7 +120,7 @@ export class FairBytes {
         full.add(account);
         continue;
       }
-      if (this.#heldBytes > 0 && this.#heldBytes + bytes > this.limitBytes) return;
+      if (this.#heldBytes > 0 && this.#heldBytes + bytes > this.#limitBytes) return;
       this.#waiters.delete(waiter);
       account.heldBytes += bytes;
       this.#heldBytes += bytes;
@@ -125,7 +136,7 @@ export class FairBytes {
 
   #isWithinShare(account: ByteAccount, bytes: number): boolean {
     if (account.heldBytes === 0) return true;
-    const freeBytes = this.limitBytes - this.#heldBytes;
+    const freeBytes = this.#limitBytes - this.#heldBytes;
     return account.heldBytes + bytes <= freeBytes * SHARE_OF_FREE;
   }
 }

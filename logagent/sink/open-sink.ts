@@ -6,7 +6,6 @@ import { FileDestination } from "./file-destination.ts";
 import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
 import { MAX_DEAD_LETTER_BYTES_DEFAULT, type SinkDeps, type SinkOptions } from "./options.ts";
-import type { Sink } from "./port.ts";
 import { refuseClosedStandardOutput } from "./standard-output.ts";
 import { StreamDestination } from "./stream-destination.ts";
 
@@ -14,7 +13,7 @@ import { StreamDestination } from "./stream-destination.ts";
  * The sink that the options name. Returns at once and connects to nothing: trouble with the destination shows in the status of
  * each topic, and is retried. Throws CodedError "ENOSTDOUT" for a standard output that leads nowhere.
  */
-export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
+export function openSink(options: SinkOptions, deps: SinkDeps): BatchedSink {
   return new BatchedSink({
     kind: options.type,
     destination: newDestination(options, deps),

@@ -31,6 +31,14 @@ export class ChunkPool {
     this.#bytes = new ByteSemaphore(limitBytes);
   }
 
+  /**
+   * Bounds the chunks by another number of bytes from now on; 0: nobody gets one. What is kept for later users is given back.
+   */
+  resize(limitBytes: number): void {
+    this.#spares.clear();
+    this.#bytes.resize(limitBytes);
+  }
+
   get heldBytes(): number {
     return this.#bytes.heldBytes;
   }
@@ -51,7 +59,8 @@ export class ChunkPool {
     const capacity = chunk.bytes.byteLength;
     const spares = this.#spares.get(capacity) ?? [];
     if (capacity <= LARGE_CHUNK_BYTES) spares.push(chunk);
-    if (this.#bytes.waiting === 0) spares.splice(SPARE_CHUNKS_MAX);
+    const keptMax = Math.min(SPARE_CHUNKS_MAX, Math.floor(this.#bytes.limitBytes / capacity));
+    if (this.#bytes.waiting === 0 || this.#bytes.limitBytes === 0) spares.splice(keptMax);
     this.#spares.set(capacity, spares);
     this.#bytes.release(capacity);
   }

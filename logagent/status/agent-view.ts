@@ -1,5 +1,6 @@
 import type { AgentInstance } from "../../conf/agent-status.ts";
 import type { LossRecord } from "../checkpoint/loss.ts";
+import type { MemoryState } from "../memory/memory-limit.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { ConfigState } from "./config-state.ts";
@@ -26,6 +27,8 @@ export interface AgentView {
   newestLosses(): readonly LossRecord[];
   /** Bytes of lines that the sink has accepted and that are not acknowledged. */
   inFlightBytes(): number;
+  /** What `memory.max` does; undefined: the agent has no limit. */
+  memory(): MemoryState | undefined;
   /** Another agent lives under the same identity. */
   hasIdentityConflict(): boolean;
 }

@@ -8,6 +8,7 @@ import {
 } from "../../conf/agent-status.ts";
 import { ENTRY_FIELDS } from "../../conf/parse-collect-config.ts";
 import type { LossRecord } from "../checkpoint/loss.ts";
+import type { MemoryState } from "../memory/memory-limit.ts";
 import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { AgentView } from "./agent-view.ts";
@@ -112,6 +113,8 @@ export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly
   if (applied?.origin === "disk") flags.push("config-from-disk");
   if (storeIsOlder) flags.push("store-older-than-config");
   if (view.checkpointFailure() !== undefined) flags.push("checkpoints-not-written");
+  const reading = view.memory()?.reading;
+  if (reading !== undefined && reading !== "growing") flags.push(READING_FLAGS[reading]);
   if (view.hasLostCheckpoints) flags.push("checkpoints-lost");
   const topics = [...new Set(tasks.map((task) => task.topic))].flatMap((name) =>
     topicFlags(name, view.topic(name)),
@@ -120,6 +123,12 @@ export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly
   if (topics.length > TOPIC_FLAGS_MAX) flags.push(`more-topic-flags:${topics.length - TOPIC_FLAGS_MAX}`);
   return flags;
 }
+
+const READING_FLAGS = {
+  reduced: "memory-limits-reading",
+  stopped: "memory-stops-reading",
+  least: "memory-above-limit",
+} satisfies Record<Exclude<MemoryState["reading"], "growing">, string>;
 
 function topicFlags(name: string, status: TopicStatus): string[] {
   switch (status.kind) {

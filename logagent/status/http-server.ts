@@ -108,6 +108,7 @@ function tasksOf(view: AgentView) {
     instance: view.instance,
     config: view.config(),
     flags: flagsOf(view, tasks),
+    memory: view.memory(),
     tasks: tasks.map((task) => ({ ...task, problems: problemsOf(task, view.topic(task.topic)) })),
   };
 }

@@ -31,6 +31,16 @@ export function createMetrics(view: AgentView): AgentMetrics {
     help: "Bytes of lines that are read and not acknowledged; reading waits at memory.maxInFlightBytes",
     of: () => view.inFlightBytes(),
   });
+  addGauge(registry, {
+    name: "logagent_memory_limit_bytes",
+    help: "Limit of the resident memory (process_resident_memory_bytes); 0: none",
+    of: () => view.memory()?.limitBytes ?? 0,
+  });
+  addGauge(registry, {
+    name: "logagent_reading_share",
+    help: "Part of its budget of memory that reading gets: 1 all of it, 0 nothing is read",
+    of: () => view.memory()?.readingShare ?? 1,
+  });
   const sinkErrors = new Counter({
     name: "logagent_sink_errors_total",
     help: "Failed attempts to deliver; each is tried again",

@@ -109,4 +109,23 @@ suite("ByteSemaphore", () => {
     await Promise.all(Array.from({ length: 20 }, user));
     assert.deepEqual([served, semaphore.heldBytes, semaphore.waiting], [1000, 0, 0]);
   });
+
+  test("resize() gives out what fits now, takes nothing back, and nothing is given out at 0", async () => {
+    const semaphore = new ByteSemaphore(100);
+    await semaphore.acquire(80, { signal });
+    semaphore.resize(50);
+    assert.equal(semaphore.heldBytes, 80);
+    let granted = 0;
+    const waiting = [30, 200].map((bytes) => semaphore.acquire(bytes, { signal }).then(() => granted++));
+    semaphore.resize(0);
+    semaphore.release(80);
+    await settle();
+    assert.deepEqual([granted, semaphore.heldBytes, semaphore.tryAcquire(1)], [0, 0, false]);
+    semaphore.resize(50);
+    await waiting[0];
+    assert.deepEqual([granted, semaphore.heldBytes], [1, 30]);
+    semaphore.release(30);
+    await waiting[1];
+    assert.deepEqual([granted, semaphore.heldBytes], [2, 200]);
+  });
 });

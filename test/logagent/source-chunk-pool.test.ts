@@ -39,4 +39,21 @@ suite("ChunkPool", () => {
     assert.deepEqual(order, [0, 1]);
     assert.equal(pool.heldBytes, 0);
   });
+
+  test("resize() gives nobody a chunk at 0, whoever has one keeps it, and those that wait go on when there is room", async () => {
+    const pool = new ChunkPool(2 * LARGE_CHUNK_BYTES);
+    const held = await pool.acquire(LARGE_CHUNK_BYTES, { signal });
+    pool.resize(0);
+    let isGiven = false;
+    const waiting = pool.acquire(1, { signal }).then((chunk) => {
+      isGiven = true;
+      return chunk;
+    });
+    pool.release(held);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([isGiven, pool.heldBytes, pool.waiting], [false, 0, 1]);
+    pool.resize(SMALL_CHUNK_BYTES);
+    pool.release(await waiting);
+    assert.notEqual(await pool.acquire(LARGE_CHUNK_BYTES, { signal }), held, "spares were given back");
+  });
 });

@@ -62,6 +62,10 @@ export class KafkaDestination implements Destination {
     };
   }
 
+  dropSpares(): void {
+    this.#buffers.dropSpares();
+  }
+
   newBatch(topic: TopicInfo): KafkaBatch {
     return newKafkaBatch(
       { compression: this.#options.compression, templates: this.#templates },

@@ -19,6 +19,12 @@ export class RecordBuffers {
     return spare;
   }
 
+  /** Gives back what is kept for later users. */
+  dropSpares(): void {
+    this.#spares.clear();
+    this.#spareBytes = 0;
+  }
+
   /** Takes back a buffer that nobody reads or writes any more. */
   release(buffer: Buffer): void {
     const capacity = buffer.length;

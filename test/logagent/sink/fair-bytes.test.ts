@@ -37,6 +37,18 @@ describe("FairBytes", () => {
     assert.ok(account.heldBytes > 190_000 && account.heldBytes <= 200_000, `${account.heldBytes} bytes`);
   });
 
+  it("resize() lets nothing in above the new limit, and those in that wait when it is raised", async () => {
+    const bytes = new FairBytes(1_000);
+    const holder = bytes.newAccount();
+    await bytes.take(holder, 200, { signal, isPaused });
+    bytes.resize(100);
+    const waiting = bytes.take(bytes.newAccount(), 50, { signal, isPaused });
+    assert.ok(!(await isSettled(waiting)));
+    bytes.resize(250);
+    assert.ok(await isSettled(waiting));
+    assert.equal(bytes.heldBytes, 250);
+  });
+
   it("take() passes by an account that has its share, and keeps the order within one", async () => {
     const bytes = new FairBytes(1_000);
     const busy = bytes.newAccount();

@@ -49,6 +49,7 @@ export function agentView(fields: Partial<AgentView> = {}): AgentView {
     hasLostCheckpoints: false,
     newestLosses: () => [],
     inFlightBytes: () => 0,
+    memory: () => undefined,
     hasIdentityConflict: () => false,
     ...fields,
   };

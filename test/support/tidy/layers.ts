@@ -19,7 +19,7 @@ const AGENT_STEPS: readonly (readonly string[])[] = [
   ["rules"],
   ["checkpoint"],
   ["source", "sink", "audit"],
-  ["task", "status"],
+  ["task", "status", "memory"],
   ["config"],
   ["commands", "."],
 ];
@@ -48,6 +48,7 @@ const PURE = [
   "logagent/framing/",
   "logagent/rules/",
   "logagent/task/diff.ts",
+  "logagent/memory/reading.ts",
   "logagent/sink/send-window.ts",
   "logagent/sink/kafka/record-batch.ts",
 ];
