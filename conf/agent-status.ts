@@ -74,6 +74,8 @@ export const agentStatusSchema = z.object({
     linesAcked: count,
     bytesBehind: count,
     bytesLost: count,
+    /** Losses of unknown extent. Absent: an agent older than this field. */
+    lossesUnknown: count.optional(),
     /** Of the oldest byte in the agent that was read and not acknowledged; 0 when there is none. */
     oldestUnackedAgeMs: z.number().min(0),
   }),

@@ -1,5 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
-import { type AgentStatus, agentStatusSchema } from "../../conf/agent-status.ts";
+import { type AgentStatus, agentStatusSchema, type StatusLoss } from "../../conf/agent-status.ts";
 import type { KeyValue } from "../../store/client/types.ts";
 
 /** Under the fleet's prefix each agent has a folder named by its identity, with these two keys in it. */
@@ -143,9 +143,16 @@ function problemsOf(status: AgentStatus): string[] {
   return [
     ...(failed === undefined ? [] : [`revision ${failed.revision} refused: ${failed.reason}`]),
     ...status.flags,
+    ...(status.losses ?? []).slice(0, 1).map(newestLoss),
     ...status.worst.flatMap((task) => task.problems.map((problem) => `${task.path}: ${problem}`)),
     ...status.worst
       .filter((task) => task.state === "waiting for file" && task.problems.length === 0)
       .map((task) => `${task.path}: waiting for file`),
   ];
+}
+
+function newestLoss({ path, from, to, reason, at }: StatusLoss): string {
+  const what =
+    to === "unknown" ? `what ${path} had behind byte ${from}, if anything` : `${to - from} bytes of ${path}`;
+  return `lost ${what}: ${reason}, noticed ${at} (logagent audit tells all)`;
 }

@@ -1,3 +1,4 @@
+import type { AgentStatus } from "../../conf/agent-status.ts";
 import type { AgentReport } from "../fleet/report.ts";
 import { formatBytes, formatDuration } from "../go-text.ts";
 import { type Json, omitEmpty } from "./go-json.ts";
@@ -32,7 +33,7 @@ export function agentRows(list: readonly AgentReport[], options: { readonly isTe
         String(totals?.files ?? ""),
         totals === undefined ? "" : formatBytes(totals.bytesBehind),
         totals === undefined ? "" : formatDuration(Math.round(totals.oldestUnackedAgeMs)),
-        totals === undefined ? "" : formatBytes(totals.bytesLost),
+        totals === undefined ? "" : lostCell(totals),
         agent.ageMs === undefined ? "" : formatDuration(Math.round(agent.ageMs / 1000) * 1000),
         problemCell(agent.problems, options),
       ];
@@ -68,7 +69,7 @@ export function agentFields(agent: AgentReport): [name: string, value: string | 
           ["FailedRevision", status.config.failed?.revision ?? 0],
           ...Object.entries(status.totals).map(([name, value]): [string, number] => [
             capitalized(name),
-            value,
+            value ?? 0,
           ]),
         ];
   return [
@@ -99,6 +100,12 @@ function configCell(agent: AgentReport): string {
     default:
       return configState satisfies never;
   }
+}
+
+/** "0 B"; "1.2 kB"; "1.2 kB + 3 unknown": of those nobody can say how much it was. */
+function lostCell({ bytesLost, lossesUnknown = 0 }: AgentStatus["totals"]): string {
+  const unknown = lossesUnknown > 0 ? ` + ${lossesUnknown} unknown` : "";
+  return `${formatBytes(bytesLost)}${unknown}`;
 }
 
 function problemCell(problems: readonly string[], options: { readonly isTerminal: boolean }): string {

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 
 /** Progress is written at most this often: what a crash may make the agent send again. */
 export const CHECKPOINT_INTERVAL_MS = 1_000;
@@ -44,6 +44,6 @@ export class CheckpointPace {
   /** Resolves when the next write may begin; at once when the signal is aborted. */
   async rest(options: { readonly signal: AbortSignal }): Promise<void> {
     const waitMs = this.#restsUntilMs - this.#clock.monotonicMs();
-    if (waitMs > 0) await this.#clock.sleep(waitMs, options).catch(() => undefined);
+    if (waitMs > 0) await sleepUnlessAborted(this.#clock, waitMs, options);
   }
 }

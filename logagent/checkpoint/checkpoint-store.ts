@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { systemLater } from "../../base/later.ts";
@@ -240,7 +240,7 @@ export class CheckpointStore implements AsyncDisposable {
   async #schedule(afterMs: number): Promise<void> {
     if (this.#scheduled || this.#closing.signal.aborted) return;
     this.#scheduled = true;
-    await this.#options.clock.sleep(afterMs, this.#closing).catch(() => undefined);
+    await sleepUnlessAborted(this.#options.clock, afterMs, this.#closing);
     this.#scheduled = false;
     // close() writes by itself.
     if (!this.#closing.signal.aborted) await this.persisted();

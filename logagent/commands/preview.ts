@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { systemClock as clock } from "../../base/clock.ts";
+import { systemClock as clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { CodedError, errorCode } from "../../base/errors.ts";
 import { createLogger } from "../../base/log.ts";
 import { systemRandom as random } from "../../base/random.ts";
@@ -96,7 +96,7 @@ async function ship(source: TailSource, signal: AbortSignal, follow: boolean): P
   do {
     await source.poll();
     if (!follow) break;
-    await clock.sleep(LOOK_MS, { signal }).catch(() => undefined);
+    await sleepUnlessAborted(clock, LOOK_MS, { signal });
   } while (!signal.aborted);
   await source.idle();
 }

@@ -1,5 +1,5 @@
 import { backoffMs } from "../../base/backoff.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { InvariantError } from "../../base/invariant.ts";
 import type { Logger } from "../../base/log.ts";
@@ -105,11 +105,7 @@ export class RemoteConfig {
     const waitMs = backoffMs(this.#attempt, RETRY, random);
     if (this.#attempt === 0) log.warn({ reason: errorMessage(error) }, "store not reached, trying again");
     this.#attempt += 1;
-    try {
-      await clock.sleep(waitMs, { signal });
-    } catch (reason) {
-      if (!signal.aborted) throw reason;
-    }
+    await sleepUnlessAborted(clock, waitMs, { signal });
   }
 
   /** `value` undefined: there is no such key at that revision. */
@@ -167,13 +163,8 @@ export class RemoteConfig {
   }
 
   async #fallBackWhenStoreIsAway(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#deps.clock.sleep(STORE_GRACE_MS, { signal });
-    } catch (reason) {
-      if (!signal.aborted) throw reason;
-      return;
-    }
-    if (!this.#storeAnswered) await this.#applyLastGood();
+    await sleepUnlessAborted(this.#deps.clock, STORE_GRACE_MS, { signal });
+    if (!signal.aborted && !this.#storeAnswered) await this.#applyLastGood();
   }
 
   /** Does nothing when something is applied already. */

@@ -1,3 +1,4 @@
+import { sleepUnlessAborted } from "../../base/clock.ts";
 import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
 import { Gate } from "./gate.ts";
 import type { SinkDeps } from "./options.ts";
@@ -142,7 +143,7 @@ export class PartitionQueue {
     this.#changed.shut();
     const linger = new AbortController();
     const signal = AbortSignal.any([this.#signal, linger.signal]);
-    const slept = this.#deps.clock.sleep(LINGER_MS, { signal }).catch(() => undefined);
+    const slept = sleepUnlessAborted(this.#deps.clock, LINGER_MS, { signal });
     await Promise.race([slept, this.#changed.wait({ signal }).catch(() => undefined)]);
     linger.abort();
     this.#signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { backoffMs } from "../../base/backoff.ts";
+import { sleepUnlessAborted } from "../../base/clock.ts";
 import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
 import type { ByteAccount } from "./fair-bytes.ts";
 import { Gate } from "./gate.ts";
@@ -158,7 +159,7 @@ export class TopicQueues implements QueueHost {
         this.#deps.observer?.onError({ topic: this.name, code: error.code });
         this.#setTrouble("topic", error);
         const waitMs = backoffMs(attempt, RETRY, this.#deps.random);
-        await this.#deps.clock.sleep(waitMs, { signal: this.#signal }).catch(() => undefined);
+        await sleepUnlessAborted(this.#deps.clock, waitMs, { signal: this.#signal });
       }
     }
     if (this.#signal.aborted) return;

@@ -66,6 +66,7 @@ function totalsOf(tasks: readonly TaskStatus[]): AgentStatus["totals"] {
     linesAcked: sum((task) => task.linesAcked),
     bytesBehind: sum((task) => task.bytesBehind),
     bytesLost: sum((task) => task.bytesLost),
+    lossesUnknown: sum((task) => task.lossesUnknown),
     oldestUnackedAgeMs: Math.round(
       tasks.reduce((oldest, task) => Math.max(oldest, task.oldestUnackedAgeMs), 0),
     ),

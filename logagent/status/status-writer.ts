@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import { InvariantError } from "../../base/invariant.ts";
 import type { Logger } from "../../base/log.ts";
@@ -191,9 +191,8 @@ export class StatusWriter {
     if (this.#isDirty) return;
     const over = new AbortController();
     this.#wake = Promise.withResolvers<void>();
-    const slept = this.#deps.clock
-      .sleep(ms, { signal: AbortSignal.any([signal, over.signal]) })
-      .catch(() => undefined);
+    const ended = AbortSignal.any([signal, over.signal]);
+    const slept = sleepUnlessAborted(this.#deps.clock, ms, { signal: ended });
     await Promise.race([slept, this.#wake.promise]);
     over.abort();
   }

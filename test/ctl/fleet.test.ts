@@ -90,6 +90,40 @@ suite("fleetReport()", () => {
     ]);
   });
 
+  test("the newest loss stands before what tasks complain of", () => {
+    const task = { path: "/a.log", topic: "t", state: "running", bytesBehind: 0, problems: ["cannot open"] };
+    const loss = {
+      path: "/b.log",
+      from: 3,
+      to: 10,
+      reason: "rewritten in place",
+      at: "2026-01-01T00:00:00.000Z",
+    };
+    const problems = (losses: AgentStatus["losses"]) =>
+      only([kv("/logagent/a/status", status({ applied: 7 }, { worst: [task], losses }), 20)]).problems;
+    assert.deepEqual(problems([loss, { ...loss, path: "/older.log" }]), [
+      "lost 7 bytes of /b.log: rewritten in place, noticed 2026-01-01T00:00:00.000Z (logagent audit tells all)",
+      "/a.log: cannot open",
+    ]);
+    assert.match(
+      problems([{ ...loss, to: "unknown" }])[0] ?? "",
+      /^lost what \/b\.log had behind byte 3, if anything: rewritten in place, noticed 2026/,
+    );
+    assert.deepEqual(problems([]), ["/a.log: cannot open"]);
+  });
+
+  test("losses show in their column, also those of unknown extent", () => {
+    const { totals } = status({ applied: 7 });
+    const cell = (losses: Partial<AgentStatus["totals"]>) => {
+      const value = status({ applied: 7 }, { totals: { ...totals, ...losses } });
+      const { header, rows } = agentRows([only([kv("/logagent/a/status", value, 20)])], { isTerminal: true });
+      return rows[0]?.[header.indexOf("lost")];
+    };
+    assert.equal(cell({}), "0 B");
+    assert.equal(cell({ bytesLost: 1_234, lossesUnknown: 0 }), "1.2 kB");
+    assert.equal(cell({ lossesUnknown: 3 }), "0 B + 3 unknown");
+  });
+
   test("a task without a file is named last", () => {
     const task = { topic: "t", bytesBehind: 0, problems: [] };
     const worst = [

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { suite, test } from "node:test";
+import { watchFs } from "../model/watched-fs.ts";
 import { SourceBed } from "../support/source-bed.ts";
 
 const NOBODY = 65534;
@@ -16,6 +17,12 @@ async function withoutPrivileges<T>(act: () => Promise<T>): Promise<T> {
   } finally {
     if (isRoot) process.seteuid?.(0);
   }
+}
+
+/** A link stands where something else was. */
+function swapFor(path: string, target: string): void {
+  rmSync(path, { recursive: true });
+  symlinkSync(target, path);
 }
 
 suite("TailSource with bad input", () => {
@@ -106,6 +113,50 @@ suite("TailSource with bad input", () => {
     ]);
     await bed.stop(running);
   });
+
+  for (const [what, swap] of [
+    ["a path", (bed: SourceBed) => swapFor(bed.path("app/a.log"), `${bed.folder}/secret/a.log`)],
+    ["a folder of a path", (bed: SourceBed) => swapFor(bed.path("app"), `${bed.folder}/secret`)],
+  ] as const) {
+    test(`reads nothing outside of allow when ${what} is switched between the look and the opening`, async () => {
+      await using bed = await SourceBed.open();
+      mkdirSync(bed.path("app"));
+      mkdirSync(`${bed.folder}/secret`);
+      writeFileSync(bed.path("app/a.log"), "a\n");
+      linkSync(bed.path("app/a.log"), bed.path("b.log"));
+      // The same inode under both paths: nothing but the path tells.
+      linkSync(bed.path("app/a.log"), `${bed.folder}/secret/a.log`);
+      const running = bed.start({ path: bed.path("app/*.log") });
+      let swaps = 0;
+      const ignore = () => undefined;
+      watchFs({
+        beforeCall: ignore,
+        looked: (_stats, path) => {
+          if (path !== bed.path("app/a.log") || swaps > 0) return;
+          swaps += 1;
+          swap(bed);
+        },
+        opened: ignore,
+        closes: ignore,
+        read: () => assert.fail("nothing is read"),
+      });
+      try {
+        await bed.step(running);
+      } finally {
+        watchFs(undefined);
+      }
+      assert.equal(swaps, 1);
+      assert.deepEqual(running.context.problems.list(), [
+        `Cannot read ${bed.path("app/a.log")} (it leads to ${bed.folder}/secret/a.log): ` +
+          `expected a path that "allow" names: ${bed.folder}/logs/**`,
+      ]);
+      const other = bed.start({ path: bed.path("b.log") });
+      await bed.step(other);
+      assert.deepEqual(bed.sink.lines(), ["a"]);
+      await bed.stop(running);
+      await bed.stop(other);
+    });
+  }
 
   test("waits for a folder that is not there yet, and is not caught in loops of links", async () => {
     await using bed = await SourceBed.open();

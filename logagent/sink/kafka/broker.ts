@@ -1,4 +1,5 @@
 import { backoffMs } from "../../../base/backoff.ts";
+import { sleepUnlessAborted } from "../../../base/clock.ts";
 import { CodedError } from "../../../base/errors.ts";
 import type { DeliveryError, ProducerStamp } from "../destination.ts";
 import type { SinkDeps } from "../options.ts";
@@ -206,11 +207,9 @@ export class Broker {
   async #watchWhileBusy(): Promise<void> {
     const { clock } = this.#deps;
     while (this.#sentAtMs.size > 0) {
-      try {
-        await clock.sleep(Math.min(1_000, this.#requestTimeoutMs / 4), { signal: this.#signal });
-      } catch {
-        return; // the sink is closed, and with it the connection
-      }
+      await sleepUnlessAborted(clock, Math.min(1_000, this.#requestTimeoutMs / 4), { signal: this.#signal });
+      // The sink is closed, and with it the connection.
+      if (this.#signal.aborted) return;
       const [oldestMs = Number.POSITIVE_INFINITY] = this.#sentAtMs.values();
       // A broker that has asked for quiet is quiet itself that long (KIP-219).
       const silentMs = clock.monotonicMs() - Math.max(oldestMs, this.#throttledUntilMs);

@@ -32,7 +32,14 @@ suite("buildStatus()", () => {
             bytesBehind: 5,
             oldestUnackedAgeMs: 7,
           }),
-          taskStatus({ bytesRead: 1, bytesAcked: 1, linesAcked: 1, bytesLost: 4, oldestUnackedAgeMs: 3 }),
+          taskStatus({
+            bytesRead: 1,
+            bytesAcked: 1,
+            linesAcked: 1,
+            bytesLost: 4,
+            lossesUnknown: 2,
+            oldestUnackedAgeMs: 3,
+          }),
         ],
       }),
     );
@@ -45,6 +52,7 @@ suite("buildStatus()", () => {
       linesAcked: 4,
       bytesBehind: 5,
       bytesLost: 4,
+      lossesUnknown: 2,
       oldestUnackedAgeMs: 7,
     });
     assert.equal(status.startedAt, "2030-01-01T00:00:00.000Z");
