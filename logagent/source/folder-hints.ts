@@ -3,11 +3,10 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { KERNEL_TICK_MS } from "./kernel-tick.ts";
 
 /** Folders watched for one task; in the others news takes a tick longer. */
 export const WATCHED_FOLDERS_MAX = 64;
-/** A folder that changed so short a time before it was asked may change again without another modification time. */
-const MTIME_STEP_MS = 20;
 
 /** Something that happened in a folder. */
 export type Hint =
@@ -124,7 +123,7 @@ export class FolderHints {
   #lookForNames(path: string, folder: Folder): void {
     const { mtimeNs, mtimeMs } = statSync(path, { bigint: true });
     if (mtimeNs !== folder.changedAtNs) this.#tell(folder, { kind: "names" });
-    const isSettled = this.#clock.wallMs() - Number(mtimeMs) >= MTIME_STEP_MS;
+    const isSettled = this.#clock.wallMs() - Number(mtimeMs) >= KERNEL_TICK_MS;
     folder.changedAtNs = isSettled ? mtimeNs : undefined;
   }
 

@@ -3,6 +3,7 @@ import type { LossReason } from "../checkpoint/loss.ts";
 import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
+import { KERNEL_TICK_MS } from "./kernel-tick.ts";
 
 /** How often a held file is looked at. */
 export const LOOK_MS = 250;
@@ -77,8 +78,10 @@ export class TailedFile implements FileIdentity {
   isLeaving = false;
   /** When everything there was had been delivered. */
   caughtUpAtMs: number | undefined;
-  /** Something happened to it at, or right before, the last look: within one tick of the kernel's clock more may happen unseen. */
+  /** Something happened to it, and since then no look was so late that what happens within one tick must have been there. */
   #isFresh = true;
+  /** When its present times were seen first. */
+  #timesSinceMs: number;
   #mtimeMs: number;
   #ctimeMs: number;
   #closed = false;
@@ -102,6 +105,7 @@ export class TailedFile implements FileIdentity {
     this.sentTo = this.record.furthest?.to ?? 0;
     this.readTo = this.offset;
     this.grownAtMs = options.nowMs;
+    this.#timesSinceMs = options.nowMs;
     const stats = fstatSync(this.fd);
     this.size = stats.size;
     this.#mtimeMs = stats.mtimeMs;
@@ -134,7 +138,8 @@ export class TailedFile implements FileIdentity {
     const sizeBefore = this.size;
     const isChanged = stats.mtimeMs !== this.#mtimeMs || stats.ctimeMs !== this.#ctimeMs;
     const touched = isChanged || this.#isFresh;
-    this.#isFresh = isChanged;
+    if (isChanged) this.#timesSinceMs = nowMs;
+    this.#isFresh = touched && nowMs - this.#timesSinceMs < KERNEL_TICK_MS;
     this.lookedAtMs = nowMs;
     if (stats.size !== sizeBefore) this.grownAtMs = nowMs;
     this.size = stats.size;

@@ -1,0 +1,5 @@
+/**
+ * The times that the kernel gives to files go on in steps, by no more than this (10 ms where it counts 100 a second, and the
+ * turn of who asks). What happens twice in one step shows once.
+ */
+export const KERNEL_TICK_MS = 20;
