@@ -4,7 +4,7 @@ import type { Disk } from "../../base/disk.ts";
 import { invariant } from "../../base/invariant.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import { entrySchema } from "../../conf/collect-config.ts";
+import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
@@ -27,6 +27,7 @@ export interface LifeOptions {
   readonly logger: Logger;
   readonly sink: ModelSink;
   readonly logs: string;
+  readonly chunkPoolBytes: number;
   /** Calls about files so far. */
   readonly fsCalls: () => number;
 }
@@ -51,7 +52,7 @@ export class AgentLife {
       sink,
       checkpoints,
       claims: new FileClaims(),
-      chunks: new ChunkPool(),
+      chunks: new ChunkPool(options.chunkPoolBytes),
       scans: this.#scans,
       allow: compileAllowList([`${logs}/**`]),
       clock,
@@ -72,10 +73,10 @@ export class AgentLife {
     return new AgentLife(options, disk, checkpoints);
   }
 
-  addEntry(path: string, topic: string): void {
+  addEntry(entry: { readonly path: string; readonly topic: string; readonly from: Entry["from"] }): void {
     if (this.source !== undefined) return;
-    this.context = new SourceContext(entrySchema.parse({ path, topic }), this.#deps);
-    this.#deps.claims.setOrder([path]);
+    this.context = new SourceContext(entrySchema.parse(entry), this.#deps);
+    this.#deps.claims.setOrder([entry.path]);
     this.source = new TailSource(this.context);
   }
 

@@ -6,6 +6,8 @@ export class DyingDisk implements Disk {
   #operationsLeft = Number.POSITIVE_INFINITY;
   /** So far. */
   operations = 0;
+  /** It takes no more bytes; what is there can be renamed and removed. */
+  isFull = false;
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -25,7 +27,7 @@ export class DyingDisk implements Disk {
     return {
       size: () => this.#do(() => file.size()),
       read: (target, position) => this.#do(() => file.read(target, position)),
-      write: (buffers, position) => this.#do(() => file.write(buffers, position)),
+      write: (buffers, position) => this.#do(() => this.#write(file, buffers, position)),
       truncate: (length) => this.#do(() => file.truncate(length)),
       sync: () => this.#do(() => file.sync()),
       close: () => file.close(),
@@ -50,6 +52,14 @@ export class DyingDisk implements Disk {
 
   syncFolder(folder: string): Promise<void> {
     return this.#do(() => this.#disk.syncFolder(folder));
+  }
+
+  /** The last bytes that a full disk took are there. */
+  async #write(file: DiskFile, buffers: readonly Uint8Array[], position: number): Promise<void> {
+    if (!this.isFull) return file.write(buffers, position);
+    const [first] = buffers;
+    if (first !== undefined) await file.write([first.subarray(0, first.length / 2)], position);
+    throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
   }
 
   #do<T>(operation: () => Promise<T>): Promise<T> {

@@ -48,6 +48,11 @@ export class IdBook {
     this.#ended.add(id);
   }
 
+  /** No other ids than these are known to the agent that begins. */
+  endOthers(known: readonly string[]): void {
+    for (const id of this.#ids.keys()) if (!known.includes(id)) this.#ended.add(id);
+  }
+
   /** The agent does not know that anything was sent beyond `to`: what it saw last was not yet on disk when it died. */
   forget(id: string, to: number): void {
     const facts = this.#ids.get(id);
@@ -67,7 +72,7 @@ export class IdBook {
   /** The id under which this content was sent, if that is clear. */
   idOf(content: Content): string | undefined {
     for (const [id, { contents }] of this.#ids) {
-      if (contents?.length === 1 && contents[0] === content) return id;
+      if (contents?.length === 1 && contents[0] === content && !this.#ended.has(id)) return id;
     }
     return undefined;
   }

@@ -1,4 +1,6 @@
 import { type Random, seededRandom } from "../../base/random.ts";
+import type { Entry } from "../../conf/collect-config.ts";
+import { CHUNK_POOL_BYTES, SMALL_CHUNK_BYTES } from "../../logagent/source/chunk-pool.ts";
 
 /** What may happen, and how often, beside each other. */
 export const WEIGHTS = {
@@ -36,6 +38,8 @@ export const WEIGHTS = {
   "remove entry": 0.3,
   "change topic": 0.3,
   "jump clock": 0.3,
+  "fill disk": 0.3,
+  "free disk": 2,
   // The destination.
   "ack one": 4,
   "ack all": 4,
@@ -64,6 +68,10 @@ export interface Plan {
   readonly tickMs: number;
   /** Does the file system keep when a file was born? */
   readonly hasBirthTimes: boolean;
+  /** Where the entry begins in files that are there before it. */
+  readonly from: Entry["from"];
+  /** Room for what all files are read into. */
+  readonly chunkPoolBytes: number;
   readonly ops: readonly Op[];
 }
 
@@ -89,7 +97,9 @@ export function planOf(seed: number): Plan {
   for (let left = OPS_MIN + Math.floor(random.next() * (OPS_MAX - OPS_MIN)); left > 0; left -= 1) {
     ops.push({ kind: weighted(random), a: random.next(), b: random.next(), c: random.next() });
   }
-  return { seed, glob, lanes, tickMs, hasBirthTimes, ops };
+  const from = random.next() < 0.1 ? "end" : "beginning";
+  const chunkPoolBytes = random.next() < 0.3 ? SMALL_CHUNK_BYTES : CHUNK_POOL_BYTES;
+  return { seed, glob, lanes, tickMs, hasBirthTimes, from, chunkPoolBytes, ops };
 }
 
 /** The item that a number in [0, 1) stands for. */

@@ -77,6 +77,11 @@ export class Sequence implements FsWatcher, SinkWatcher {
   #violation: unknown;
   #isDying = false;
   #topic = 0;
+  /** The entry is new to the agent that lives, and begins at the ends of files. */
+  #maySkip = false;
+  #isDiskFull = false;
+  /** Now, or since the agent that lives began. */
+  #wasDiskFull = false;
   #fsCalls = 0;
   #amid: { calls: number; act: () => void } | undefined;
   /** By file id: what no later life may send again. */
@@ -166,6 +171,9 @@ export class Sequence implements FsWatcher, SinkWatcher {
         await this.#removeEntry(op.a < 0.5);
         this.#topic = 1 - this.#topic;
         return this.#start();
+      case "fill disk":
+      case "free disk":
+        return this.#fillDisk(op.kind === "fill disk");
       case "jump clock":
         this.#clock.wallOffsetMs += Math.floor((op.a - 0.5) * JUMP_MS);
         return;
@@ -187,13 +195,22 @@ export class Sequence implements FsWatcher, SinkWatcher {
     }
   }
 
+  #fillDisk(isFull: boolean): void {
+    this.#isDiskFull = isFull;
+    this.#wasDiskFull ||= isFull;
+    if (this.#life !== undefined) this.#life.disk.isFull = isFull;
+  }
+
   async #start(): Promise<void> {
     this.#life ??= await this.#begin();
+    const path = this.world.path(this.plan.glob);
     if (this.#life.source === undefined) {
       this.#lives += 1;
       this.#noteDurable(this.#life);
+      this.#maySkip = this.plan.from === "end" && !this.#life.checkpoints.wasApplied(path);
     }
-    this.#life.addEntry(this.world.path(this.plan.glob), pick(TOPICS, this.#topic / TOPICS.length));
+    this.#life.disk.isFull = this.#isDiskFull;
+    this.#life.addEntry({ path, topic: pick(TOPICS, this.#topic / TOPICS.length), from: this.plan.from });
   }
 
   async #begin(): Promise<AgentLife> {
@@ -203,6 +220,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
       random: this.#random,
       sink: this.#sink,
       logs: this.world.folder,
+      chunkPoolBytes: this.plan.chunkPoolBytes,
       fsCalls: () => this.#fsCalls,
       logger: pino({ base: null }, { write: (line) => this.#said(line) }),
     });
@@ -213,11 +231,15 @@ export class Sequence implements FsWatcher, SinkWatcher {
       const inode = this.world.inodes.find(({ ino }) => ino === fields.ino);
       hold("an id is minted for a file", inode !== undefined, () => `${fields.path} ${fields.ino}`);
       this.ids.minted(record.id, inode.content);
+      if (record.offset > 0) this.#skipped(inode.content, record.offset);
       this.#known.add(record.id);
       this.history.push(`  ${record.id} is minted for ${inode.content}`);
       return record;
     };
     const records = [...checkpoints.records()];
+    // What is not on disk because that was full comes again under another id.
+    if (this.#wasDiskFull) this.ids.endOthers(records.filter(tells).map(({ id }) => id));
+    this.#wasDiskFull = this.#isDiskFull;
     this.#known = new Set(records.map(({ id }) => id));
     for (const record of records) {
       const { id, ino, birthtimeNs, seen, furthest } = record;
@@ -229,6 +251,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
     for (const content of this.world.contents) this.#forgetUnknown(content, records);
     this.#noteMissed(records);
     return life;
+  }
+
+  /** It is read from `offset` on: it was there before the entry. */
+  #skipped(content: Content, offset: number): void {
+    hold("only what was there before the entry is skipped", this.#maySkip, () => `${content} to ${offset}`);
+    content.noteSent(0, offset);
+    content.noteSettled(0, offset);
   }
 
   /** What is not in the checkpoints the agent does not know that it has seen. */
@@ -318,6 +347,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
   /** Everything is well again, until nothing happens any more. */
   async #finish(): Promise<void> {
     this.history.push("finish");
+    this.#fillDisk(false);
     await this.#start();
     this.#sink.open();
     let quiet = 0;
@@ -556,6 +586,11 @@ export class Sequence implements FsWatcher, SinkWatcher {
       hold("what is passed over was sent", isSent, () => `${id}: ${file.offset}`);
     }
   }
+}
+
+/** Does a record say by what its file would be known again? */
+function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
+  return birthtimeNs !== 0n || fingerprint.length > 0;
 }
 
 /** Between a look at its size and the read after it, content was replaced: what it was, nobody has read. */
