@@ -26,7 +26,8 @@ export interface DeadLetter {
 
 /**
  * Keeps lines that are refused for good: `<folder>/<topic>.jsonl`, a JSON object for each, synced before it counts. A file never
- * grows beyond its limit: then its topic waits until somebody has taken the file away. A crash may leave a letter twice.
+ * grows beyond its limit: then its topic waits until somebody has taken the file away. A crash, or a sync that fails, may leave a
+ * letter twice.
  */
 export class DeadLetters {
   readonly #folder: string;

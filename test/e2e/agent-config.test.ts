@@ -5,6 +5,7 @@ import { after, before, suite, test } from "node:test";
 import { type AgentStatus, agentStatusSchema } from "../../conf/agent-status.ts";
 import type { TaskStatus } from "../../logagent/task/types.ts";
 import { StoreClient } from "../../store/client/client.ts";
+import { DiskFaults, diskFaultsEnv } from "../support/disk-faults.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd.ts";
 import {
   eventually,
@@ -315,6 +316,51 @@ suite("logagent run, with etcd as its store", () => {
     await eventually(async () => assert.equal(await bed.delivered("t"), "1\n"));
     assert.doesNotMatch(again.output(), /"level":50/);
   });
+
+  for (const [what, isFull] of [
+    ["the agent's own", (bed: AgentBed) => path.join(bed.folder, "data")],
+    ["the file sink's", (bed: AgentBed) => bed.out],
+  ] as const) {
+    test(`${what} disk is full: that is said, what can go on does, and nothing is lost or sent twice`, async () => {
+      const bed = new AgentBed(`e2e-full-${what.length}`);
+      await bed.prepare(etcd.endpoint);
+      const folder = isFull(bed);
+      const isOut = folder === bed.out;
+      const faults = new DiskFaults(bed.folder);
+      await bed.append("a.log", "1\n");
+      await putConfig(bed, [bed.entry("a.log", "t")]);
+      const agent = await bed.start({ env: diskFaultsEnv(folder), readyLine: "agent is ready" });
+      const ready = async () => {
+        const response = await fetch(`http://127.0.0.1:${bed.httpPort}/readyz`);
+        return { code: response.status, text: await response.text() };
+      };
+      await eventually(async () => assert.equal(await bed.delivered("t"), "1\n"));
+      assert.equal((await ready()).code, 200);
+      faults.full(0);
+      await bed.append("a.log", "2\n");
+      const missing = isOut
+        ? /^sink not reachable: .*t\.log: .*ENOSPC/
+        : /^checkpoints not writable: .*ENOSPC/;
+      await eventually(async () => {
+        const { code, text } = await ready();
+        assert.equal(code, 503);
+        assert.match(text, missing);
+      });
+      await bed.append("a.log", "3\n");
+      if (!isOut) await eventually(async () => assert.equal(await bed.delivered("t"), "1\n2\n3\n"));
+      if (!isOut) assert.match(agent.output(), /"level":50.*checkpoints cannot be written/);
+      faults.heal();
+      await eventually(async () => {
+        assert.equal((await ready()).code, 200);
+        assert.equal(await bed.delivered("t"), "1\n2\n3\n");
+      });
+      assert.deepEqual(await agent.stop(), { code: 0, signal: null });
+      await using again = await bed.start({ readyLine: "agent is ready" });
+      await bed.append("a.log", "4\n");
+      await eventually(async () => assert.equal(await bed.delivered("t"), "1\n2\n3\n4\n"));
+      assert.doesNotMatch(again.output(), /"level":50/);
+    });
+  }
 
   test("a broker that is away ends no start, and holds up no stop when nothing was taken", async () => {
     const bed = new AgentBed("e2e-broker");

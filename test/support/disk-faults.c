@@ -1,8 +1,8 @@
 /*
  * A disk that is slow, or full, for one process: preloaded, it stands between the process and the calls that write. What
- * it does is in a file of two 64-bit numbers, "disk-faults", beside the folder that --data-dir= names: microseconds that
- * each sync takes longer, and bytes by which files may still grow (negative: any number). Only files below the data
- * folder are held to it.
+ * it does is in a file of two 64-bit numbers, "disk-faults", beside the folder that --data-dir= or DISK_FAULTS_FOLDER
+ * names: microseconds that each sync takes longer, and bytes by which files may still grow (negative: any number). Only
+ * files below that folder are held to it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,25 +26,32 @@ struct faults {
 static struct faults *faults;
 static char folder[4096];
 
+static void obey(const char *data) {
+  snprintf(folder, sizeof folder, "%s/", data);
+  /* The data folder itself may not be there yet. */
+  char path[4200];
+  const char *last = strrchr(data, '/');
+  snprintf(path, sizeof path, "%.*s/disk-faults", last == NULL ? 0 : (int)(last - data), data);
+  int control = open(path, O_RDWR);
+  if (control < 0) return;
+  void *mapped = mmap(NULL, sizeof *faults, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
+  if (mapped != MAP_FAILED) faults = mapped;
+  close(control);
+}
+
 __attribute__((constructor)) static void find_faults(void) {
+  const char *named = getenv("DISK_FAULTS_FOLDER");
+  if (named != NULL) {
+    obey(named);
+    return;
+  }
   static char arguments[65536];
   int file = open("/proc/self/cmdline", O_RDONLY);
   ssize_t length = read(file, arguments, sizeof arguments - 1);
   close(file);
   for (ssize_t at = 0; at < length; at += (ssize_t)strlen(arguments + at) + 1) {
     static const char flag[] = "--data-dir=";
-    if (strncmp(arguments + at, flag, sizeof flag - 1) != 0) continue;
-    const char *data = arguments + at + sizeof flag - 1;
-    snprintf(folder, sizeof folder, "%s/", data);
-    /* The data folder itself may not be there yet. */
-    char path[4200];
-    const char *last = strrchr(data, '/');
-    snprintf(path, sizeof path, "%.*s/disk-faults", last == NULL ? 0 : (int)(last - data), data);
-    int control = open(path, O_RDWR);
-    if (control < 0) return;
-    void *mapped = mmap(NULL, sizeof *faults, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
-    if (mapped != MAP_FAILED) faults = mapped;
-    close(control);
+    if (strncmp(arguments + at, flag, sizeof flag - 1) == 0) obey(arguments + at + sizeof flag - 1);
   }
 }
 

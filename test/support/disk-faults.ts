@@ -3,10 +3,13 @@ import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:f
 import path from "node:path";
 import { temporaryFolder } from "./process.ts";
 
-/** Variables that make `logstore` obey a {@link DiskFaults}. Needs a C compiler; throws with a sentence where there is none. */
-export function diskFaultsEnv(): Readonly<Record<string, string>> {
+/**
+ * Variables that make `logstore` obey a {@link DiskFaults} in its data folder, or another program in `folder`, which lies in the one
+ * that the faults were made with. Needs a C compiler; throws with a sentence where there is none.
+ */
+export function diskFaultsEnv(folder?: string): Readonly<Record<string, string>> {
   library ??= build();
-  return { LD_PRELOAD: library };
+  return { LD_PRELOAD: library, ...(folder === undefined ? {} : { DISK_FAULTS_FOLDER: folder }) };
 }
 
 let library: string | undefined;

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, describe, it } from "node:test";
+import { readWholeFile } from "../../../base/atomic-file.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { type DeadLetter, DeadLetters } from "../../../logagent/sink/dead-letters.ts";
-import type { Batch } from "../../../logagent/sink/destination.ts";
+import type { Batch, DeliveryError } from "../../../logagent/sink/destination.ts";
 import { HeaderTemplates, newKafkaBatch } from "../../../logagent/sink/kafka/kafka-batch.ts";
 import { RecordBuffers } from "../../../logagent/sink/kafka/record-buffers.ts";
 import { MessageBatch } from "../../../logagent/sink/kafkajs/message-batch.ts";
 import { LineBatch } from "../../../logagent/sink/line-batch.ts";
+import { MemoryDisk } from "../../support/memory-disk.ts";
 import { temporaryFolder } from "../../support/process.ts";
 import { RecordedFile } from "./recorded-file.ts";
 
@@ -86,6 +88,33 @@ describe("DeadLetters", () => {
     rmSync(path.join(folder, "t4.jsonl"));
     await letters.write(letter("t4", "y"));
     assert.equal(lettersOf("t4").length, 1);
+  });
+
+  it("write() says that the disk is full, whatever it fails at, and goes on when there is room", async () => {
+    for (const operation of ["write", "sync"] as const) {
+      const disk = new MemoryDisk();
+      const letters = new DeadLetters({ folder: "/dead", disk, bytesMax: 10_000 });
+      await letters.write(letter("t", "before"));
+      disk.failNth(operation, 1, "ENOSPC");
+      await assert.rejects(letters.write(letter("t", "then")), (error: DeliveryError) => {
+        assert.equal(error.code, "ENOSPC");
+        assert.equal(error.remedy, "slow");
+        assert.match(error.message, /^Cannot keep a line that topic t refuses in \/dead\/t\.jsonl: ENOSPC/);
+        return true;
+      });
+      await letters.write(letter("t", "then"));
+      const text = (await readWholeFile(disk, "/dead/t.jsonl")).toString();
+      const kept = text
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).bytes);
+      // What failed to be synced may be there: then it is there twice.
+      const expected = ["before", ...(operation === "sync" ? ["then"] : []), "then"];
+      assert.deepEqual(
+        kept,
+        expected.map((line) => Buffer.from(line).toString("base64")),
+      );
+    }
   });
 
   it("write() says why a file cannot be written, and stays within its folder", async () => {
