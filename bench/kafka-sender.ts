@@ -13,6 +13,7 @@ import { openSink } from "../logagent/sink/open-sink.ts";
 import type { SinkOptions } from "../logagent/sink/options.ts";
 import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
+import { DeletedFiles } from "../logagent/source/deleted-files.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
 import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { startTailTask } from "../logagent/task/tail-task.ts";
@@ -68,6 +69,7 @@ const task = startTailTask(
     checkpoints,
     claims: new FileClaims(),
     chunks: new ChunkPool(),
+    deletedFiles: new DeletedFiles({ logger }),
     scans: new ScanQueue(),
     allow: compileAllowList([`${dirname(values.file)}/**`]),
     ...ports,

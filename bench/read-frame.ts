@@ -10,6 +10,7 @@ import { forgetfulDisk } from "../logagent/checkpoint/forgetful-disk.ts";
 import type { Delivery, Sink } from "../logagent/sink/port.ts";
 import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
+import { DeletedFiles } from "../logagent/source/deleted-files.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
 import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { SourceContext } from "../logagent/source/source-context.ts";
@@ -41,7 +42,11 @@ async function measure(round: number): Promise<void> {
   });
   const allow = compileAllowList([`${folder}/**`]);
   const claims = new FileClaims();
-  const pools = { chunks: new ChunkPool(), scans: new ScanQueue() };
+  const pools = {
+    chunks: new ChunkPool(),
+    scans: new ScanQueue(),
+    deletedFiles: new DeletedFiles({ logger }),
+  };
   const deps = { ip: "bench", sink, checkpoints, claims, ...pools, allow, clock, logger };
   const entry = entrySchema.parse({ path: `${folder}/*.log`, topic: "bench" });
   claims.add(entry.path);

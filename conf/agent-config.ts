@@ -147,6 +147,17 @@ export const agentConfigSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  deletedFiles: z
+    .strictObject({
+      maxHeldBytes: z
+        .int()
+        .min(1024 * 1024)
+        .optional()
+        .describe(
+          "Disk that deleted files may take up until they are acknowledged; beyond it the oldest are let go, as lost. Absent: no limit.",
+        ),
+    })
+    .prefault({}),
   shutdown: z
     .strictObject({
       drainMs: z

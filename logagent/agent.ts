@@ -26,6 +26,7 @@ import type { SinkObserver } from "./sink/options.ts";
 import type { Sink } from "./sink/port.ts";
 import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
+import { DeletedFiles } from "./source/deleted-files.ts";
 import { FileClaims } from "./source/file-claims.ts";
 import { MountTable } from "./source/mount-table.ts";
 import { ScanQueue } from "./source/scan-queue.ts";
@@ -205,7 +206,8 @@ function newSupervisor(
   const { log: logger, ...rest } = parts;
   const claims = new FileClaims();
   const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
-  const deps = { ...rest, claims, scans, allow: compileAllowList(config.allow), clock, logger };
+  const deletedFiles = new DeletedFiles({ bytesMax: config.deletedFiles.maxHeldBytes, logger });
+  const deps = { ...rest, claims, scans, deletedFiles, allow: compileAllowList(config.allow), clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),

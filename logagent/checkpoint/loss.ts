@@ -23,7 +23,8 @@ export type LossReason =
   | "shortened before it was read"
   | "rewritten in place"
   | "replaced while the agent was down"
-  | "gone while nobody held it";
+  | "gone while nobody held it"
+  | "deleted, and held for longer than there was room";
 
 /** Bytes known to be lost. */
 export function lostBytes(loss: Pick<LossRecord, "from" | "to">): number {

@@ -12,6 +12,7 @@ import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
 import { compileAllowList } from "../source/allow-list.ts";
 import { ChunkPool } from "../source/chunk-pool.ts";
+import { DeletedFiles } from "../source/deleted-files.ts";
 import { FileClaims } from "../source/file-claims.ts";
 import { ScanQueue } from "../source/scan-queue.ts";
 import { SourceContext } from "../source/source-context.ts";
@@ -74,6 +75,7 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
     checkpoints,
     claims,
     chunks,
+    deletedFiles: new DeletedFiles({ logger }),
     scans: new ScanQueue(),
     allow: compileAllowList(allow),
     clock,

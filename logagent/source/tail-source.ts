@@ -5,6 +5,7 @@ import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { hashBefore } from "./file-hash.ts";
 import type { Hint } from "./folder-hints.ts";
+import { giveUp } from "./give-up.ts";
 import { Lanes } from "./lanes.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
 import { Rotation } from "./rotation.ts";
@@ -12,10 +13,8 @@ import { ScanTiming } from "./scan-timing.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
+import { holdsUpOthers } from "./stuck-delivery.ts";
 import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
-
-/** A delivery that waits so long gives its chunk back when others need one; at once when the sink knows why it waits. */
-export const STUCK_AFTER_MS = 2_000;
 
 /**
  * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
@@ -112,13 +111,14 @@ export class TailSource {
 
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
   async poll(): Promise<void> {
-    const { clock } = this.#context.deps;
+    const { clock, deletedFiles } = this.#context.deps;
     if (clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
     const nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
     for (const file of [...this.#files.values()]) {
       if (this.#stopping.signal.aborted) return;
-      if (nowMs >= file.nextLookMs) this.#lookAt(file, nowMs);
+      if (deletedFiles.mustGo(file)) this.#giveUp(file);
+      else if (nowMs >= file.nextLookMs) this.#lookAt(file, nowMs);
       this.#freeStuck(file, nowMs);
     }
     this.#dropSettled();
@@ -176,7 +176,9 @@ export class TailSource {
   #lookAt(file: TailedFile, nowMs: number): void {
     if (file.isLeaving) file.abort.abort(new Error("another entry ships the file"));
     try {
-      const change = contentChange(file, file.look(nowMs), this.#context);
+      const look = file.look(nowMs);
+      this.#context.deps.deletedFiles.note(file);
+      const change = contentChange(file, look, this.#context);
       if (change !== undefined) replaceContent(file, change, this.#context);
       if (file.shipping !== undefined) {
         this.#remember(file);
@@ -248,16 +250,12 @@ export class TailSource {
   }
 
   #isShipping(): boolean {
-    for (const file of this.#files.values()) if (file.shipping !== undefined) return true;
-    return false;
+    return [...this.#files.values()].some((file) => file.shipping !== undefined);
   }
 
-  /** A chunk that waits for a topic that takes nothing is given back, so that others can read; it is tried again later. */
+  /** The topic takes nothing: what waits for it is given up, and tried again later. */
   #freeStuck(file: TailedFile, nowMs: number): void {
-    const { chunks, sink } = this.#context.deps;
-    if (file.deliveringSinceMs === undefined || chunks.waiting === 0) return;
-    const isKnown = sink.topic(this.#context.entry.topic).kind === "waiting";
-    if (!isKnown && nowMs - file.deliveringSinceMs < STUCK_AFTER_MS) return;
+    if (!holdsUpOthers(file, this.#context, nowMs)) return;
     this.#context.isStuck = true;
     for (const other of this.#files.values()) other.abort.abort(new Error("the topic takes nothing"));
   }
@@ -271,18 +269,32 @@ export class TailSource {
     }
   }
 
+  #giveUp(file: TailedFile): void {
+    file.abort.abort(new Error("the disk it takes up is needed"));
+    if (file.shipping !== undefined) return;
+    this.#takeNext(file);
+    giveUp(file, this.#context);
+    this.#retired.add(file.content);
+    this.#drop(file);
+  }
+
   #release(file: TailedFile): void {
     this.#scanner.letGo(file);
     this.#close(file);
   }
 
   #close(file: TailedFile): void {
-    this.#scanner.forget(file);
     file.content.detach();
-    file.close();
-    this.#context.deps.claims.release(file.key, this);
+    this.#drop(file);
     if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
       this.#context.deps.checkpoints.remove(file.record);
     }
+  }
+
+  #drop(file: TailedFile): void {
+    this.#scanner.forget(file);
+    file.close();
+    this.#context.deps.claims.release(file.key, this);
+    this.#context.deps.deletedFiles.forget(file);
   }
 }

@@ -10,6 +10,8 @@ export const LOOK_MS = 250;
 /** How often one that has not grown for LOOK_IDLE_AFTER_MS is looked at. */
 export const LOOK_IDLE_MS = 1_000;
 const LOOK_IDLE_AFTER_MS = 30_000;
+/** Of `st_blocks`, whatever the filesystem's own are. */
+const BLOCK_BYTES = 512;
 
 /** Where a held file is now, as far as its path goes. */
 export type Place =
@@ -73,6 +75,8 @@ export class TailedFile implements FileIdentity {
   cutWarned = false;
   lateWarned = false;
   size: number;
+  /** What it takes of the disk, as of the last look. */
+  #diskBytes: number;
   isDeleted = false;
   /** Another entry owns its path now: it is let go as soon as it is settled. */
   isLeaving = false;
@@ -108,6 +112,7 @@ export class TailedFile implements FileIdentity {
     this.#timesSinceMs = options.nowMs;
     const stats = fstatSync(this.fd);
     this.size = stats.size;
+    this.#diskBytes = stats.blocks * BLOCK_BYTES;
     this.#mtimeMs = stats.mtimeMs;
     this.#ctimeMs = stats.ctimeMs;
   }
@@ -124,6 +129,11 @@ export class TailedFile implements FileIdentity {
   /** Bytes that were not looked at for lines. */
   get hasUnread(): boolean {
     return this.size > this.readTo;
+  }
+
+  /** What it takes of the disk though no name leads to it, because something of it is not acknowledged; else 0. */
+  get heldDeletedBytes(): number {
+    return this.isDeleted && this.size > this.content.ackedTo ? this.#diskBytes : 0;
   }
 
   /** For telling later, when it is closed, whether it has changed. */
@@ -143,6 +153,7 @@ export class TailedFile implements FileIdentity {
     this.lookedAtMs = nowMs;
     if (stats.size !== sizeBefore) this.grownAtMs = nowMs;
     this.size = stats.size;
+    this.#diskBytes = stats.blocks * BLOCK_BYTES;
     this.#mtimeMs = stats.mtimeMs;
     this.#ctimeMs = stats.ctimeMs;
     this.isDeleted = stats.nlink === 0;

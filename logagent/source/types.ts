@@ -4,6 +4,7 @@ import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { Sink } from "../sink/port.ts";
 import type { AllowList } from "./allow-list.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
+import type { DeletedFiles } from "./deleted-files.ts";
 import type { FileClaims } from "./file-claims.ts";
 import type { ScanQueue } from "./scan-queue.ts";
 
@@ -18,6 +19,8 @@ export interface TailDeps {
   readonly claims: FileClaims;
   /** `new ChunkPool()`. */
   readonly chunks: ChunkPool;
+  /** `new DeletedFiles({ bytesMax, logger })`. */
+  readonly deletedFiles: DeletedFiles;
   /** `new ScanQueue()`. */
   readonly scans: ScanQueue;
   /** `compileAllowList(config.allow)`. */

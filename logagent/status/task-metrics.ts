@@ -84,7 +84,7 @@ const TASK_FIGURES: readonly TaskFigure[] = [
   { name: "logagent_open_files", help: "Files held open", kind: "gauge", of: (task) => task.openFiles },
   {
     name: "logagent_held_deleted_bytes",
-    help: "Bytes of deleted files that are held until they are acknowledged",
+    help: "Disk that deleted files take up until they are acknowledged, in bytes",
     kind: "gauge",
     of: (task) => task.heldDeletedBytes,
   },

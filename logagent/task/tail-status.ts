@@ -53,7 +53,7 @@ function backlog(context: SourceContext, source: TailSource) {
   for (const file of source.files) {
     const behind = Math.max(0, file.size - file.content.ackedTo);
     bytesBehind += behind;
-    if (file.isDeleted) heldDeletedBytes += behind;
+    heldDeletedBytes += file.heldDeletedBytes;
   }
   for (const content of source.contents()) {
     oldestReadAtMs = Math.min(oldestReadAtMs, content.oldestReadAtMs ?? Number.POSITIVE_INFINITY);

@@ -38,7 +38,7 @@ export interface TaskStatus {
   /** Age of the oldest byte that was read and not acknowledged; 0 when there is none. */
   readonly oldestUnackedAgeMs: number;
   readonly openFiles: number;
-  /** Bytes of deleted files that are still held because they are not acknowledged yet. */
+  /** Disk that deleted files take up because something of them is not acknowledged yet. */
   readonly heldDeletedBytes: number;
   /** Lines that the destination refused for good. */
   readonly linesRejected: number;

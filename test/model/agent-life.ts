@@ -8,6 +8,7 @@ import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
+import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
@@ -53,6 +54,7 @@ export class AgentLife {
       checkpoints,
       claims: new FileClaims(),
       chunks: new ChunkPool(options.chunkPoolBytes),
+      deletedFiles: new DeletedFiles({ logger }),
       scans: this.#scans,
       allow: compileAllowList([`${logs}/**`]),
       clock,

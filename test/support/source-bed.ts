@@ -10,6 +10,7 @@ import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
+import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
 import type { MountTable } from "../../logagent/source/mount-table.ts";
 import { ScanQueue } from "../../logagent/source/scan-queue.ts";
@@ -39,6 +40,7 @@ export class SourceBed implements AsyncDisposable {
   readonly sink: MemorySink;
   readonly claims = new FileClaims();
   readonly chunks: ChunkPool;
+  readonly deletedFiles: DeletedFiles;
   readonly scans: ScanQueue;
   readonly logged: Logged[] = [];
   readonly logger: Logger;
@@ -59,6 +61,7 @@ export class SourceBed implements AsyncDisposable {
       { base: null },
       { write: (line) => void this.logged.push(JSON.parse(line) as Logged) },
     );
+    this.deletedFiles = new DeletedFiles({ bytesMax: options.heldDeletedBytesMax, logger: this.logger });
     this.checkpoints = undefined as unknown as CheckpointStore;
   }
 
@@ -82,6 +85,7 @@ export class SourceBed implements AsyncDisposable {
       checkpoints: this.checkpoints,
       claims: this.claims,
       chunks: this.chunks,
+      deletedFiles: this.deletedFiles,
       scans: this.scans,
       allow: compileAllowList(this.#allow),
       clock: this.clock,
@@ -138,6 +142,7 @@ export interface BedOptions {
   readonly seed?: number;
   readonly allow?: readonly string[];
   readonly chunkPoolBytes?: number;
+  readonly heldDeletedBytesMax?: number;
   /** The machine's own unless told. */
   readonly mounts?: MountTable;
   /** Of the checkpoints. */
