@@ -1,3 +1,4 @@
+import type { LinePosition } from "../framing/types.ts";
 import type { FileAccount } from "./account.ts";
 
 /** A hash over `length` bytes: the first 64 bits of SHA-256, in hex. Length 0 matches everything. */
@@ -36,6 +37,8 @@ export interface CheckpointRecord extends FileIdentity {
   offset: number;
   /** Of the bytes right before `offset`. */
   tail: BytesHash;
+  /** What stands at `offset`, where that is no start of a line. */
+  position?: LinePosition;
   /** The largest size at which the file was seen: what lies between `offset` and here is lost if the file is gone. */
   seen: number;
   /**

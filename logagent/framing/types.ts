@@ -43,6 +43,10 @@ export interface LinePosition {
 
 export const LINE_START: LinePosition = { part: 1, within: "line" };
 
+export function isLineStart({ part, within }: LinePosition): boolean {
+  return part === 1 && within === "line";
+}
+
 /** Text behind the last newline, and lines that may belong together with what is not written yet. All false: both wait. */
 export interface Flush {
   /** The file ends here for good: whatever is left is complete. */

@@ -1,6 +1,7 @@
 import { invariant } from "../../base/invariant.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
+import { isLineStart, type LinePosition } from "../framing/types.ts";
 import type { ShippedFile } from "../sink/port.ts";
 import { AckedRanges } from "./acked-ranges.ts";
 import type { TailTotals } from "./totals.ts";
@@ -11,6 +12,8 @@ interface Pending {
   readonly to: number;
   /** Of the bytes before `to`, as they were when they were read. */
   readonly tail: BytesHash;
+  /** What stands at `to`. */
+  readonly position: LinePosition;
   /** Monotonic milliseconds. */
   readonly readAtMs: number;
 }
@@ -118,6 +121,8 @@ export class ContentLedger implements ShippedFile {
       this.record.account.acked += reached.to - this.record.offset;
       this.record.offset = reached.to;
       this.record.tail = reached.tail;
+      if (isLineStart(reached.position)) delete this.record.position;
+      else this.record.position = reached.position;
       this.#options.checkpoints.touch();
     }
     this.#wakeWhenSettled();

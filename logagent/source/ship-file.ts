@@ -106,7 +106,7 @@ async function shipChunk(
     const output = context.pipeline.run({ bytes, base, from, position, end, flush, starts, ends, origin });
     const { spans } = output;
     if (spans.to === spans.from) break;
-    await deliver(file, context, { spans, bytes, readAtMs }, options);
+    await deliver(file, context, { spans, position: output.position, bytes, readAtMs }, options);
     file.inLine = { content: file.content, offset: file.offset, position: output.position };
     context.ruled(file, spans.from, output);
     if (context.pipeline.isCostly) await nextTurn();
@@ -149,9 +149,16 @@ async function deliver(
   context: SourceContext,
   {
     spans,
+    position,
     bytes,
     readAtMs,
-  }: { readonly spans: LineSpans; readonly bytes: Buffer; readonly readAtMs: number },
+  }: {
+    readonly spans: LineSpans;
+    /** Behind them. */
+    readonly position: LinePosition;
+    readonly bytes: Buffer;
+    readonly readAtMs: number;
+  },
   options: ShipOptions,
 ): Promise<void> {
   const { clock, sink } = context.deps;
@@ -161,7 +168,7 @@ async function deliver(
   const tail = hashOf(bytes.subarray(Math.max(0, tailEnd - TAIL_BYTES), tailEnd));
   const nowMs = clock.monotonicMs();
   // Entered first: acknowledgements may come before the delivery resolves.
-  content.enter({ from: spans.from, to: spans.to, tail, readAtMs: nowMs });
+  content.enter({ from: spans.from, to: spans.to, tail, position, readAtMs: nowMs });
   file.sentTo = Math.max(file.sentTo, spans.to);
   file.deliveringSinceMs = nowMs;
   try {

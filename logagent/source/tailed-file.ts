@@ -107,6 +107,8 @@ export class TailedFile implements FileIdentity {
     this.offset = this.record.offset;
     this.tail = this.record.tail;
     this.sentTo = this.record.furthest?.to ?? 0;
+    const { position } = this.record;
+    if (position !== undefined) this.inLine = { content: this.content, offset: this.offset, position };
     this.readTo = this.offset;
     this.grownAtMs = options.nowMs;
     this.#timesSinceMs = options.nowMs;

@@ -15,6 +15,14 @@ function start(bed: SourceBed, fields: Readonly<Record<string, unknown>>): Runni
   return { source: new TailSource(context), context };
 }
 
+/** What the next life knows is what was written: nothing more after a kill. */
+async function endLife(bed: SourceBed, running: Running, isKilled: boolean): Promise<void> {
+  await bed.checkpoints.persisted();
+  await bed.stop(running);
+  if (!isKilled) await bed.checkpoints.close();
+  await bed.openCheckpoints();
+}
+
 const offsetOf = (bed: SourceBed): number | undefined => [...bed.checkpoints.records()][0]?.offset;
 
 suite("TailSource with rules", () => {
@@ -100,6 +108,74 @@ suite("TailSource with rules", () => {
     assert.equal(bed.logged.filter(({ msg }) => msg.startsWith("line is longer")).length, 1);
     await bed.stop(running);
   });
+
+  for (const isKilled of [false, true]) {
+    const how = isKilled ? "was killed" : "has ended";
+    test(`counts the parts of a line on after an agent ${how} in it`, async () => {
+      await using bed = await SourceBed.open();
+      const fields = { maxLineBytes: 1024, partialLineTimeoutMs: 1000 };
+      writeFileSync(bed.path("a.log"), `a\n${"x".repeat(2_500)}`);
+      const first = start(bed, fields);
+      await bed.run(first, 2_000);
+      await endLife(bed, first, isKilled);
+      appendFileSync(bed.path("a.log"), `${"y".repeat(100)}\nb\n`);
+      const second = start(bed, fields);
+      await bed.run(second, 500);
+      const marks = bed.sink.arrived.map(({ value, part }) => [
+        value.length,
+        part === undefined ? "" : `${part.part}${part.isLast ? " last" : ""}`,
+      ]);
+      assert.deepEqual(marks, [
+        [1, ""],
+        [1024, "1"],
+        [1024, "2"],
+        [452, "3"],
+        [100, "4 last"],
+        [1, ""],
+      ]);
+      assert.equal(
+        [...bed.checkpoints.records()][0]?.position,
+        undefined,
+        "at the start of a line there is none",
+      );
+      await bed.stop(second);
+    });
+
+    test(`takes the rest of a truncated line for no line after an agent ${how} in it`, async () => {
+      await using bed = await SourceBed.open();
+      const fields = { longLines: "truncate", maxLineBytes: 1024 };
+      writeFileSync(bed.path("a.log"), `a\n${"x".repeat(2_500)}`);
+      const first = start(bed, fields);
+      await bed.run(first, 2_000);
+      await endLife(bed, first, isKilled);
+      appendFileSync(bed.path("a.log"), `${"y".repeat(100)}\nb\n`);
+      const second = start(bed, fields);
+      await bed.run(second, 500);
+      assert.deepEqual(bed.sink.lines(), ["a", `${"x".repeat(1013)}[truncated]`, "b"]);
+      assert.equal(first.context.totals.bytesTruncated + second.context.totals.bytesTruncated, 2_601 - 1013);
+      await bed.stop(second);
+    });
+
+    test(`counts the parts of lines that belong together on after an agent ${how} in them`, async () => {
+      await using bed = await SourceBed.open();
+      const fields = { multiline: { start: "^S", maxLines: 2, timeoutMs: 1000 } };
+      writeFileSync(bed.path("a.log"), "S\n1\n2\n3\n4\n");
+      const first = start(bed, fields);
+      await bed.run(first, 500);
+      await endLife(bed, first, isKilled);
+      appendFileSync(bed.path("a.log"), "5\nS\n");
+      const second = start(bed, fields);
+      await bed.run(second, 2_000);
+      const marks = bed.sink.arrived.map(({ value, part }) => [`${value}`, part?.part, part?.isLast]);
+      assert.deepEqual(marks, [
+        ["S\n1", 1, false],
+        ["2\n3", 2, false],
+        ["4\n5", 3, true],
+        ["S", undefined, undefined],
+      ]);
+      await bed.stop(second);
+    });
+  }
 
   test("redacts, wraps and decodes", async () => {
     await using bed = await SourceBed.open();

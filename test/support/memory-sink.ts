@@ -1,3 +1,4 @@
+import type { PartMark } from "../../logagent/framing/types.ts";
 import type { Delivery, ShippedFile, Sink, TopicStatus } from "../../logagent/sink/port.ts";
 
 /** One line as it arrived. */
@@ -8,6 +9,8 @@ export interface ArrivedLine {
   /** Where in the file. */
   readonly offset: number;
   readonly value: Buffer;
+  /** Of something longer. */
+  readonly part: PartMark | undefined;
 }
 
 /** Lines of one delivery, next to each other. */
@@ -57,7 +60,8 @@ export class MemorySink implements Sink {
       const start = spans.starts[i] as number;
       const value = Buffer.from(spans.bytes.subarray(start, spans.ends[i]));
       const offset = spans.base + ((spans.positions ?? spans.starts)[i] as number);
-      lines.push({ topic, fileId: file.id, path: file.path, offset, value });
+      const part = spans.parts?.find(({ record }) => record === i);
+      lines.push({ topic, fileId: file.id, path: file.path, offset, value, part });
     }
     this.arrived.push(...lines);
     this.#unacked.push({ file, from: spans.from, to: spans.to, lines });
