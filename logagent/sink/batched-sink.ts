@@ -8,6 +8,9 @@ import type { Delivery, ShippedFile, Sink, TopicStatus } from "./port.ts";
 import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
+/** Of the bytes in flight, what may be kept in spare buffers besides. */
+const SPARE_SHARE = 1 / 4;
+
 /**
  * The sink of every driver: admits deliveries within the limit of bytes in flight, and hands their lines to the queue of the
  * partition they belong to. A destination makes it a Kafka sink, a file sink and so on.
@@ -43,7 +46,7 @@ export class BatchedSink implements Sink {
   /** Admits no more than so many bytes in flight from now on, framing included; spare memory is given back. */
   limitInFlight(bytes: number): void {
     this.#bytes.resize(bytes);
-    this.#destination.dropSpares?.();
+    this.#destination.limitSpares?.(Math.floor(bytes * SPARE_SHARE));
   }
 
   async deliver(delivery: Delivery, options: { readonly signal: AbortSignal }): Promise<void> {

@@ -13,8 +13,8 @@ export interface Destination {
    */
   describe(topic: string, options: { readonly signal: AbortSignal }): Promise<TopicInfo>;
   newBatch(topic: TopicInfo): Batch;
-  /** Gives back memory that is kept for later batches. */
-  dropSpares?(): void;
+  /** Keeps no more than `bytes` of memory for later batches from now on. */
+  limitSpares?(bytes: number): void;
   /** Memory that a line of this delivery takes beyond its own bytes; an upper bound. */
   lineOverheadBytes(delivery: Delivery): number;
   /**

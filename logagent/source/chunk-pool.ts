@@ -9,7 +9,8 @@ export const CHUNK_POOL_BYTES = 64 * 1024 * 1024;
 /** Lines found in a chunk at a time; the rest of the chunk follows in a second round. */
 const LINES_PER_LARGE_CHUNK = 16 * 1024;
 const LINES_PER_SMALL_CHUNK = 4 * 1024;
-/** Chunks of each size kept when nobody waits for one. */
+/** Of the pool, kept in chunks of each size when nobody waits for one; and so many of them at most. */
+const SPARE_SHARE = 1 / 4;
 const SPARE_CHUNKS_MAX = 16;
 
 /** A buffer to read into, and room for the spans of its lines. Whoever acquired it owns it until it is released. */
@@ -59,7 +60,7 @@ export class ChunkPool {
     const capacity = chunk.bytes.byteLength;
     const spares = this.#spares.get(capacity) ?? [];
     if (capacity <= LARGE_CHUNK_BYTES) spares.push(chunk);
-    const keptMax = Math.min(SPARE_CHUNKS_MAX, Math.floor(this.#bytes.limitBytes / capacity));
+    const keptMax = Math.min(SPARE_CHUNKS_MAX, Math.floor((this.#bytes.limitBytes * SPARE_SHARE) / capacity));
     if (this.#bytes.waiting === 0 || this.#bytes.limitBytes === 0) spares.splice(keptMax);
     this.#spares.set(capacity, spares);
     this.#bytes.release(capacity);

@@ -62,8 +62,8 @@ export class KafkaDestination implements Destination {
     };
   }
 
-  dropSpares(): void {
-    this.#buffers.dropSpares();
+  limitSpares(bytes: number): void {
+    this.#buffers.limitSpares(bytes);
   }
 
   newBatch(topic: TopicInfo): KafkaBatch {
