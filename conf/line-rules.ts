@@ -101,7 +101,7 @@ export const lineRuleFields = {
   format: z.enum(["raw", "json"]).default("raw"),
   /** Written into each JSON record. */
   fields: staticFields.default({}),
-  /** The key of a record; it does not choose the partition. */
+  /** The key of a record, which chooses its partition. */
   key: z
     .string()
     .refine(

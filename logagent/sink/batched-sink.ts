@@ -3,8 +3,9 @@ import { invariant } from "../../base/invariant.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import type { Batch, Destination } from "./destination.ts";
 import { FairBytes } from "./fair-bytes.ts";
+import { type KeyRun, keyRuns } from "./key-runs.ts";
 import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
-import type { Delivery, ShippedFile, Sink, TopicStatus } from "./port.ts";
+import type { Delivery, Sink, TopicStatus } from "./port.ts";
 import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
@@ -59,11 +60,11 @@ export class BatchedSink implements Sink {
       return;
     }
     const topic = this.#queuesOf(delivery.topic);
-    const chargedBytes = spans.to - spans.from + spans.count * this.#destination.lineOverheadBytes(delivery);
-    await this.#admit(topic, { file, chargedBytes, signal });
+    const runs = keyRuns(spans);
+    await this.#admit(topic, { delivery, runs, signal });
     this.#closing.signal.throwIfAborted();
     // Looked up here: the partitions may have changed meanwhile.
-    topic.queueFor(file).append(delivery);
+    for (const run of runs) topic.queueFor(file, run.key).append({ ...delivery, spans: run.spans });
     this.#inFlightBytes += spans.to - spans.from;
   }
 
@@ -119,14 +120,21 @@ export class BatchedSink implements Sink {
   /** Waits until the topic takes lines and has room; then they must be appended at once. */
   async #admit(
     topic: TopicQueues,
-    request: { readonly file: ShippedFile; readonly chargedBytes: number; readonly signal: AbortSignal },
+    request: { readonly delivery: Delivery; readonly runs: readonly KeyRun[]; readonly signal: AbortSignal },
   ): Promise<void> {
-    const { file, chargedBytes, signal } = request;
+    const { delivery, runs, signal } = request;
     if (!topic.isOpen) await topic.opened({ signal });
-    const isPaused = () => !topic.isOpen || topic.queueFor(file).isStuck;
+    const isPaused = () =>
+      !topic.isOpen || runs.some(({ key }) => topic.queueFor(delivery.file, key).isStuck);
+    const chargedBytes = runs.reduce((sum, { spans }) => sum + this.#charged({ ...delivery, spans }), 0);
     if (!this.#bytes.tryTake(topic.account, chargedBytes, isPaused)) {
       await this.#bytes.take(topic.account, chargedBytes, { signal, isPaused });
     }
+  }
+
+  #charged(delivery: Delivery): number {
+    const { from, to, count } = delivery.spans;
+    return to - from + count * this.#destination.lineOverheadBytes(delivery);
   }
 
   #settled(topic: TopicQueues, batch: Batch): void {

@@ -4,11 +4,12 @@ import type { ShippedFile } from "./port.ts";
 const hashes = new WeakMap<ShippedFile, number>();
 
 /**
- * The partition for the lines of a file, 0 to `partitions` - 1: by `ip` and `path`, so that a path's lines keep their order across
- * rotations. The same that a Java producer would choose for a record with the key `ip` + `path`.
+ * The partition for lines of a file, 0 to `partitions` - 1: the one that a Java producer would choose for their key. Lines without
+ * one go by `ip` and `path`, as if that were their key, so that a path's lines keep their order across rotations.
  */
-export function partitionFor(file: ShippedFile, partitions: number): number {
+export function partitionFor(file: ShippedFile, key: Uint8Array | undefined, partitions: number): number {
   if (partitions === 1) return 0;
+  if (key !== undefined) return (murmur2(key) & 0x7fffffff) % partitions;
   let hash = hashes.get(file);
   if (hash === undefined) {
     hash = murmur2(Buffer.from(file.ip + file.path)) & 0x7fffffff;

@@ -106,9 +106,9 @@ export class TopicQueues implements QueueHost {
     if (!this.#isDescribing) void this.#describe();
   }
 
-  /** The queue for the lines of a file, once `opened()`. */
-  queueFor(file: ShippedFile): PartitionQueue {
-    return this.#queue(partitionFor(file, this.#partitions));
+  /** The queue for lines of a file, once `opened()`. */
+  queueFor(file: ShippedFile, key: Uint8Array | undefined): PartitionQueue {
+    return this.#queue(partitionFor(file, key, this.#partitions));
   }
 
   newBatch(): Batch {

@@ -12,6 +12,8 @@ import { firstValue, splitRecords } from "./records-split.ts";
 
 /** Bytes that the ledger keeps for a line. */
 const LEDGER_BYTES = 4;
+/** Bytes that it keeps for lines which follow one another: of lines with keys it may be each. */
+const LEDGER_RUN_BYTES = 96;
 
 /** Records that are complete. */
 interface PreparedRecords {
@@ -138,8 +140,11 @@ export class HeaderTemplates {
   lineOverheadBytes(delivery: Delivery): number {
     const headersBytes = delivery.headers ? this.of(delivery.file).bytesMax : 0;
     const partBytes = delivery.spans.parts === undefined ? 0 : PART_HEADER_BYTES_MAX;
+    const { keys, count } = delivery.spans;
+    const runBytes = keys === undefined ? 0 : Math.ceil(LEDGER_RUN_BYTES / Math.max(1, count));
+    const ledgerBytes = LEDGER_BYTES + runBytes;
     return (
-      RECORD_OVERHEAD_BYTES_MAX + LEDGER_BYTES + headersBytes + partBytes + valueBytesAdded(delivery.spans)
+      RECORD_OVERHEAD_BYTES_MAX + ledgerBytes + headersBytes + partBytes + valueBytesAdded(delivery.spans)
     );
   }
 }

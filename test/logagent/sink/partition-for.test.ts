@@ -5,7 +5,7 @@ import { partitionFor } from "../../../logagent/sink/partition-for.ts";
 import { RecordedFile } from "./recorded-file.ts";
 
 describe("partitionFor()", () => {
-  it("chooses as a producer would for the key ip + path", () => {
+  it("chooses as a producer would for the key, and without one for ip + path", () => {
     const partitioner = kafkajs.Partitioners.DefaultPartitioner();
     const used = new Set<number>();
     for (let i = 0; i < 200; i++) {
@@ -20,7 +20,8 @@ describe("partitionFor()", () => {
         }));
         const message = { key: file.ip + file.path, value: "" };
         const expected = partitioner({ topic: "t", partitionMetadata, message });
-        assert.equal(partitionFor(file, partitions), expected);
+        assert.equal(partitionFor(file, undefined, partitions), expected);
+        assert.equal(partitionFor(new RecordedFile("other"), Buffer.from(message.key), partitions), expected);
         if (partitions === 7) used.add(expected);
       }
     }

@@ -177,7 +177,7 @@ describe("Kafka sink, topics that change", () => {
     const { clock, pass } = aheadClock();
     await using bed = await SinkBed.start({ requestTimeoutMs: 10 ** 9 }, { deps: { clock } });
     const { cluster } = bed;
-    const partition = partitionFor(bed.file, 8);
+    const partition = partitionFor(bed.file, undefined, 8);
     assert.notEqual(partition, 0);
     const held = Promise.withResolvers<void>();
     cluster.script = async (call) => {
@@ -210,11 +210,38 @@ describe("Kafka sink, topics that change", () => {
     assert.ok(cluster.calls.slice(first).every((call) => call.partition === partition));
   });
 
+  it("sends lines with a key to the partition of the key, those without to that of the path, and settles every byte", async () => {
+    await using bed = await SinkBed.start();
+    const { cluster } = bed;
+    cluster.createTopic("t", 8);
+    const expected = new Map<number, string[]>();
+    const users = ["ann", "bob", undefined, "日本"];
+    for (let round = 0; round < 30; round += 1) {
+      const keys = Array.from({ length: 7 }, (_, i) => users[(round * i) % users.length]);
+      const lines = keys.map((key, i) => `${round}-${i} ${key}`);
+      const delivery = bed.file.next("t", lines);
+      const spans = {
+        ...delivery.spans,
+        keys: keys.map((key) => (key === undefined ? key : Buffer.from(key))),
+      };
+      await bed.sink.deliver({ ...delivery, spans }, { signal: within(20_000) });
+      for (const [i, key] of keys.entries()) {
+        const partition = partitionFor(bed.file, key === undefined ? key : Buffer.from(key), 8);
+        expected.set(partition, [...(expected.get(partition) ?? []), lines[i] ?? ""]);
+      }
+    }
+    await bed.flush();
+    bed.file.assertComplete();
+    assert.equal(bed.sink.inFlightBytes, 0);
+    assert.ok(expected.size > 2, "the keys go to different partitions");
+    for (const [partition, lines] of expected) assert.deepEqual(cluster.log("t", partition).lines, lines);
+  });
+
   it("goes on in a topic that was deleted and created again with fewer partitions", async () => {
     await using bed = await SinkBed.start();
     const { cluster } = bed;
     cluster.createTopic("t", 8);
-    const old = partitionFor(bed.file, 8);
+    const old = partitionFor(bed.file, undefined, 8);
     assert.ok(old > 0);
     await bed.deliver(6);
     await bed.flush();
