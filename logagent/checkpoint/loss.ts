@@ -24,7 +24,8 @@ export type LossReason =
   | "rewritten in place"
   | "replaced while the agent was down"
   | "gone while nobody held it"
-  | "deleted, and held for longer than there was room";
+  | "deleted, and held for longer than there was room"
+  | "compressed, and damaged";
 
 /** Bytes known to be lost. */
 export function lostBytes(loss: Pick<LossRecord, "from" | "to">): number {

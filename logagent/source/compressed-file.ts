@@ -1,28 +1,20 @@
-import { closeSync, constants, createReadStream, openSync, readSync, rmSync, unlinkSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { errorCode } from "../../base/errors.ts";
+import { closeSync } from "node:fs";
+import { dirname } from "node:path";
 import { foldersOf } from "../checkpoint/gone-records.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
+import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
-import { keyOf } from "./tailed-file.ts";
+import { isCompressedName } from "./generation-name.ts";
+import { openLogFile } from "./open-file.ts";
+import type { SourceContext } from "./source-context.ts";
+import { unpack } from "./unpack.ts";
 
-const COMPRESSED_NAME = /\.(gz|zst)$/;
-const GZIP_MAGIC = "1f8b";
-const ZSTD_MAGIC = "28b52ffd";
-const MAGIC_BYTES = 4;
+const NS_PER_MS = 1_000_000n;
 /** Logs of one program begin alike: what is known by fewer bytes may be another file's. */
-const KNOWN_BYTES_MIN = 64;
+export const KNOWN_BYTES_MIN = 64;
 
-/** Is this the beginning of a file that gzip or zstd has written? */
-export function isCompressed(fd: number): boolean {
-  const magic = Buffer.alloc(MAGIC_BYTES);
-  const head = magic.subarray(0, readSync(fd, magic, 0, MAGIC_BYTES, 0)).toString("hex");
-  return head.startsWith(GZIP_MAGIC) || head === ZSTD_MAGIC;
-}
+/** Compressed files of which it is remembered as what they were read on. */
+const UNPACKED_KEPT_MAX = 1_000;
 
 /** Is enough known of a file to tell what it has become by its content alone? */
 export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint">): boolean {
@@ -33,63 +25,67 @@ export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint"
 export async function compressedBeside(
   record: CheckpointRecord,
   index: FolderIndex,
-): Promise<readonly { readonly path: string; readonly key: string }[]> {
+): Promise<readonly { readonly path: string; readonly identity: FileIdentity }[]> {
   const { folders } = await index.look(dirname(record.path));
-  const found: { path: string; key: string }[] = [];
+  const found: { path: string; identity: FileIdentity }[] = [];
   for (const folder of new Set([...foldersOf(record), ...folders])) {
-    for (const [ino, { path, dev }] of (await index.look(folder)).files) {
-      if (COMPRESSED_NAME.test(path)) found.push({ path, key: keyOf({ dev, ino }) });
+    for (const [ino, { path, dev, birthtimeNs }] of (await index.look(folder)).files) {
+      if (isCompressedName(path)) found.push({ path, identity: { dev, ino, birthtimeNs } });
     }
   }
   return found;
 }
 
+/** Under which id each compressed file is read: a copy is of one file, and ships once. */
+export class UnpackedAs {
+  readonly #ids = new Map<string, string>();
+
+  /** Undefined: it is nobody's, or was forgotten. */
+  idOf(file: FileIdentity): string | undefined {
+    return this.#ids.get(nameOf(file));
+  }
+
+  note(file: FileIdentity, id: string): void {
+    this.#ids.set(nameOf(file), id);
+    for (const oldest of this.#ids.keys()) {
+      if (this.#ids.size <= UNPACKED_KEPT_MAX) break;
+      this.#ids.delete(oldest);
+    }
+  }
+}
+
 /**
  * The content of a compressed file as an open file without a name, when it is the one of the record: it begins with what was
- * shipped. Undefined when it is another's, or not whole. The caller closes it. Throws what the disk throws.
+ * shipped. Undefined when it is another's, not whole, or may not be read. The caller closes it. Throws what the disk throws.
  */
 export async function unpacked(
   path: string,
   record: CheckpointRecord,
-  options: { readonly folder: string; readonly signal: AbortSignal },
+  context: SourceContext,
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<number | undefined> {
-  const fd = openNameless(join(options.folder, `unpacked-${record.id}`));
-  let isOurs = false;
+  const { checkpoints } = context.deps;
+  const opened = openLogFile(path, context.openLimits);
+  if (opened.kind !== "open") return undefined;
   try {
-    await unpackInto(fd, path, options.signal);
-    isOurs = holdsShipped(fd, record) && holdsFurthest(fd, record);
-  } catch (error) {
-    // It is not whole, or no such file at all; a full disk is one.
-    if (!isOfZlib(error)) throw error;
+    const name = `unpacked-${record.id}`;
+    const endedAtMs = endedAt(opened.stats);
+    const fd = await unpack(opened.fd, { folder: checkpoints.folder, name, endedAtMs, signal });
+    if (fd === undefined || (holdsShipped(fd, record) && holdsFurthest(fd, record))) return fd;
+    closeSync(fd);
+    return undefined;
   } finally {
-    if (!isOurs) closeSync(fd);
-  }
-  return isOurs ? fd : undefined;
-}
-
-/** A file that goes with its descriptor. In one turn: nobody else comes to it by its name. */
-function openNameless(path: string): number {
-  rmSync(path, { force: true });
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-  unlinkSync(path);
-  return fd;
-}
-
-async function unpackInto(fd: number, path: string, signal: AbortSignal): Promise<void> {
-  // By a handle of its own, whose closing waits for what is being written.
-  const file = await open(`/proc/self/fd/${fd}`, "r+");
-  try {
-    const inflate = path.endsWith(".gz") ? createGunzip() : createZstdDecompress();
-    const write = async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) await file.writeFile(chunk);
-    };
-    await pipeline(createReadStream(path), inflate, write, { signal });
-  } finally {
-    await file.close();
+    closeSync(opened.fd);
   }
 }
 
-function isOfZlib(error: unknown): boolean {
-  const code = errorCode(error) ?? "";
-  return code.startsWith("Z_") || code.startsWith("ZSTD_") || code === "ERR_STREAM_PREMATURE_CLOSE";
+/** When the content of a compressed file ended, in milliseconds since the Unix epoch: most programs hand a file's times on. */
+export function endedAt(stats: { readonly mtimeNs: bigint; readonly birthtimeNs: bigint }): number {
+  const { mtimeNs, birthtimeNs } = stats;
+  const endedAtNs = birthtimeNs !== 0n && birthtimeNs < mtimeNs ? birthtimeNs : mtimeNs;
+  return Number(endedAtNs / (NS_PER_MS / 1_000n)) / 1_000;
+}
+
+function nameOf({ ino, birthtimeNs }: FileIdentity): string {
+  return `${ino}:${birthtimeNs}`;
 }

@@ -47,7 +47,7 @@ export class Lanes {
 
 function isBefore(moved: TailedFile, other: TailedFile): boolean {
   if (other.place.kind !== "moved") return true;
-  // Where the filesystem does not say: what was rotated earlier was written last earlier.
-  if (moved.birthtimeNs === 0n) return moved.mtimeMs < other.mtimeMs;
+  // Where nobody says: what was rotated earlier was written last earlier.
+  if (moved.birthtimeNs === 0n || other.birthtimeNs === 0n) return moved.mtimeMs < other.mtimeMs;
   return moved.birthtimeNs < other.birthtimeNs;
 }

@@ -7,11 +7,15 @@ import type { FolderIndex } from "./folder-index.ts";
 import { keyOf } from "./tailed-file.ts";
 
 /** Folders next to a file, where rotated ones may be put, that are searched for it. */
-const SUBFOLDERS_MAX = 100;
+export const SUBFOLDERS_MAX = 100;
 
 export interface MovedFiles {
   /** Renamed, and with bytes that were not shipped, or that were and are no longer there. */
-  readonly moved: readonly { readonly path: string; readonly key: string }[];
+  readonly moved: readonly {
+    readonly path: string;
+    readonly key: string;
+    readonly record: CheckpointRecord;
+  }[];
   /** In no name of the folders they may be in. */
   readonly gone: readonly CheckpointRecord[];
 }
@@ -25,7 +29,7 @@ export async function findMoved(
   index: FolderIndex,
   options: { readonly signal: AbortSignal },
 ): Promise<MovedFiles> {
-  const moved: { path: string; key: string }[] = [];
+  const moved: { path: string; key: string; record: CheckpointRecord }[] = [];
   const gone: CheckpointRecord[] = [];
   const search = new Search(index);
   for (const record of records) {
@@ -33,13 +37,22 @@ export async function findMoved(
     options.signal.throwIfAborted();
     if (found === "gone") gone.push(record);
     else if (found !== "unknown" && hasNews(record, found.stats)) {
-      moved.push({ path: found.path, key: keyOf(found.stats) });
+      moved.push({ path: found.path, key: keyOf(found.stats), record });
     }
   }
   return { moved, gone };
 }
 
+/** Where the file of a record is; "unknown": it is on its way, or a folder cannot be read. */
+export function whereIs(
+  record: CheckpointRecord,
+  index: FolderIndex,
+): Promise<{ readonly path: string; readonly stats: BigIntStats } | "gone" | "unknown"> {
+  return new Search(index).find(record);
+}
+
 function hasNews(record: CheckpointRecord, stats: BigIntStats): boolean {
+  if (record.isPacked === true) return record.offset < record.seen;
   return Number(stats.size) !== record.offset || record.offset < record.seen;
 }
 
@@ -78,7 +91,8 @@ class Search {
   }
 }
 
-function statOf(path: string): BigIntStats | undefined {
+/** Undefined: it is not there, or nobody may look at it. */
+export function statOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {

@@ -1,46 +1,54 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { compressedBeside, isTellable, unpacked } from "./compressed-file.ts";
-import { type Glob, matchesAny } from "./glob.ts";
+import { compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
+import { CompressedGenerations } from "./compressed-generations.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { findMoved } from "./moved-files.ts";
 import { openTailedFile, openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import type { TailedFile } from "./tailed-file.ts";
+import { keyOf, type TailedFile } from "./tailed-file.ts";
 import { findUnseen } from "./unseen-files.ts";
 
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
 
-/** Compressed files of which it is remembered as what they were read on. */
-const UNPACKED_KEPT_MAX = 1_000;
-
 /** Finds the files of an entry that are not where the pattern looks: known ones that were moved, and those that nobody saw. */
 export class MovedSearch {
   readonly #context: SourceContext;
   readonly #held: HeldFiles;
-  readonly #globs: readonly Glob[];
+  readonly #compressed: CompressedGenerations;
+  readonly #unpackedAs = new UnpackedAs();
   readonly #hold: (file: TailedFile) => void;
-  /** Compressed files, by identity, and the id under which each is read on: a copy is of one file, and ships once. */
-  readonly #unpackedAs = new Map<string, string>();
+  /** Shipped and deleted. */
+  readonly #finished = new Set<CheckpointRecord>();
   #nextMs = 0;
   #hasChanged = false;
 
   constructor(options: {
     readonly context: SourceContext;
     readonly held: HeldFiles;
-    readonly globs: readonly Glob[];
     /** Told of each file that was opened. */
     readonly hold: (file: TailedFile) => void;
   }) {
     this.#context = options.context;
     this.#held = options.held;
-    this.#globs = options.globs;
     this.#hold = options.hold;
+    this.#compressed = new CompressedGenerations({ ...options, unpackedAs: this.#unpackedAs });
   }
 
   /** Files changed places: the next scan searches. */
   hurry(): void {
     this.#nextMs = 0;
+  }
+
+  /**
+   * A file was shipped and is deleted. Its record is kept until the one that came after it was seen at their path: else what a
+   * program has made of it would be taken for a file that nobody saw.
+   */
+  finished(record: CheckpointRecord): void {
+    record.isResting = true;
+    // Without births nothing is taken for such a file, and another one may have its number by now.
+    if (record.birthtimeNs === 0n) this.#context.deps.checkpoints.remove(record);
+    else this.#finished.add(record);
   }
 
   /** Searches when it is time for that. "stale": files changed places meanwhile. Rejects with the signal's reason. */
@@ -53,11 +61,14 @@ export class MovedSearch {
     this.#hasChanged = false;
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
     // First, for it goes by when the others were seen last.
-    await this.#openUnseen(records, present);
+    await this.#openUnseen(records, present, options);
     const isThere = this.#areThere(present);
     const missing = records.filter((record) => !isThere(record));
     const { moved, gone } = await findMoved(missing, scans.folders, options);
-    for (const { path, key } of moved) this.#open(path, key);
+    for (const { path, key, record } of moved) {
+      if (record.isPacked !== true) this.#open(path, key);
+      else this.#note(await this.#compressed.goOn(record, path, options));
+    }
     // The youngest first: of a file and its copy (copytruncate), which hold the same, the copy is what was compressed.
     for (const record of [...gone].sort((a, b) => Number(b.birthtimeNs - a.birthtimeNs))) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
@@ -76,6 +87,25 @@ export class MovedSearch {
     for (const record of this.#context.deps.checkpoints.recordsOf(this.#context.entry.path)) {
       if (isThere(record)) record.seenAtMs = atMs;
     }
+    this.#forgetFinished(atMs);
+  }
+
+  #forgetFinished(atMs: number): void {
+    if (this.#finished.size === 0) return;
+    const { checkpoints } = this.#context.deps;
+    const others = [...checkpoints.recordsOf(this.#context.entry.path)].filter(
+      (record) => !this.#finished.has(record),
+    );
+    const left = Map.groupBy(others, ({ path }) => path);
+    for (const record of this.#finished) {
+      const ofLane = left.get(record.path) ?? [];
+      const isSucceeded = ofLane.some(
+        ({ birthtimeNs, seenAtMs }) => birthtimeNs > record.birthtimeNs && seenAtMs >= atMs,
+      );
+      if (ofLane.length > 0 && !isSucceeded) continue;
+      this.#finished.delete(record);
+      checkpoints.remove(record);
+    }
   }
 
   /** Is the file of a record held, or among those that were found by the pattern? */
@@ -83,14 +113,16 @@ export class MovedSearch {
     const held = new Set([...this.#held.contents()].map((content) => content.id));
     // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
     const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
-    return (record) => held.has(record.id) || there.has(`${record.ino}:${record.birthtimeNs}`);
+    return ({ id, ino, birthtimeNs, isPacked }) =>
+      held.has(id) || (isPacked !== true && there.has(`${ino}:${birthtimeNs}`));
   }
 
   async #openUnseen(
     records: readonly CheckpointRecord[],
     present: ReadonlyMap<string, Present>,
+    options: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const { checkpoints, scans } = this.#context.deps;
+    const { checkpoints, claims, scans } = this.#context.deps;
     const atPaths = new Map(
       [...present.values()].flatMap(({ paths, stats }) => paths.map((path) => [path, stats])),
     );
@@ -100,10 +132,17 @@ export class MovedSearch {
         return there?.ino === ino && there.birthtimeNs === birthtimeNs;
       },
       isKnown: (file) => checkpoints.find(file).length > 0,
+      isOwned: (path) => claims.ownerOf(path) !== undefined,
     });
-    for (const { path, key, lane } of unseen) {
-      if (!matchesAny(this.#globs, path)) this.#open(path, key, lane);
+    for (const { path, identity, lane } of unseen.filter(({ compressed }) => compressed === undefined)) {
+      if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
     }
+    const compressed = unseen.filter((file) => file.compressed !== undefined);
+    this.#note(await this.#compressed.open(compressed, records, options));
+  }
+
+  #note(outcome: "done" | "later"): void {
+    this.#hasChanged ||= outcome === "later";
   }
 
   /** `lane`: the path at which a file was that nobody saw there. */
@@ -123,12 +162,12 @@ export class MovedSearch {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<boolean> {
     if (!isTellable(record)) return false;
-    const { allow, checkpoints, clock, scans } = this.#context.deps;
-    for (const { path, key } of await compressedBeside(record, scans.folders)) {
-      if (!allow.allows(path) || (this.#unpackedAs.get(key) ?? record.id) !== record.id) continue;
-      const fd = await unpacked(path, record, { folder: checkpoints.folder, signal });
+    const { clock, scans } = this.#context.deps;
+    for (const { path, identity } of await compressedBeside(record, scans.folders)) {
+      if ((this.#unpackedAs.idOf(identity) ?? record.id) !== record.id) continue;
+      const fd = await unpacked(path, record, this.#context, { signal });
       if (fd === undefined) continue;
-      this.#noteUnpacked(key, record.id);
+      this.#unpackedAs.note(identity, record.id);
       const file = openUnpacked(fd, record, this.#context);
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       this.#hold(file);
@@ -136,14 +175,6 @@ export class MovedSearch {
       return true;
     }
     return false;
-  }
-
-  #noteUnpacked(key: string, id: string): void {
-    this.#unpackedAs.set(key, id);
-    for (const oldest of this.#unpackedAs.keys()) {
-      if (this.#unpackedAs.size <= UNPACKED_KEPT_MAX) break;
-      this.#unpackedAs.delete(oldest);
-    }
   }
 
   #gone(record: CheckpointRecord): void {

@@ -2,13 +2,13 @@ import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
-import { isCompressed } from "./compressed-file.ts";
+import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import { ContentLedger } from "./content-ledger.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
+import { isCompressed } from "./unpack.ts";
 
 /** Held files of an agent at one time; more wait, and status says so. */
 export const OPEN_FILES_MAX = 16_384;
@@ -41,12 +41,12 @@ export function openTailedFile(
   context: SourceContext,
   options: OpenOptions,
 ): TailedFile | "moved" | "compressed" | undefined {
-  const { checkpoints, claims, clock, allow, scans } = context.deps;
+  const { checkpoints, claims, clock } = context.deps;
   if (claims.held >= OPEN_FILES_MAX) {
     context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
     return undefined;
   }
-  const result = openLogFile(path, { allow, mounts: scans.mounts });
+  const result = openLogFile(path, context.openLimits);
   if (result.kind === "refused") context.problems.set(path, result.problem);
   if (result.kind === "gone") return "moved";
   if (result.kind !== "open") return undefined;
@@ -57,7 +57,7 @@ export function openTailedFile(
     return key === options.key ? undefined : "moved";
   }
   try {
-    if (checkpoints.find(identityOf(stats)).length === 0 && isCompressed(fd)) {
+    if (checkpoints.find(identityOf(stats)).every(({ isPacked }) => isPacked) && isCompressed(fd)) {
       context.logger.info({ path }, "compressed file is not shipped as lines");
       claims.release(key, options.holder);
       closeSync(fd);
@@ -66,8 +66,7 @@ export function openTailedFile(
     const ids = new Set(checkpoints.find(identityOf(stats)).map(({ id }) => id));
     const record = recordOf(options.lane ?? path, fd, stats, context, options.fromEnd);
     checkpoints.foundIn(record, dirname(result.path));
-    // Nobody saw it where it was: others may have come after it, and gone as well.
-    if (options.lane !== undefined) record.seenAtMs = Number(record.birthtimeNs / NS_PER_MS) - 1;
+    if (options.lane !== undefined) record.seenAtMs = unseenAtMs(record);
     context.problems.clear(path);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.keepLane && isOurs ? record.path : path;
@@ -86,17 +85,48 @@ export function openTailedFile(
   }
 }
 
-/** Goes on with the content of a compressed file, unpacked into `fd`, under the record of the file that it was before. */
+/** Goes on with the content of a compressed file, unpacked into `fd`, under its record, or that of the file that it was before. */
 export function openUnpacked(fd: number, record: CheckpointRecord, context: SourceContext): TailedFile {
   const { checkpoints, clock } = context.deps;
   const { dev, ino } = fstatSync(fd, { bigint: true });
-  const identity = { dev, ino, birthtimeNs: record.birthtimeNs };
+  // When a content was born that nobody saw before it was compressed, nobody knows.
+  const identity = { dev, ino, birthtimeNs: record.isPacked === true ? 0n : record.birthtimeNs };
   const content = newLedger(record, context);
   const nowMs = clock.monotonicMs();
   checkpoints.held(record);
-  const file = new TailedFile({ fd, identity, lanePath: record.path, content, nowMs });
+  const file = new TailedFile({ fd, identity, lanePath: record.path, content, nowMs, isUnpacked: true });
   checkpoints.saw(record, file.size);
   return file;
+}
+
+/**
+ * A record for what is in a compressed file, unpacked into `fd`, that nobody saw before it was compressed. Undefined: nobody can
+ * know what is in it.
+ */
+export function mintPacked(
+  file: { readonly path: string; readonly fd: number | undefined; readonly identity: FileIdentity },
+  context: SourceContext,
+): CheckpointRecord {
+  const { checkpoints } = context.deps;
+  const { fd, identity, path } = file;
+  const isReadable = fd !== undefined;
+  return checkpoints.mint({
+    ...identity,
+    path,
+    entry: context.entry.path,
+    topic: context.entry.topic,
+    fingerprint: isReadable ? hashHead(fd) : NO_BYTES,
+    offset: 0,
+    tail: NO_BYTES,
+    seen: isReadable ? fstatSync(fd).size : 0,
+    seenAtMs: unseenAtMs(identity),
+    isPacked: true,
+  });
+}
+
+/** Nobody saw it where it was: others may have come after it, and gone as well. */
+function unseenAtMs({ birthtimeNs }: FileIdentity): number {
+  return Number(birthtimeNs / NS_PER_MS) - 1;
 }
 
 /** The ledger of a record that is held from now on. */

@@ -2,6 +2,7 @@ import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
@@ -43,7 +44,7 @@ export class Scanner {
       glob.segments.slice(0, -1).some((segment) => segment.kind !== "literal"),
     );
     const hold = (file: TailedFile) => this.#hold(file);
-    this.#movedSearch = new MovedSearch({ context, held, globs: this.#globs, hold });
+    this.#movedSearch = new MovedSearch({ context, held, hold });
   }
 
   get letGoCount(): number {
@@ -96,6 +97,11 @@ export class Scanner {
     if (Number(stamp.size) === file.readTo) this.#letGo.set(file.key, stamp);
     else this.#context.deps.checkpoints.saw(record, Number(stamp.size));
     this.#context.deps.checkpoints.touch();
+  }
+
+  /** A file was shipped and is deleted. */
+  finished(record: CheckpointRecord): void {
+    this.#movedSearch.finished(record);
   }
 
   /** A file is held no more. */

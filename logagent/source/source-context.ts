@@ -4,6 +4,7 @@ import { type Loss, type LossReason, lossesOfRest, lostBytes } from "../checkpoi
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { LinePipeline, type PipelineOutput } from "../rules/line-pipeline.ts";
 import { RateLimit } from "../rules/rate-limit.ts";
+import type { OpenLimits } from "./open-file.ts";
 import { Problems } from "./problems.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
@@ -30,6 +31,12 @@ export class SourceContext {
     this.problems = new Problems(this.logger);
     this.pipeline = new LinePipeline(entry);
     this.rateLimit = entry.rateLimit === undefined ? undefined : new RateLimit(entry.rateLimit);
+  }
+
+  /** What may be opened. */
+  get openLimits(): OpenLimits {
+    const { allow, scans } = this.deps;
+    return { allow, mounts: scans.mounts };
   }
 
   /** What the rules did with the lines from `offset` on. */

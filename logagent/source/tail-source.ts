@@ -287,7 +287,7 @@ export class TailSource {
     file.content.detach();
     this.#drop(file);
     if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
-      this.#context.deps.checkpoints.remove(file.record);
+      this.#scanner.finished(file.record);
     }
   }
 

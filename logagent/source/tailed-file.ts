@@ -77,6 +77,8 @@ export class TailedFile implements FileIdentity {
   size: number;
   /** What it takes of the disk, as of the last look. */
   #diskBytes: number;
+  /** What is in a compressed file: it has no name of its own. */
+  readonly #isUnpacked: boolean;
   isDeleted = false;
   /** Another entry owns its path now: it is let go as soon as it is settled. */
   isLeaving = false;
@@ -96,7 +98,9 @@ export class TailedFile implements FileIdentity {
     readonly lanePath: string;
     readonly content: ContentLedger;
     readonly nowMs: number;
+    readonly isUnpacked?: boolean;
   }) {
+    this.#isUnpacked = options.isUnpacked ?? false;
     this.fd = options.fd;
     this.dev = options.identity.dev;
     this.ino = options.identity.ino;
@@ -158,7 +162,7 @@ export class TailedFile implements FileIdentity {
     this.#diskBytes = stats.blocks * BLOCK_BYTES;
     this.#mtimeMs = stats.mtimeMs;
     this.#ctimeMs = stats.ctimeMs;
-    this.isDeleted = stats.nlink === 0;
+    this.isDeleted = stats.nlink === 0 && !this.#isUnpacked;
     this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
     return { sizeBefore, touched };
   }

@@ -1,63 +1,110 @@
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
+import { endedAt } from "./compressed-file.ts";
 import type { FolderIndex } from "./folder-index.ts";
-import { keyOf } from "./tailed-file.ts";
-
-/** `a.log.1`, `a.log-20261121`, `a.log.2026-11-21_10:00`: what rotation makes of `a.log`. */
-const ROTATED = /^(.+?)[._-]\d[\d._:T-]*$/;
+import { compareMarks, isCompressedName, namesBefore, uncompressedPath } from "./generation-name.ts";
+import { SUBFOLDERS_MAX, statOf } from "./moved-files.ts";
 
 /** A file that was at a path and left it before anybody looked. */
 export interface UnseenFile {
   readonly path: string;
-  readonly key: string;
+  readonly identity: FileIdentity;
   /** Where it was. */
   readonly lane: string;
+  /** What rotation put into its name. */
+  readonly mark: string;
+  /** It is what a program made of it, and of which its content ended then, in milliseconds since the Unix epoch. */
+  readonly compressed?: { readonly endedAtMs: number };
+}
+
+export interface UnseenQuestions {
+  readonly isAtItsPath: (record: CheckpointRecord) => boolean;
+  readonly isKnown: (file: FileIdentity) => boolean;
+  /** Does an entry ship what is at this path? */
+  readonly isOwned: (path: string) => boolean;
 }
 
 /**
  * Files that were at the path of one of these records and were rotated on before they were seen: they have a rotated name
- * beside it, or in a folder where one of that path was found before, and were born after the last file that was known there was seen last. Oldest first. Nothing is said of lanes
- * whose newest file is still at its path, nor where the filesystem does not keep births.
+ * beside it, in a folder below, or where one of that path was found before, and were born after the last file that was known there
+ * was seen last. Oldest first, compressed ones behind the others. Nothing is said of lanes whose newest file is still at its path,
+ * nor where the filesystem does not keep births.
  */
 export async function findUnseen(
   records: Iterable<CheckpointRecord>,
   index: FolderIndex,
-  ask: {
-    readonly isAtItsPath: (record: CheckpointRecord) => boolean;
-    readonly isKnown: (file: FileIdentity) => boolean;
-  },
+  ask: UnseenQuestions,
 ): Promise<readonly UnseenFile[]> {
   const all = [...records];
-  const newest = newestByLane(all);
   // Of two that were born in one tick of the clock either may be the newest: it is asked of each.
   const current = new Set(all.filter(ask.isAtItsPath).map(({ path }) => path));
-  const unseen: (UnseenFile & { readonly birthtimeNs: bigint })[] = [];
-  for (const [folder, lanes] of lanesByFolder(all)) {
-    const { files } = await index.look(folder);
+  const left = [...newestByLane(all).values()].filter(({ path }) => !current.has(path));
+  const unseen: UnseenFile[] = [];
+  for (const search of await placesOf(left, all, index)) {
+    const { files } = await index.look(search.folder);
+    const names = new Set([...files.values()].map(({ path }) => basename(path)));
     for (const [ino, { path, dev, birthtimeNs }] of files) {
-      const lane = lanes.get(nameBefore(path) ?? "");
-      const last = lane === undefined ? undefined : newest.get(lane);
-      if (lane === undefined || last === undefined || last.birthtimeNs === 0n) continue;
-      if (birthtimeNs < last.birthtimeNs || birthtimeNs < lastSeenNs(last)) continue;
-      if (current.has(lane) || ask.isKnown({ dev, ino, birthtimeNs })) continue;
-      unseen.push({ path, key: keyOf({ dev, ino }), lane, birthtimeNs });
+      if (birthtimeNs < search.oldestNs) continue;
+      const file = unseenAt(path, { dev, ino, birthtimeNs }, { ...search, names }, ask);
+      if (file !== undefined) unseen.push(file);
     }
   }
-  return unseen.sort((a, b) => (a.birthtimeNs < b.birthtimeNs ? -1 : 1));
+  return unseen.sort(byAge);
+}
+
+/** A folder that is looked through, and of the lanes of which files may be there the name and who was seen last. */
+interface Place {
+  readonly folder: string;
+  readonly lanes: ReadonlyMap<string, CheckpointRecord>;
+  /** When the first of these was seen last. */
+  readonly oldestNs: bigint;
+}
+
+function unseenAt(
+  path: string,
+  identity: FileIdentity,
+  { folder, lanes, names }: Place & { readonly names: ReadonlySet<string> },
+  ask: UnseenQuestions,
+): UnseenFile | undefined {
+  const name = namesBefore(path).find(({ before }) => lanes.has(before));
+  const last = lanes.get(name?.before ?? "");
+  if (name === undefined || last === undefined || identity.birthtimeNs < leftNs(last)) return undefined;
+  // In another folder it may be one of a log that is written there.
+  const isForeign = folder !== dirname(last.path);
+  if (isForeign && (names.has(name.before) || ask.isOwned(join(folder, name.before)))) return undefined;
+  if (ask.isKnown(identity)) return undefined;
+  const file = { path, identity, lane: last.path, mark: name.mark };
+  if (!isCompressedName(path)) return file;
+  // It is being written: what it is made of is still there.
+  if (names.has(basename(uncompressedPath(path)))) return undefined;
+  const stats = statOf(path);
+  // What was written last before that has been seen at its path, and was compressed long after.
+  if (stats?.ino !== identity.ino || stats.mtimeNs < leftNs(last)) return undefined;
+  return { ...file, compressed: { endedAtMs: endedAt(stats) } };
+}
+
+function byAge(a: UnseenFile, b: UnseenFile): number {
+  if (a.compressed === undefined || b.compressed === undefined) {
+    if (a.compressed !== b.compressed) return a.compressed === undefined ? -1 : 1;
+    return Number(a.identity.birthtimeNs - b.identity.birthtimeNs);
+  }
+  return a.compressed.endedAtMs - b.compressed.endedAtMs || compareMarks(a.mark, b.mark);
 }
 
 /** The tick of the kernel's clock, which births are rounded to. */
 const TICK_MS = 20;
 const NS_PER_MS = 1_000_000n;
 
-function lastSeenNs({ seenAtMs }: CheckpointRecord): bigint {
-  return BigInt(Math.floor(seenAtMs) - TICK_MS) * NS_PER_MS;
+/** Not before that has it left its path. */
+function leftNs({ birthtimeNs, seenAtMs }: CheckpointRecord): bigint {
+  const seenAtNs = BigInt(Math.floor(seenAtMs) - TICK_MS) * NS_PER_MS;
+  return seenAtNs > birthtimeNs ? seenAtNs : birthtimeNs;
 }
 
 /** Was it seen at its path, and not only found where it went? */
-function wasSeen({ birthtimeNs, seenAtMs }: CheckpointRecord): boolean {
-  return seenAtMs >= Number(birthtimeNs / NS_PER_MS);
+function wasSeen({ birthtimeNs, seenAtMs, isPacked }: CheckpointRecord): boolean {
+  return isPacked !== true && birthtimeNs !== 0n && seenAtMs >= Number(birthtimeNs / NS_PER_MS);
 }
 
 function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, CheckpointRecord> {
@@ -70,21 +117,32 @@ function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, 
   return newest;
 }
 
-/** Folder → the name in it, as it was before rotation → the path it was at: beside it, and where it was rotated to before. */
-function lanesByFolder(records: Iterable<CheckpointRecord>): ReadonlyMap<string, Map<string, string>> {
-  const byFolder = new Map<string, Map<string, string>>();
-  for (const record of records) {
-    const { path } = record;
-    for (const folder of foldersOf(record)) {
-      const lanes = byFolder.get(folder) ?? new Map<string, string>();
-      byFolder.set(folder, lanes);
-      // A file that has this name in its own folder comes before others that are rotated to there.
-      if (folder === dirname(path) || !lanes.has(basename(path))) lanes.set(basename(path), path);
-    }
+/** Beside the paths of those that have left them, in the folders below, and where one of the same path was found. */
+async function placesOf(
+  left: readonly CheckpointRecord[],
+  records: readonly CheckpointRecord[],
+  index: FolderIndex,
+): Promise<readonly Place[]> {
+  const byFolder = new Map<string, Map<string, CheckpointRecord>>();
+  const enter = (folder: string, last: CheckpointRecord) => {
+    const lanes = byFolder.get(folder) ?? new Map<string, CheckpointRecord>();
+    byFolder.set(folder, lanes);
+    const name = basename(last.path);
+    // A file that has this name in its own folder comes before others that are rotated to there.
+    if (folder === dirname(last.path) || !lanes.has(name)) lanes.set(name, last);
+  };
+  const byPath = new Map(left.map((last) => [last.path, last]));
+  for (const last of left) {
+    const folder = dirname(last.path);
+    enter(folder, last);
+    for (const below of (await index.look(folder)).folders.slice(0, SUBFOLDERS_MAX)) enter(below, last);
   }
-  return byFolder;
-}
-
-function nameBefore(path: string): string | undefined {
-  return ROTATED.exec(basename(path))?.[1];
+  for (const record of records) {
+    const last = byPath.get(record.path);
+    if (last !== undefined) for (const folder of foldersOf(record)) enter(folder, last);
+  }
+  return [...byFolder].map(([folder, lanes]) => {
+    const [oldestNs = 0n] = [...lanes.values()].map(leftNs).sort((a, b) => Number(a - b));
+    return { folder, lanes, oldestNs };
+  });
 }

@@ -13,6 +13,7 @@ import {
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
+import { MOVED_SCAN_MS } from "../../logagent/source/moved-search.ts";
 import { LINGER_MS } from "../../logagent/source/rotation.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
@@ -255,6 +256,7 @@ suite("TailSource", () => {
     assert.equal(running.source.openFiles, 1);
     await bed.run(running, LINGER_MS + 2000);
     assert.equal(running.source.openFiles, 0);
+    await bed.run(running, MOVED_SCAN_MS);
     assert.deepEqual([...bed.checkpoints.records()], []);
     await bed.stop(running);
   });

@@ -38,8 +38,6 @@ export interface LogFigures {
   /** Lines that did not arrive, and are in loss records. */
   lostLines: number;
   lostBytes: number;
-  /** Lines of files that came and went before the agent ever looked. */
-  unseenLines: number;
 }
 
 /** The account of one log: each byte that was written, and what became of it. */
@@ -109,18 +107,14 @@ export class LogAccount {
       duplicates: this.#duplicates,
       lostLines: 0,
       lostBytes: 0,
-      unseenLines: 0,
     };
     const unsaid: Piece[] = [];
     for (const [index, piece] of this.#pieces.entries()) {
       if (this.#firstLife[index] !== -1) continue;
-      const fate = this.#fateOf(piece, contentOf, evidence);
-      if (fate === "unsaid") unsaid.push(piece);
-      else if (fate === "unseen") figures.unseenLines += 1;
-      else {
+      if (this.#isSaid(piece, contentOf, evidence)) {
         figures.lostLines += 1;
         figures.lostBytes += piece.to - piece.from;
-      }
+      } else unsaid.push(piece);
     }
     violations.push(...this.#describeLost(unsaid, contentOf));
     for (const loss of evidence.losses) {
@@ -190,14 +184,11 @@ export class LogAccount {
     );
   }
 
-  #fateOf(
-    piece: Piece,
-    contentOf: ReadonlyMap<string, number>,
-    evidence: Evidence,
-  ): "said" | "unseen" | "unsaid" {
+  /** Is a piece that did not arrive in a loss record? */
+  #isSaid(piece: Piece, contentOf: ReadonlyMap<string, number>, evidence: Evidence): boolean {
     const { mode, losses } = evidence;
     const { content, from, to } = piece;
-    if (mode.takes === "nothing" || !this.#isGone(content, evidence)) return "unsaid";
+    if (mode.takes === "nothing" || !this.#isGone(content, evidence)) return false;
     const base = this.contents[content]?.from ?? 0;
     const isKnown = [...contentOf.values()].includes(content);
     // A record of which nothing tells the content may be about one that nobody knows anything of.
@@ -205,14 +196,11 @@ export class LogAccount {
       const about = contentOf.get(file);
       return about === content || (about === undefined && !isKnown);
     });
-    if (isCovered(mine, from - base, to - base)) return "said";
-    if (isKnown) return "unsaid";
-    if (mode.takes === "files") return mine.length === 0 ? "unseen" : "unsaid";
-    // Truncated twice between two looks: what is said of the content before reaches over this one.
+    if (isCovered(mine, from - base, to - base)) return true;
+    if (isKnown) return false;
+    // It came and went between two looks: what is said of the content before, which went as well, reaches over this one.
     const before = Math.max(-1, ...[...contentOf.values()].filter((other) => other < content));
-    return losses.some(({ file, to: end }) => contentOf.get(file) === before && end === "unknown")
-      ? "said"
-      : "unsaid";
+    return losses.some(({ file, to: end }) => contentOf.get(file) === before && end === "unknown");
   }
 
   /** A content was truncated, or its file deleted. */

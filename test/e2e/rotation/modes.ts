@@ -9,7 +9,8 @@ export interface Mode {
   /** Other fields of the entry. */
   readonly entry?: Readonly<Record<string, unknown>>;
   /**
-   * `nothing`: every byte stays in some file for as long as the round takes; `files` are deleted; `contents` are truncated.
+   * `nothing`: every byte stays in some file for as long as the round takes, compressed or not; `files` are deleted; `contents` are
+   * truncated.
    */
   readonly takes: "nothing" | "files" | "contents";
 }
@@ -31,10 +32,10 @@ export const MODES = {
   },
   nocreate: { ...renaming, directives: ["nocreate", "rotate 30"] },
   "create, compress, delaycompress": {
-    ...deleting,
+    ...renaming,
     directives: ["create", "rotate 30", "compress", "delaycompress"],
   },
-  "create, compress": { ...deleting, directives: ["create", "rotate 30", "compress"] },
+  "create, compress": { ...renaming, directives: ["create", "rotate 30", "compress"] },
   "create, one kept": { ...deleting, directives: ["create", "rotate 1"] },
   copytruncate: { ...truncating, directives: ["copytruncate", "rotate 30"] },
   "copytruncate, compress": { ...truncating, directives: ["copytruncate", "rotate 30", "compress"] },

@@ -265,7 +265,6 @@ function sum(all: readonly LogFigures[]): LogFigures {
     duplicates: 0,
     lostLines: 0,
     lostBytes: 0,
-    unseenLines: 0,
   };
   for (const figures of all) {
     for (const key of Object.keys(total) as (keyof LogFigures)[]) total[key] += figures[key];

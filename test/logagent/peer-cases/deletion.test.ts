@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, closeSync, openSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { suite, test } from "node:test";
+import { MOVED_SCAN_MS } from "../../../logagent/source/moved-search.ts";
 import { LINGER_MS } from "../../../logagent/source/rotation.ts";
 import { losses, numbered, openCase, SETTLED_MS, text } from "./tail-case.ts";
 
@@ -41,6 +42,7 @@ suite("a file that is deleted", () => {
     unlinkSync(bed.path("app.log"));
     await bed.run(running, LINGER_MS + SETTLED_MS);
     assert.equal(running.source.openFiles, 0);
+    await bed.run(running, MOVED_SCAN_MS);
     assert.deepEqual([...bed.checkpoints.records()], []);
     await bed.stop(running);
   });

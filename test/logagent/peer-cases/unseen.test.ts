@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { LINGER_MS } from "../../../logagent/source/rotation.ts";
+import type { Running, SourceBed } from "../../support/source-bed.ts";
+import { kernelTick, losses, numbered, openCase, SETTLED_MS, text, whileDown } from "./tail-case.ts";
+
+/** What a way to rotate calls the generations of `app.log`, the youngest first, in the folder of `app.log`. */
+type Names = (generation: number) => string;
+
+const NAMINGS: Readonly<Record<string, Names>> = {
+  "app.log.1": (generation) => `app.log.${generation}`,
+  "app-1.log": (generation) => `app-${generation}.log`,
+  "app.1.log": (generation) => `app.${generation}.log`,
+  "app_1.log": (generation) => `app_${generation}.log`,
+  "app-2026-11-21.log": (generation) => `app-2026-11-${30 - generation}.log`,
+  "app.20261121.log": (generation) => `app.202611${30 - generation}.log`,
+  "app.log-20261121": (generation) => `app.log-202611${30 - generation}`,
+  "app.log.2026-11-21-10.3": (generation) => `app.log.2026-11-21-10.${9 - generation}`,
+  "old/app.log.1": (generation) => `old/app.log.${generation}`,
+  "old/app-1.log": (generation) => `old/app-${generation}.log`,
+};
+
+/** One rotation: each generation moves on by one, however it is compressed. */
+function rotateTo(bed: SourceBed, names: Names): void {
+  mkdirSync(dirname(bed.path(names(1))), { recursive: true });
+  for (let generation = 5; generation >= 1; generation -= 1) {
+    for (const pack of ["", ".gz", ".zst"]) {
+      const from = bed.path(names(generation)) + pack;
+      if (existsSync(from)) renameSync(from, bed.path(names(generation + 1)) + pack);
+    }
+  }
+  renameSync(bed.path("app.log"), bed.path(names(1)));
+}
+
+/** What gzip and zstd do: the compressed file has the times of the other, and takes its place. */
+function compress(path: string, pack: "gz" | "zst"): void {
+  const { atime, mtime } = statSync(path);
+  const content = readFileSync(path);
+  writeFileSync(`${path}.${pack}`, pack === "gz" ? gzipSync(content) : zstdCompressSync(content));
+  utimesSync(`${path}.${pack}`, atime, mtime);
+  unlinkSync(path);
+}
+
+/** Writes ten lines, rotates, and begins the next file; so many times. */
+async function rotateAgain(
+  bed: SourceBed,
+  names: Names,
+  times: number,
+  from: number,
+  pack?: "gz" | "zst",
+): Promise<void> {
+  for (let turn = 0; turn < times; turn += 1) {
+    appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * turn, 10)));
+    await kernelTick();
+    rotateTo(bed, names);
+    writeFileSync(bed.path("app.log"), "");
+    await kernelTick();
+    if (pack !== undefined) compress(bed.path(names(1)), pack);
+  }
+  appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * times, 10)));
+}
+
+/** Until so many lines have come. The rate limit waits for the clock: there is no waiting until nothing ships. */
+async function shipSlowly(bed: SourceBed, running: Running, lines: number): Promise<void> {
+  for (let look = 0; look < 500 && bed.sink.lines().length < lines; look += 1) {
+    bed.clock.advance(250);
+    await running.source.poll();
+    await sleep(2);
+    bed.sink.ackAll();
+  }
+}
+
+suite("generations that nobody saw at their path", () => {
+  for (const [name, names] of Object.entries(NAMINGS)) {
+    test(`called ${name}, rotated three times between two looks: all lines in order`, async () => {
+      await using bed = await openCase();
+      writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+      const running = bed.start({ path: bed.path("app.log") });
+      await bed.step(running);
+      await rotateAgain(bed, names, 3, 10);
+      await bed.run(running, 4 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 50));
+      assert.deepEqual(losses(bed), []);
+      await bed.stop(running);
+    });
+
+    for (const pack of ["gz", "zst"] as const) {
+      test(`called ${name}.${pack}, rotated and compressed three times while the agent is down: each line once, in order`, async () => {
+        await using bed = await openCase();
+        writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+        let running = bed.start({ path: bed.path("app.log") });
+        await bed.step(running);
+        running = await whileDown(bed, running, () => rotateAgain(bed, names, 3, 10, pack));
+        await bed.run(running, 4 * SETTLED_MS);
+        running = await whileDown(bed, running);
+        await bed.run(running, 4 * SETTLED_MS + LINGER_MS);
+        running = await whileDown(bed, running);
+        await bed.run(running, SETTLED_MS);
+        assert.deepEqual(bed.sink.lines(), numbered("app", 0, 50));
+        assert.deepEqual(losses(bed), []);
+        await bed.stop(running);
+      });
+    }
+  }
+
+  test("the youngest not yet compressed (delaycompress): it comes behind those that are", async () => {
+    await using bed = await openCase();
+    const names = NAMINGS["app.log.1"] as Names;
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, names, 2, 10, "gz");
+      await rotateAgain(bed, names, 1, 40);
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 60));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("compressed between two looks at the file before them, which is held: each line once", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 3, 10, "gz");
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 50));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("compressed, and the agent ends in the middle of reading one: it goes on there, also under another name", async () => {
+    await using bed = await openCase({ autoAck: false });
+    const names = NAMINGS["app.log.1"] as Names;
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log"), rateLimit: { bytesPerSecond: 4096 } });
+    await bed.step(running);
+    bed.sink.ackAll();
+    running = await whileDown(bed, running, async () => {
+      appendFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+      await rotateAgain(bed, names, 1, 20, "gz");
+      await kernelTick();
+      appendFileSync(bed.path("app.log"), text(numbered("app", 40, 5000)));
+      await rotateAgain(bed, names, 1, 5040, "gz");
+    });
+    await shipSlowly(bed, running, 1000);
+    const before = bed.sink.lines().length;
+    assert.ok(before > 60 && before < 5000, `${before} lines`);
+    running = await whileDown(bed, running, () =>
+      renameSync(bed.path("app.log.1.gz"), bed.path("app.log.2-moved.gz")),
+    );
+    await shipSlowly(bed, running, 5060);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 5060));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("compressed and damaged: that one is missing is said, once", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 2, 10, "gz");
+      truncateSync(bed.path("app.log.1.gz"), 30);
+      utimesSync(bed.path("app.log.1.gz"), Date.now() / 1000 + 1, Date.now() / 1000 + 1);
+      bed.clock.wallMs = () => Date.now() + 60_000;
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    running = await whileDown(bed, running);
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), [...numbered("app", 0, 20), ...numbered("app", 30, 10)]);
+    assert.deepEqual(losses(bed), [[0, "unknown", "compressed, and damaged"]]);
+    await bed.stop(running);
+  });
+
+  test("compressed, and with a banner as long as what tells files apart: each line once", async () => {
+    await using bed = await openCase();
+    const banner = `${"x".repeat(1500)}\n`;
+    const names = NAMINGS["app.log.1"] as Names;
+    writeFileSync(bed.path("app.log"), banner + text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      for (const from of [10, 20]) {
+        await rotateAgain(bed, names, 1, from, "gz");
+        const rest = readFileSync(bed.path("app.log"), "utf8");
+        writeFileSync(bed.path("app.log"), banner);
+        assert.equal(rest, text(numbered("app", from + 10, 10)));
+      }
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    const lines = bed.sink.lines().map((line) => (line.startsWith("x") ? "banner" : line));
+    assert.deepEqual(lines, [
+      "banner",
+      ...numbered("app", 0, 20),
+      "banner",
+      ...numbered("app", 20, 10),
+      "banner",
+    ]);
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("are told from what became of files that were shipped, also when nothing has come to their path since", async () => {
+    await using bed = await openCase();
+    const names = NAMINGS["app.log.1"] as Names;
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    rotateTo(bed, names);
+    await kernelTick();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+    await bed.step(running, 1000);
+    rotateTo(bed, names);
+    await kernelTick();
+    compress(bed.path("app.log.1"), "gz");
+    await bed.run(running, LINGER_MS + 4 * SETTLED_MS);
+    running = await whileDown(bed, running);
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 20));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("are told from those of a log of the same name that is written in a folder below", async () => {
+    await using bed = await openCase();
+    mkdirSync(bed.path("other"));
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 1, 10);
+      writeFileSync(bed.path("other/app.log"), "other\n");
+      writeFileSync(bed.path("other/app.log.1"), "other\n");
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 30));
+    await bed.stop(running);
+  });
+
+  test("are told from a log that another entry ships", async () => {
+    await using bed = await openCase();
+    bed.claims.setOrder([bed.path("app-*.log")]);
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 1, 10);
+      writeFileSync(bed.path("app-2.log"), "of the second instance\n");
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 30));
+    await bed.stop(running);
+  });
+});
