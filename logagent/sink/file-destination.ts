@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { SharedDisk, SharedFile } from "../../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
+import { SharedPromise } from "../../base/shared-promise.ts";
 import { cutTornLine } from "../../base/torn-line.ts";
 import {
   type Batch,
@@ -32,7 +33,7 @@ interface OpenFile {
 export class FileDestination implements Destination {
   readonly #folder: string;
   readonly #disk: SharedDisk;
-  readonly #files = new Map<string, OpenFile>();
+  readonly #files = new Map<string, SharedPromise<OpenFile>>();
   /** Lengths of files that had to be opened again. */
   readonly #syncedBytes = new Map<string, number>();
   #isClosed = false;
@@ -73,9 +74,11 @@ export class FileDestination implements Destination {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const files = [...this.#files.values()];
-    this.#files.clear();
-    for (const { file } of files) await file.close();
+    const files = [...this.#files.values()].map((shared) => shared.take());
+    // One that cannot be opened has nothing to close.
+    for (const opened of await Promise.allSettled(files)) {
+      if (opened.status === "fulfilled") await opened.value?.file.close();
+    }
   }
 
   /** The file as it was left by the batch before; opened afresh when somebody else has changed it. */
@@ -92,25 +95,38 @@ export class FileDestination implements Destination {
 
   /** Whatever is at the path by then is opened next. */
   async #letGo(topic: string, open: OpenFile): Promise<void> {
-    this.#files.delete(topic);
     const isHere = await open.file.isAtItsPath().catch(() => true);
     // In another file, the length that was synced in this one means nothing.
     if (isHere) this.#syncedBytes.set(topic, open.syncedBytes);
     else this.#syncedBytes.delete(topic);
     await open.file.close().catch(() => undefined);
+    // Last: from here on it may be opened, by the length above.
+    this.#files.delete(topic);
   }
 
-  async #file(topic: string): Promise<OpenFile> {
-    const known = this.#files.get(topic);
-    if (known !== undefined) return known;
+  /** The same for all who ask: two handles would overwrite what the other has written. */
+  #file(topic: string): Promise<OpenFile> {
+    let shared = this.#files.get(topic);
+    if (shared === undefined) {
+      shared = new SharedPromise(() => this.#open(topic));
+      this.#files.set(topic, shared);
+    }
+    return shared.get();
+  }
+
+  async #open(topic: string): Promise<OpenFile> {
     try {
       await this.#disk.makeFolder(this.#folder);
       const file = await this.#disk.open(this.#path(topic), { create: true });
-      const opened = { file, syncedBytes: await cutTornLine(file, this.#syncedBytes.get(topic)) };
-      await this.#disk.syncFolder(this.#folder);
-      if (this.#isClosed) await file.close();
-      else this.#files.set(topic, opened);
-      return opened;
+      try {
+        const syncedBytes = await cutTornLine(file, this.#syncedBytes.get(topic));
+        await this.#disk.syncFolder(this.#folder);
+        if (this.#isClosed) await file.close();
+        return { file, syncedBytes };
+      } catch (error) {
+        await file.close().catch(() => undefined);
+        throw error;
+      }
     } catch (error) {
       throw this.#failure("open", topic, error);
     }

@@ -4,11 +4,13 @@ import { mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/prom
 import os from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { SharedDisk } from "../../../base/disk.ts";
 import { CodedError } from "../../../base/errors.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
 import { FileDestination } from "../../../logagent/sink/file-destination.ts";
+import { LineBatch } from "../../../logagent/sink/line-batch.ts";
 import { type ContractBed, sinkContract } from "./contract.ts";
 import { RecordedFile, testDeps } from "./recorded-file.ts";
 
@@ -22,12 +24,27 @@ class FullableDisk implements SharedDisk {
   readonly makeFolder = nodeDisk.makeFolder;
   readonly rename = nodeDisk.rename;
   readonly remove = nodeDisk.remove;
-  readonly syncFolder = nodeDisk.syncFolder;
+  /** Handles that are not closed. */
+  openFiles = 0;
+  /** What a folder's sync waits for; once. */
+  beforeSyncFolder: (() => Promise<unknown>) | undefined;
+
+  async syncFolder(folder: string) {
+    const wait = this.beforeSyncFolder;
+    this.beforeSyncFolder = undefined;
+    await wait?.();
+    await nodeDisk.syncFolder(folder);
+  }
 
   async open(path: string, options: { readonly create: boolean }) {
     const file = await nodeDisk.open(path, options);
+    this.openFiles += 1;
     return {
       ...file,
+      close: async () => {
+        this.openFiles -= 1;
+        await file.close();
+      },
       write: async (buffers: readonly Uint8Array[], position: number) => {
         if (!this.isFull) return await file.write(buffers, position);
         // As a full disk does: some of it is written.
@@ -178,6 +195,27 @@ describe("FileDestination", () => {
     await truncate(path);
     await deliver("four");
     assert.equal(await readFile(path, "utf8"), "four\n");
+  });
+
+  it("send() while describe() opens the file overwrites no acknowledged line, and leaves no second handle", async () => {
+    await using bed = await newFileBed();
+    const { disk, folder } = bed;
+    const destination = new FileDestination({ folder, disk });
+    const file = new RecordedFile("race");
+    const send = async (line: string) => {
+      const batch = new LineBatch(1_024);
+      batch.append(file.next("race", [line]), 0);
+      await destination.send({ topic: "race", partition: 0 }, batch);
+    };
+    disk.beforeSyncFolder = () => sleep(100);
+    const described = destination.describe("race");
+    await send("one");
+    await described;
+    await send("two");
+    assert.equal(await readFile(join(folder, "race.log"), "utf8"), "one\ntwo\n");
+    assert.equal(disk.openFiles, 1);
+    await destination.close();
+    assert.equal(disk.openFiles, 0);
   });
 
   it("send() keeps a topic of any name inside the folder", async () => {
