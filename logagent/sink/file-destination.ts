@@ -16,7 +16,7 @@ import { topicFileName } from "./topic-file-name.ts";
 
 /** What is written and synced at a time. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-const REPLACED = "EREPLACED";
+const CHANGED = "EREPLACED";
 
 interface OpenFile {
   readonly file: SharedFile;
@@ -62,8 +62,9 @@ export class FileDestination implements Destination {
     try {
       await open.file.write([batch.bytes], open.syncedBytes);
       await open.file.sync();
-      if (!(await open.file.isAtItsPath())) throw replaced();
-      open.syncedBytes += batch.bytes.length;
+      const endBytes = open.syncedBytes + batch.bytes.length;
+      if (!(await open.file.isAtItsPath()) || (await open.file.size()) < endBytes) throw changed();
+      open.syncedBytes = endBytes;
     } catch (error) {
       // After a failed sync the state of the pages is unknown: the file is opened afresh, and the batch, which is still
       // here, is written again at the same place.
@@ -140,14 +141,14 @@ export class FileDestination implements Destination {
     return new DeliveryError(
       errorCode(cause) ?? "EIO",
       `Cannot ${verb} ${this.#path(topic)}: ${errorMessage(cause)}`,
-      { remedy: errorCode(cause) === REPLACED ? "soon" : "slow", cause },
+      { remedy: errorCode(cause) === CHANGED ? "soon" : "slow", cause },
     );
   }
 }
 
-function replaced(): CodedError<typeof REPLACED> {
+function changed(): CodedError<typeof CHANGED> {
   return new CodedError(
-    REPLACED,
-    "the file was removed or replaced meanwhile, its last lines are written again",
+    CHANGED,
+    "the file was removed, replaced or truncated meanwhile, its last lines are written again",
   );
 }

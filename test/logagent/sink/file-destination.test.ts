@@ -175,6 +175,18 @@ describe("FileDestination", () => {
     file.assertComplete();
   });
 
+  it("send() acknowledges no line in a file that was truncated while it was written", async () => {
+    await using bed = await newFileBed();
+    await using sink = bed.open();
+    const path = join(bed.folder, "cut.log");
+    const file = new RecordedFile("cut");
+    bed.disk.afterSync = () => truncate(path);
+    await sink.deliver(file.next("cut", ["one"]), { signal: AbortSignal.timeout(10_000) });
+    await sink.flush({ signal: AbortSignal.timeout(10_000) });
+    assert.equal(await readFile(path, "utf8"), "one\n");
+    file.assertComplete();
+  });
+
   it("send() writes to a new file after one was removed, renamed or emptied between two batches", async () => {
     await using bed = await newFileBed();
     await using sink = bed.open();
