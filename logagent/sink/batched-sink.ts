@@ -3,11 +3,19 @@ import { invariant } from "../../base/invariant.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import type { Batch, Destination } from "./destination.ts";
 import { FairBytes } from "./fair-bytes.ts";
-import { type KeyRun, keyRuns } from "./key-runs.ts";
+import { keyRuns } from "./key-runs.ts";
+import { keptBytesPerLine } from "./line-overhead.ts";
 import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
-import type { Delivery, Sink, TopicStatus } from "./port.ts";
+import type { Delivery, ShippedFile, Sink, TopicStatus } from "./port.ts";
 import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
+
+/** The lines of a delivery that go to one partition, and what each is charged beyond its bytes of the file. */
+interface Share {
+  readonly delivery: Delivery;
+  readonly key: Buffer | undefined;
+  readonly lineOverheadBytes: number;
+}
 
 /** Of the bytes in flight, what may be kept in spare buffers besides. */
 const SPARE_SHARE = 1 / 4;
@@ -60,11 +68,13 @@ export class BatchedSink implements Sink {
       return;
     }
     const topic = this.#queuesOf(delivery.topic);
-    const runs = keyRuns(spans);
-    await this.#admit(topic, { delivery, runs, signal });
+    const shares = this.#sharesOf(delivery);
+    await this.#admit(topic, { file, shares, signal });
     this.#closing.signal.throwIfAborted();
     // Looked up here: the partitions may have changed meanwhile.
-    for (const run of runs) topic.queueFor(file, run.key).append({ ...delivery, spans: run.spans });
+    for (const { delivery: share, key, lineOverheadBytes } of shares) {
+      topic.queueFor(file, key).append(share, lineOverheadBytes);
+    }
     this.#inFlightBytes += spans.to - spans.from;
   }
 
@@ -120,21 +130,27 @@ export class BatchedSink implements Sink {
   /** Waits until the topic takes lines and has room; then they must be appended at once. */
   async #admit(
     topic: TopicQueues,
-    request: { readonly delivery: Delivery; readonly runs: readonly KeyRun[]; readonly signal: AbortSignal },
+    request: {
+      readonly file: ShippedFile;
+      readonly shares: readonly Share[];
+      readonly signal: AbortSignal;
+    },
   ): Promise<void> {
-    const { delivery, runs, signal } = request;
+    const { file, shares, signal } = request;
     if (!topic.isOpen) await topic.opened({ signal });
-    const isPaused = () =>
-      !topic.isOpen || runs.some(({ key }) => topic.queueFor(delivery.file, key).isStuck);
-    const chargedBytes = runs.reduce((sum, { spans }) => sum + this.#charged({ ...delivery, spans }), 0);
+    const isPaused = () => !topic.isOpen || shares.some(({ key }) => topic.queueFor(file, key).isStuck);
+    const chargedBytes = shares.reduce((sum, share) => sum + chargedFor(share), 0);
     if (!this.#bytes.tryTake(topic.account, chargedBytes, isPaused)) {
       await this.#bytes.take(topic.account, chargedBytes, { signal, isPaused });
     }
   }
 
-  #charged(delivery: Delivery): number {
-    const { from, to, count } = delivery.spans;
-    return to - from + count * this.#destination.lineOverheadBytes(delivery);
+  #sharesOf(delivery: Delivery): readonly Share[] {
+    return keyRuns(delivery.spans).map(({ spans, key }) => {
+      const share = { ...delivery, spans };
+      const lineOverheadBytes = this.#destination.lineOverheadBytes(share) + keptBytesPerLine(spans);
+      return { delivery: share, key, lineOverheadBytes };
+    });
   }
 
   #settled(topic: TopicQueues, batch: Batch): void {
@@ -142,4 +158,9 @@ export class BatchedSink implements Sink {
     invariant(this.#inFlightBytes >= 0, "no more bytes are settled than were accepted");
     this.#bytes.give(topic.account, batch.ledger.chargedBytes);
   }
+}
+
+function chargedFor({ delivery, lineOverheadBytes }: Share): number {
+  const { from, to, count } = delivery.spans;
+  return to - from + count * lineOverheadBytes;
 }

@@ -15,7 +15,7 @@ export interface Destination {
   newBatch(topic: TopicInfo): Batch;
   /** Keeps no more than `bytes` of memory for later batches from now on. */
   limitSpares?(bytes: number): void;
-  /** Memory that a line of this delivery takes beyond its own bytes; an upper bound. */
+  /** Memory that a line of this delivery takes beyond value, key and ledger, for framing and headers; an upper bound. */
   lineOverheadBytes(delivery: Delivery): number;
   /**
    * Who sends: present where the destination drops repeats by their numbers (KIP-98). Then several batches of a partition
@@ -59,9 +59,10 @@ export interface Batch {
   readonly ledger: BatchLedger;
   /**
    * Encodes lines of the delivery from line `first` on, as many as fit (at least one when the batch is empty), enters them
-   * in the ledger, and returns the index behind the last one. `first` itself means that the batch is full.
+   * in the ledger with what each is charged beyond its bytes in the file, and returns the index behind the last one. `first`
+   * itself means that the batch is full.
    */
-  append(delivery: Delivery, first: number): number;
+  append(delivery: Delivery, lines: { readonly first: number; readonly lineOverheadBytes: number }): number;
   /** Called once, after the last append: compression happens here. */
   prepare(): Promise<void>;
   /** Two batches that hold the same lines in order, prepared; this one is released. Needs two lines or more. */

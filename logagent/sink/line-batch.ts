@@ -30,8 +30,9 @@ export class LineBatch implements Batch {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  append(delivery: Delivery, first: number): number {
+  append(delivery: Delivery, lines: { readonly first: number; readonly lineOverheadBytes: number }): number {
     const { spans, file } = delivery;
+    const { first, lineOverheadBytes } = lines;
     const { bytes, starts, ends, count } = spans;
     let next = first;
     let at = this.#length;
@@ -47,7 +48,7 @@ export class LineBatch implements Batch {
       target[at++] = NEWLINE;
     }
     this.#length = at;
-    this.#ledger.add(file, spans, { first, end: next, lineOverheadBytes: LINE_OVERHEAD_BYTES });
+    this.#ledger.add(file, spans, { first, end: next, lineOverheadBytes });
     return next;
   }
 
@@ -83,6 +84,6 @@ export class LineBatch implements Batch {
   }
 }
 
-/** The newline, and what the ledger keeps. */
-export const LINE_OVERHEAD_BYTES = 5;
+/** The newline. */
+export const LINE_OVERHEAD_BYTES = 1;
 const EMPTY = Buffer.alloc(0);

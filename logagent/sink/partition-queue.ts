@@ -77,14 +77,14 @@ export class PartitionQueue {
     return this.#linesSettled === this.#linesAccepted;
   }
 
-  /** Takes every line, at once. */
-  append(delivery: Delivery): void {
+  /** Takes every line, at once, each charged with so much beyond its bytes in the file. */
+  append(delivery: Delivery, lineOverheadBytes: number): void {
     const { count } = delivery.spans;
-    for (let next = 0; next < count; ) {
+    for (let first = 0; first < count; ) {
       this.#open ??= this.#host.newBatch();
-      const end = this.#open.append(delivery, next);
+      const end = this.#open.append(delivery, { first, lineOverheadBytes });
       if (end < count) this.#closeOpen();
-      next = end;
+      first = end;
     }
     this.#linesAccepted += count;
     this.#start();

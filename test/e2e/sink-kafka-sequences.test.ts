@@ -92,7 +92,7 @@ describe("Kafka sink, numbered batches at a real broker", () => {
       else if (dice < 0.47 && known.epoch > 0)
         attempt = { lines, stamp: { ...known, epoch: known.epoch - 1 } };
       const batch = destination.newBatch(info);
-      batch.append(file.next(topic, attempt.lines), 0);
+      batch.append(file.next(topic, attempt.lines), { first: 0, lineOverheadBytes: 0 });
       await batch.prepare();
       const code = await destination.send({ topic, partition: 0 }, batch, attempt.stamp).then(
         () => NONE,

@@ -1,5 +1,4 @@
 import { invariant } from "../../../base/invariant.ts";
-import type { LineSpans } from "../../framing/types.ts";
 import { BatchLedger } from "../batch-ledger.ts";
 import type { Batch, ProducerStamp } from "../destination.ts";
 import type { Delivery, ShippedFile } from "../port.ts";
@@ -9,11 +8,6 @@ import { HeaderTemplate, PART_HEADER_BYTES_MAX } from "./header-template.ts";
 import { RECORD_OVERHEAD_BYTES_MAX, RecordBatchEncoder } from "./record-batch.ts";
 import type { RecordBuffers } from "./record-buffers.ts";
 import { firstValue, splitRecords } from "./records-split.ts";
-
-/** Bytes that the ledger keeps for a line. */
-const LEDGER_BYTES = 4;
-/** Bytes that it keeps for lines which follow one another: of lines with keys it may be each. */
-const LEDGER_RUN_BYTES = 96;
 
 /** Records that are complete. */
 interface PreparedRecords {
@@ -47,16 +41,13 @@ export class KafkaBatch implements Batch {
     }
   }
 
-  append(delivery: Delivery, first: number): number {
+  append(delivery: Delivery, lines: { readonly first: number; readonly lineOverheadBytes: number }): number {
     invariant(this.#encoder !== undefined, "lines are appended only before a batch is prepared");
     const { file, headers, spans } = delivery;
+    const { first, lineOverheadBytes } = lines;
     const template = headers ? this.#templates.of(file) : undefined;
     const end = this.#encoder.append(delivery, template, first);
-    this.ledger.add(file, spans, {
-      first,
-      end,
-      lineOverheadBytes: this.#templates.lineOverheadBytes(delivery),
-    });
+    this.ledger.add(file, spans, { first, end, lineOverheadBytes });
     return end;
   }
 
@@ -136,26 +127,12 @@ export class HeaderTemplates {
     return template;
   }
 
-  /** Memory that a line takes beyond its bytes, at most. */
+  /** Memory that a line takes beyond value and key, at most. */
   lineOverheadBytes(delivery: Delivery): number {
     const headersBytes = delivery.headers ? this.of(delivery.file).bytesMax : 0;
     const partBytes = delivery.spans.parts === undefined ? 0 : PART_HEADER_BYTES_MAX;
-    const { keys, count } = delivery.spans;
-    const runBytes = keys === undefined ? 0 : Math.ceil(LEDGER_RUN_BYTES / Math.max(1, count));
-    const ledgerBytes = LEDGER_BYTES + runBytes;
-    return (
-      RECORD_OVERHEAD_BYTES_MAX + ledgerBytes + headersBytes + partBytes + valueBytesAdded(delivery.spans)
-    );
+    return RECORD_OVERHEAD_BYTES_MAX + headersBytes + partBytes;
   }
-}
-
-/** Of a record's key, and of a value that has become longer than its line: on average, rounded up. */
-function valueBytesAdded({ keys, positions, starts, ends, count, from, to }: LineSpans): number {
-  let bytes = 0;
-  if (keys instanceof Uint8Array) bytes += keys.length;
-  else if (keys !== undefined) bytes += keys.reduce((max, key) => Math.max(max, key?.length ?? 0), 0);
-  if (positions === undefined || count === 0) return bytes;
-  return bytes + Math.max(0, Math.ceil((ends[count - 1]! - starts[0]! - (to - from)) / count));
 }
 
 /** Makes an empty batch. */

@@ -26,8 +26,9 @@ export class MessageBatch implements Batch {
     return this.#messages;
   }
 
-  append(delivery: Delivery, first: number): number {
+  append(delivery: Delivery, lines: { readonly first: number; readonly lineOverheadBytes: number }): number {
     const { file, headers, spans } = delivery;
+    const { first, lineOverheadBytes } = lines;
     const { starts, ends, count, base, keys, parts = [] } = spans;
     const positions = spans.positions ?? starts;
     const marks = new Map(parts.map((mark) => [mark.record, mark]));
@@ -59,7 +60,7 @@ export class MessageBatch implements Batch {
           : {}),
       });
     }
-    this.ledger.add(file, spans, { first, end: next, lineOverheadBytes: MESSAGE_OVERHEAD_BYTES });
+    this.ledger.add(file, spans, { first, end: next, lineOverheadBytes });
     return next;
   }
 

@@ -147,7 +147,7 @@ describe("Batch.onlyLine()", () => {
       for (const headers of [true, false]) {
         const file = new RecordedFile("one");
         const batch = newBatch();
-        batch.append(file.next("t", lines, { headers }), 0);
+        batch.append(file.next("t", lines, { headers }), { first: 0, lineOverheadBytes: 0 });
         await batch.prepare();
         const found: string[] = [];
         const parts: Batch[] = [batch];

@@ -216,7 +216,7 @@ describe("FileDestination", () => {
     const file = new RecordedFile("race");
     const send = async (line: string) => {
       const batch = new LineBatch(1_024);
-      batch.append(file.next("race", [line]), 0);
+      batch.append(file.next("race", [line]), { first: 0, lineOverheadBytes: 0 });
       await destination.send({ topic: "race", partition: 0 }, batch);
     };
     disk.beforeSyncFolder = () => sleep(100);

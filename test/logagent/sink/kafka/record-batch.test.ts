@@ -343,7 +343,7 @@ describe("KafkaBatch", () => {
       const file = new RecordedFile("k");
       const batch = newKafkaBatch({ ...shared, compression }, bigBatch);
       const lines = Array.from({ length: 7 }, (_, i) => `line ${i} ${"z".repeat(100)}`);
-      batch.append(file.next("t", lines), 0);
+      batch.append(file.next("t", lines), { first: 0, lineOverheadBytes: 0 });
       await batch.prepare();
       const [left, right] = await batch.split();
       assert.deepEqual([left.ledger.lines, right.ledger.lines], [3, 4]);
@@ -360,7 +360,7 @@ describe("KafkaBatch", () => {
   it("prepare() keeps records as they are when compression makes them larger", async () => {
     const file = new RecordedFile("k");
     const batch = newKafkaBatch({ ...shared, compression: "zstd" }, bigBatch);
-    batch.append(file.next("t", ["x"], { headers: false }), 0);
+    batch.append(file.next("t", ["x"], { headers: false }), { first: 0, lineOverheadBytes: 0 });
     await batch.prepare();
     const [header] = batch.seal(NO_PRODUCER);
     assert.equal(header.readInt16BE(21), 0, "no compression in the attributes");

@@ -11,6 +11,7 @@ import {
 } from "../../../../logagent/sink/kafka/kafka-batch.ts";
 import { RecordBuffers } from "../../../../logagent/sink/kafka/record-buffers.ts";
 import { MessageBatch } from "../../../../logagent/sink/kafkajs/message-batch.ts";
+import { keptBytesPerLine } from "../../../../logagent/sink/line-overhead.ts";
 import { RecordedFile } from "../recorded-file.ts";
 
 interface Decoded {
@@ -107,10 +108,9 @@ suite("records that rules have made", () => {
         const found: Decoded[] = [];
         for (let next = 0; next < records.length; ) {
           const batch = newKafkaBatch(shared, { recordsBytesMax, buffers: new RecordBuffers() });
-          next = batch.append(delivery, next);
+          next = batch.append(delivery, { first: next, lineOverheadBytes: 7 });
           await batch.prepare();
-          const overhead = shared.templates.lineOverheadBytes(delivery) * batch.ledger.lines;
-          assert.equal(batch.ledger.chargedBytes, batch.ledger.bytes + overhead);
+          assert.equal(batch.ledger.chargedBytes, batch.ledger.bytes + 7 * batch.ledger.lines);
           if (batch.ledger.lines > 1) {
             for (const part of await batch.split()) {
               found.push(...(await decode(part as KafkaBatch)));
@@ -145,7 +145,7 @@ suite("records that rules have made", () => {
     await fc.assert(property, { numRuns: 300 });
   });
 
-  test("KafkaBatch.append() charges at least what the records take", async () => {
+  test("lineOverheadBytes() and keptBytesPerLine() are at least what the records take", async () => {
     const records = Array.from({ length: 20 }, (_, i) => ({
       value: "x".repeat(500),
       key: "k".repeat(i * 10),
@@ -160,7 +160,8 @@ suite("records that rules have made", () => {
       headers: true,
     };
     const batch = newKafkaBatch(shared, { recordsBytesMax: 1024 * 1024, buffers: new RecordBuffers() });
-    batch.append(delivery, 0);
+    const lineOverheadBytes = shared.templates.lineOverheadBytes(delivery) + keptBytesPerLine(delivery.spans);
+    batch.append(delivery, { first: 0, lineOverheadBytes });
     await batch.prepare();
     assert.ok(batch.ledger.chargedBytes >= batch.recordsBytes);
   });
@@ -173,7 +174,10 @@ suite("records that rules have made", () => {
     ];
     const append = (headers: boolean) => {
       const batch = new MessageBatch(10_000);
-      batch.append({ topic: "t", file, spans: spansOf(records), readAtMs: 5, headers }, 0);
+      batch.append(
+        { topic: "t", file, spans: spansOf(records), readAtMs: 5, headers },
+        { first: 0, lineOverheadBytes: 0 },
+      );
       return batch.messages.map(({ key, value, headers: all }) => [key?.toString(), value?.toString(), all]);
     };
     const { ip, path, id } = file;
