@@ -11,6 +11,8 @@ const COLUMNS = [
   "LOST",
   "UNKNOWN",
   "DROPPED",
+  "TRUNCATED",
+  "REFUSED",
 ] as const;
 
 /** The table: a row for each content of a file, one for those long gone, and the totals. */
@@ -43,8 +45,10 @@ function cellsOf(row: AuditRow): string[] {
 }
 
 function figures(name: string, row: Figures, state: string): string[] {
-  const { id, size, seen, read, framed, acked, held, lost, lossesUnknown, linesDropped } = row;
-  const numbers = [seen, read, framed, acked, held, lost, lossesUnknown, linesDropped].map(String);
+  const { id, size, seen, read, framed, acked, held, lost, lossesUnknown } = row;
+  const { linesDropped, bytesTruncated, bytesRefused } = row;
+  const bytes = [seen, read, framed, acked, held, lost];
+  const numbers = [...bytes, lossesUnknown, linesDropped, bytesTruncated, bytesRefused].map(String);
   return [name, id, size === undefined ? "-" : `${size}`, ...numbers, state];
 }
 

@@ -19,6 +19,8 @@ export interface FileAccount {
   linesDropped: number;
   /** Bytes of truncated lines that were not shipped. */
   bytesTruncated: number;
+  /** Bytes of lines that the destination refused for good, which the dead letters keep. */
+  bytesRefused: number;
 }
 
 /** Sums over the contents that no checkpoint is kept of any more. */
@@ -76,6 +78,7 @@ const NOTHING: FileAccount = {
   lossesUnknown: 0,
   linesDropped: 0,
   bytesTruncated: 0,
+  bytesRefused: 0,
 };
 
 const FIGURES = Object.keys(NOTHING) as (keyof FileAccount)[];

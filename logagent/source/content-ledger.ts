@@ -94,6 +94,7 @@ export class ContentLedger implements ShippedFile {
 
   rejected(from: number, to: number, lines: number, reason: string): void {
     this.#options.totals.linesRejected += lines;
+    if (!this.#detached) this.record.account.bytesRefused += to - from;
     this.#options.onRejected({ from, to, lines, reason });
     this.#settle(from, to);
   }

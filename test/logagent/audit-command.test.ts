@@ -59,7 +59,7 @@ suite("logagent audit", () => {
     assert.deepEqual([isClosed, addsUp], [true, true]);
     const table = await audit(agent);
     assert.deepEqual([table.code, table.stderr], [0, ""]);
-    assert.match(table.stdout, /^total of 2 +- +29 +\d+ +\d+ +25 +0 +4 +\d+ +1$/m);
+    assert.match(table.stdout, /^total of 2 +- +29 +\d+ +\d+ +25 +0 +4 +\d+ +1 +0 +0$/m);
     assert.match(table.stdout, /^As of .*: the agent has ended in peace$/m);
 
     truncateSync(file, 2);

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { entrySchema } from "../../conf/collect-config.ts";
 import { type Audit, audit } from "../../logagent/audit/audit.ts";
 import { auditText } from "../../logagent/audit/audit-text.ts";
 import { findPlaces } from "../../logagent/audit/file-places.ts";
 import { readAccounts, type WrittenAccounts } from "../../logagent/audit/read-accounts.ts";
 import type { JournaledLoss } from "../../logagent/checkpoint/loss-line.ts";
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
+import { SourceContext } from "../../logagent/source/source-context.ts";
+import { TailSource } from "../../logagent/source/tail-source.ts";
 import { SourceBed } from "../support/source-bed.ts";
 
 const accountsOf = (bed: SourceBed) => readAccounts(join(bed.folder, "checkpoints"));
@@ -99,9 +102,37 @@ suite("audit()", () => {
     const lines = text.trimEnd().split("\n");
     assert.match(
       lines[0] ?? "",
-      /^PATH +ID +SIZE +SEEN +READ +FRAMED +ACKED +HELD +LOST +UNKNOWN +DROPPED +STATE$/,
+      /^PATH +ID +SIZE +SEEN +READ +FRAMED +ACKED +HELD +LOST +UNKNOWN +DROPPED +TRUNCATED +REFUSED +STATE$/,
     );
-    assert.match(lines.at(-1) ?? "", /^total of 2 +- +22 +\d+ +\d+ +12 +4 +6 +1 +1$/);
+    assert.match(lines.at(-1) ?? "", /^total of 2 +- +22 +\d+ +\d+ +12 +4 +6 +1 +1 +0 +0$/);
+  });
+
+  test("shows apart what was truncated, and what the dead letters keep", async () => {
+    await using bed = await SourceBed.open({ autoAck: false });
+    writeFileSync(bed.path("a.log"), `${"x".repeat(3_000)}\nrefused\n`);
+    const entry = entrySchema.parse({
+      path: bed.path("a.log"),
+      topic: "t",
+      longLines: "truncate",
+      maxLineBytes: 1024,
+    });
+    bed.sink.deliver = async ({ file, spans }) => {
+      file.acked(spans.from, 3_001, 1);
+      file.rejected(3_001, spans.to, 1, "too long");
+    };
+    bed.claims.add(entry.path);
+    const context = new SourceContext(entry, bed.deps);
+    const running = { context, source: new TailSource(context) };
+    await bed.step(running);
+    await bed.checkpoints.persisted();
+    const { totals, problems } = await auditOf(bed);
+    assert.deepEqual(problems, []);
+    const { seen, acked, bytesTruncated, bytesRefused } = totals;
+    assert.deepEqual(
+      { seen, acked, bytesTruncated, bytesRefused },
+      { seen: 3_009, acked: 3_009, bytesTruncated: 3_001 - 1_013, bytesRefused: 8 },
+    );
+    await bed.stop(running);
   });
 
   const change = (record: CheckpointRecord, account: Partial<CheckpointRecord["account"]>) => ({
