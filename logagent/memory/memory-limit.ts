@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import { FIRST_READING, nextReading, REDUCE_ABOVE, type Reading, readingBytes } from "./reading.ts";
 
@@ -7,6 +7,9 @@ export const SAMPLE_MS = 250;
 /** Garbage is collected this often at most, for it holds up the event loop: above the limit, and near it. */
 export const COLLECT_ABOVE_MS = 5_000;
 export const COLLECT_NEAR_MS = 60_000;
+
+/** Memory that goes up and down about a mark is spoken of this often at most, in each of its states. */
+export const SAY_AGAIN_MS = 60_000;
 
 /** What the limit does, as of now. */
 export interface MemoryState {
@@ -39,6 +42,7 @@ export class MemoryLimit implements AsyncDisposable {
   #reading: Reading = FIRST_READING;
   #rssBytes = 0;
   #collectedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #saidAtMs = new Map<Reading["kind"], number>();
 
   private constructor(options: MemoryLimitOptions) {
     this.#options = options;
@@ -69,7 +73,7 @@ export class MemoryLimit implements AsyncDisposable {
     onBudget(readingBytes(this.#reading, fullBytes));
     while (!this.#closing.signal.aborted) {
       this.#sample();
-      await clock.sleep(SAMPLE_MS, this.#closing).catch(() => undefined);
+      await sleepUnlessAborted(clock, SAMPLE_MS, this.#closing);
     }
   }
 
@@ -82,7 +86,7 @@ export class MemoryLimit implements AsyncDisposable {
     this.#reading = nextReading(before, { rssBytes: this.#rssBytes, limitBytes, nowMs });
     const bytes = readingBytes(this.#reading, fullBytes);
     if (bytes !== readingBytes(before, fullBytes)) onBudget(bytes);
-    if (this.#reading.kind !== before.kind) this.#say(before);
+    if (this.#reading.kind !== before.kind) this.#say(nowMs);
   }
 
   /** While nothing is read nothing is allocated, and nobody else would collect what is not used. */
@@ -96,17 +100,18 @@ export class MemoryLimit implements AsyncDisposable {
     this.#rssBytes = rssBytes();
   }
 
-  #say(before: Reading): void {
+  #say(nowMs: number): void {
     const { limitBytes, logger } = this.#options;
+    const { kind } = this.#reading;
+    if (nowMs - (this.#saidAtMs.get(kind) ?? Number.NEGATIVE_INFINITY) < SAY_AGAIN_MS) return;
+    this.#saidAtMs.set(kind, nowMs);
     const figures = { rssBytes: this.#rssBytes, limitBytes };
-    switch (this.#reading.kind) {
+    switch (kind) {
       case "growing":
         logger.info(figures, "memory is well below its limit again, reading has all of its budget");
         return;
       case "reduced":
-        if (before.kind === "growing")
-          logger.info(figures, "memory is near its limit, less is read at a time");
-        else logger.info(figures, "memory is below its limit again, reading goes on");
+        logger.info(figures, "memory is near its limit, less is read at a time");
         return;
       case "stopped":
         logger.warn(figures, "memory is above its limit, nothing is read until it is below");
@@ -118,7 +123,7 @@ export class MemoryLimit implements AsyncDisposable {
         );
         return;
       default:
-        this.#reading satisfies never;
+        kind satisfies never;
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   MemoryLimit,
   type MemoryLimitOptions,
   SAMPLE_MS,
+  SAY_AGAIN_MS,
 } from "../../../logagent/memory/memory-limit.ts";
 import { HALVINGS_MAX, READING_BYTES_MIN, STOPPED_MAX_MS } from "../../../logagent/memory/reading.ts";
 import { SettlingClock } from "../../support/settling-clock.ts";
@@ -66,8 +67,21 @@ suite("MemoryLimit", () => {
     assert.notEqual(world.budgets.at(-1), 0);
     assert.deepEqual(world.logged.slice(0, 2), [
       "memory is above its limit, nothing is read until it is below",
-      "memory is below its limit again, reading goes on",
+      "memory is near its limit, less is read at a time",
     ]);
+    await limit[Symbol.asyncDispose]();
+  });
+
+  test("speaks of memory that goes up and down about its limit once a minute", async () => {
+    const { clock, world, limit } = bed();
+    for (let i = 0; i < 100; i++) {
+      world.rssBytes = i % 2 === 0 ? 1_001 : 940;
+      await clock.advance(SAMPLE_MS);
+    }
+    assert.equal(world.logged.length, 2);
+    world.rssBytes = 1_001;
+    await clock.advance(SAY_AGAIN_MS);
+    assert.ok(world.logged.length > 2);
     await limit[Symbol.asyncDispose]();
   });
 
