@@ -95,6 +95,17 @@ async function metricsOf({ http }: SceneAgent): Promise<string> {
   return (await fetch(`http://${http}/metrics`)).text();
 }
 
+/** What stands in a log at WARN or above, and how often. */
+function warningsIn(log: string): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const text of log.split("\n").filter((one) => one.startsWith("{"))) {
+    const { level, msg } = JSON.parse(text) as { readonly level: number | string; readonly msg: string };
+    const isWarning = typeof level === "number" ? level >= 40 : ["warn", "error", "fatal"].includes(level);
+    if (isWarning) times.set(msg, (times.get(msg) ?? 0) + 1);
+  }
+  return times;
+}
+
 function conclude(): void {
   const problems = [...arrivals.problems];
   if (arrivals.problemCount > problems.length) problems.push(`${arrivals.problemCount} such problems in all`);
@@ -119,6 +130,8 @@ function conclude(): void {
     `logagent audit: exit code ${audit.code}\n${audit.stdout.trimEnd().split("\n").slice(-2).join("\n")}`,
   );
   if (audit.code !== 0) problems.push(`logagent audit: ${audit.stderr.slice(0, 2_000)}`);
+  for (const [msg, times] of warningsIn(agent.running().output()))
+    console.log(`the agent said ${times} times: ${msg}`);
   for (const problem of problems) console.log(`PROBLEM: ${problem}`);
   process.exitCode = problems.length > 0 ? 1 : 0;
 }
