@@ -18,6 +18,8 @@ const REPORT_EACH_MS = 10_000;
 /** What was written last has this long to arrive. */
 const REST_MS = 60_000;
 const MIB = 1024 * 1024;
+/** As pino numbers them. */
+const WARN_LEVEL = 40;
 
 const { values } = parseArgs({
   options: {
@@ -99,9 +101,8 @@ async function metricsOf({ http }: SceneAgent): Promise<string> {
 function warningsIn(log: string): ReadonlyMap<string, number> {
   const times = new Map<string, number>();
   for (const text of log.split("\n").filter((one) => one.startsWith("{"))) {
-    const { level, msg } = JSON.parse(text) as { readonly level: number | string; readonly msg: string };
-    const isWarning = typeof level === "number" ? level >= 40 : ["warn", "error", "fatal"].includes(level);
-    if (isWarning) times.set(msg, (times.get(msg) ?? 0) + 1);
+    const { level, msg } = JSON.parse(text) as { readonly level: number; readonly msg: string };
+    if (level >= WARN_LEVEL) times.set(msg, (times.get(msg) ?? 0) + 1);
   }
   return times;
 }
