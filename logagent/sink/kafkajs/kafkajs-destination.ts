@@ -3,6 +3,7 @@ import zlib from "node:zlib";
 import type { Admin, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
 import { errorCode, errorMessage } from "../../../base/errors.ts";
 import { invariant } from "../../../base/invariant.ts";
+import { SharedPromise } from "../../../base/shared-promise.ts";
 import {
   type Batch,
   DeliveryError,
@@ -27,6 +28,7 @@ const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const ACKS_ALL = -1;
 
 type Library = typeof import("kafkajs");
+type Connected = Pick<Admin | Producer, "disconnect">;
 
 /**
  * Kafka through the kafkajs producer: an object for each line, so about a tenth of the speed of our own requests. It is for
@@ -36,13 +38,14 @@ type Library = typeof import("kafkajs");
 export class KafkajsDestination implements Destination {
   readonly #options: KafkaOptions;
   readonly #deps: SinkDeps;
-  readonly #producers = new Map<string, Promise<Producer>>();
-  #client: Promise<{ readonly library: Library; readonly kafka: Kafka }> | undefined;
-  #admin: Promise<Admin> | undefined;
+  readonly #client: SharedPromise<{ readonly library: Library; readonly kafka: Kafka }>;
+  readonly #admin = new SharedPromise(() => this.#connectAdmin());
+  readonly #producers = new Map<string, SharedPromise<Producer>>();
 
   constructor(options: KafkaOptions, deps: SinkDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#client = new SharedPromise(() => load(options));
   }
 
   async describe(topic: string): Promise<TopicInfo> {
@@ -79,10 +82,12 @@ export class KafkajsDestination implements Destination {
     invariant(batch instanceof MessageBatch, "a kafkajs sink sends the batches it made");
     const { topic, partition } = target;
     const what = `Cannot deliver to partition ${partition} of topic ${topic} on ${this.#options.brokers.join(",")}`;
+    const shared = this.#producer(topic);
+    const connecting = shared.get();
     try {
-      const { CompressionTypes } = (await this.#load()).library;
+      const producer = await connecting;
+      const { CompressionTypes } = (await this.#client.get()).library;
       const types = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, zstd: CompressionTypes.ZSTD };
-      const producer = await this.#producer(topic);
       await producer.send({
         topic,
         acks: ACKS_ALL,
@@ -90,22 +95,19 @@ export class KafkajsDestination implements Destination {
         messages: batch.messages.map((message) => ({ ...message, partition })),
       });
     } catch (error) {
-      const failure = toDeliveryError(error, what);
-      if (protocolCode(error) === undefined) await this.#dropProducer(topic);
-      throw failure;
+      await dropIfBroken(shared, connecting, error);
+      throw toDeliveryError(error, what);
     }
   }
 
   async close(): Promise<void> {
-    const clients = [...this.#producers.values(), ...(this.#admin === undefined ? [] : [this.#admin])];
-    this.#producers.clear();
-    this.#admin = undefined;
-    await Promise.all(clients.map((client) => disconnect(client)));
+    const clients = [this.#admin, ...this.#producers.values()].map((shared) => shared.take());
+    await Promise.all(clients.map((client) => client && disconnect(client)));
   }
 
   async #config(topic: string): Promise<{ maxMessageBytes?: number; minInsyncReplicas?: number }> {
     try {
-      const { ConfigResourceTypes } = (await this.#load()).library;
+      const { ConfigResourceTypes } = (await this.#client.get()).library;
       return await this.#withAdmin(`Cannot read the limits of topic ${topic}`, async (admin) => {
         const resource = { type: ConfigResourceTypes.TOPIC, name: topic };
         const configNames = ["max.message.bytes", "min.insync.replicas"];
@@ -128,56 +130,57 @@ export class KafkajsDestination implements Destination {
     }
   }
 
-  #load(): Promise<{ readonly library: Library; readonly kafka: Kafka }> {
-    this.#client ??= load(this.#options).catch((error: unknown) => {
-      this.#client = undefined;
-      throw error;
-    });
-    return this.#client;
-  }
-
-  /** A failed question may leave the client without a broker for good: the next one gets a new client. */
   async #withAdmin<Answer>(what: string, question: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+    const connecting = this.#admin.get();
     try {
-      this.#admin ??= this.#load().then(async ({ kafka }) => {
-        const admin = kafka.admin();
-        await admin.connect();
-        return admin;
-      });
-      return await question(await this.#admin);
+      return await question(await connecting);
     } catch (error) {
-      const admin = this.#admin;
-      this.#admin = undefined;
-      if (admin !== undefined) await disconnect(admin);
+      await dropIfBroken(this.#admin, connecting, error);
       throw toDeliveryError(error, `${what} on ${this.#options.brokers.join(",")}`);
     }
   }
 
-  #producer(topic: string): Promise<Producer> {
+  async #connectAdmin(): Promise<Admin> {
+    const admin = (await this.#client.get()).kafka.admin();
+    await admin.connect();
+    return admin;
+  }
+
+  #producer(topic: string): SharedPromise<Producer> {
     let producer = this.#producers.get(topic);
     if (producer === undefined) {
-      producer = this.#load().then(async ({ kafka, library }) => {
-        const created = kafka.producer({
-          allowAutoTopicCreation: false,
-          createPartitioner: library.Partitioners.DefaultPartitioner,
-        });
-        created.on(created.events.REQUEST, ({ payload }) => {
-          if (payload.apiName === "Produce")
-            this.#deps.observer?.onRequest?.({ bytes: payload.size, batches: 1 });
-        });
-        await created.connect();
-        return created;
-      });
+      producer = new SharedPromise(() => this.#connectProducer());
       this.#producers.set(topic, producer);
     }
     return producer;
   }
 
-  async #dropProducer(topic: string): Promise<void> {
-    const producer = this.#producers.get(topic);
-    this.#producers.delete(topic);
-    if (producer !== undefined) await disconnect(producer);
+  async #connectProducer(): Promise<Producer> {
+    const { kafka, library } = await this.#client.get();
+    const producer = kafka.producer({
+      allowAutoTopicCreation: false,
+      createPartitioner: library.Partitioners.DefaultPartitioner,
+    });
+    producer.on(producer.events.REQUEST, ({ payload }) => {
+      if (payload.apiName === "Produce")
+        this.#deps.observer?.onRequest?.({ bytes: payload.size, batches: 1 });
+    });
+    await producer.connect();
+    return producer;
   }
+}
+
+/**
+ * A client that broke may be without a broker for good: the next question gets a new one. What a broker refuses, or we do,
+ * leaves it to those who share it.
+ */
+async function dropIfBroken<Client extends Connected>(
+  shared: SharedPromise<Client>,
+  used: Promise<Client>,
+  error: unknown,
+): Promise<void> {
+  if (error instanceof DeliveryError || protocolCode(error) !== undefined) return;
+  if (shared.forget(used)) await disconnect(used);
 }
 
 async function load(options: KafkaOptions): Promise<{ readonly library: Library; readonly kafka: Kafka }> {
@@ -223,7 +226,7 @@ async function partitionsOf(
   return topics[0]?.partitions ?? [];
 }
 
-async function disconnect(client: Promise<{ disconnect(): Promise<void> }>): Promise<void> {
+async function disconnect(client: Promise<Connected>): Promise<void> {
   // A client that never connected, or lost its broker, has nothing to close.
   await client.then((connected) => connected.disconnect()).catch(() => undefined);
 }
