@@ -12,7 +12,7 @@ export function unreadyReasons(view: AgentView): readonly string[] {
     );
   }
   const waiting = waitingTopics(view);
-  // One topic that is missing stalls no other task; when all wait, the destination itself is away.
+  // One topic that is missing stalls no other task; when all that were sent to wait, the destination itself is away.
   if (waiting.topics > 0 && waiting.reasons.length === waiting.topics) {
     reasons.push(`sink not reachable: ${waiting.reasons[0]}`);
   }
@@ -22,8 +22,11 @@ export function unreadyReasons(view: AgentView): readonly string[] {
   return reasons;
 }
 
+/** Of the topics that something is known of, for something was sent to them. */
 function waitingTopics(view: AgentView): { readonly topics: number; readonly reasons: readonly string[] } {
-  const topics = [...new Set(view.tasks().map((task) => task.topic))].map((name) => view.topic(name));
+  const topics = [...new Set(view.tasks().map((task) => task.topic))]
+    .map((name) => view.topic(name))
+    .filter(({ kind }) => kind !== "unknown");
   return {
     topics: topics.length,
     reasons: topics.flatMap((status) => (status.kind === "waiting" ? [status.reason] : [])),

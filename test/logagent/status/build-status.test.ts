@@ -240,4 +240,12 @@ suite("unreadyReasons()", () => {
       "sink not reachable: no such topic",
     ]);
   });
+
+  test("says that the sink is not reachable while nothing was sent to the other topics", () => {
+    const tasks = () => ["asked", "quiet"].map((topic) => taskStatus({ topic }));
+    const topic = (name: string): TopicStatus =>
+      name === "asked" ? { kind: "waiting", reason: "refused", sinceMs: 0 } : { kind: "unknown" };
+    assert.deepEqual(unreadyReasons(agentView({ tasks, topic })), ["sink not reachable: refused"]);
+    assert.deepEqual(unreadyReasons(agentView({ tasks, topic: () => ({ kind: "unknown" }) })), []);
+  });
 });
