@@ -20,17 +20,19 @@ const BATCH_BYTES_MAX = 64 * 1024;
 export class StreamDestination implements Destination {
   readonly #stream: Writable;
   #failed: Error | undefined;
-  readonly #onError: (error: Error) => void;
+  #onGone: ((error: DeliveryError) => void) | undefined;
 
   /** The stream is not closed by the sink. `onGone` is told once that it takes nothing more, ever. */
   constructor(stream: Writable, onGone?: (error: DeliveryError) => void) {
     this.#stream = stream;
-    this.#onError = (error) => {
+    this.#onGone = onGone;
+    // For good: a write that is pending when the sink is closed may fail later, and an error that nobody listens to would end
+    // the process.
+    stream.on("error", (error) => {
       if (this.#failed !== undefined) return;
       this.#failed = error;
-      onGone?.(failure(error));
-    };
-    stream.on("error", this.#onError);
+      this.#onGone?.(failure(error));
+    });
   }
 
   async describe(topic: string): Promise<TopicInfo> {
@@ -54,7 +56,7 @@ export class StreamDestination implements Destination {
   }
 
   async close(): Promise<void> {
-    this.#stream.off("error", this.#onError);
+    this.#onGone = undefined;
   }
 }
 

@@ -3,7 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
+import { CodedError } from "../../../base/errors.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
+import { LineBatch } from "../../../logagent/sink/line-batch.ts";
 import { StreamDestination } from "../../../logagent/sink/stream-destination.ts";
 import { type ContractBed, sinkContract } from "./contract.ts";
 import { RecordedFile, testDeps } from "./recorded-file.ts";
@@ -80,5 +82,25 @@ describe("StreamDestination", () => {
     assert.ok(status.kind === "waiting");
     assert.match(status.reason, /^Cannot write to standard output: /);
     assert.equal(file.settledBytes, 0);
+  });
+
+  it("close() while a write is pending leaves an end of the reader without harm", async () => {
+    const gone: string[] = [];
+    let fail: (error: Error) => void = () => undefined;
+    const stream = new Writable({
+      write: (_chunk, _encoding, done) => {
+        fail = done;
+      },
+    });
+    const destination = new StreamDestination(stream, (error) => gone.push(error.code));
+    const batch = new LineBatch(1_024);
+    batch.append(new RecordedFile("pipe").next("t", ["x"]), { first: 0, lineOverheadBytes: 0 });
+    const sent = assert.rejects(destination.send({ topic: "t", partition: 0 }, batch), { code: "EPIPE" });
+    await destination.close();
+    const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+    fail(new CodedError("EPIPE", "broken pipe"));
+    await sent;
+    await closed;
+    assert.deepEqual(gone, []);
   });
 });
