@@ -3,6 +3,7 @@ import { CodedError, errorMessage } from "../../../base/errors.ts";
 import { DeliveryError, type ProducerIdentity } from "../destination.ts";
 import type { SinkDeps, SinkOptions } from "../options.ts";
 import { Broker } from "./broker.ts";
+import type { BrokerSocket } from "./broker-socket.ts";
 import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
 import { connectionError, protocolError } from "./kafka-errors.ts";
 import { LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
@@ -209,19 +210,25 @@ export class Cluster {
       ...this.#bootstrap.map((address) => this.#broker(address)),
     ]);
     const failures: DeliveryError[] = [];
+    let isAnswered = false;
     for (const broker of candidates) {
       this.#closing.signal.throwIfAborted();
+      let socket: BrokerSocket | undefined;
       try {
-        const { connection } = await broker.socket();
-        return await question(connection, library);
+        socket = await broker.socket();
+        return await question(socket.connection, library);
       } catch (error) {
         const what = `Kafka broker ${addressText(broker.address)} gave no answer`;
         const failure = error instanceof DeliveryError ? error : connectionError(what, error);
-        if (!failure.isTopicStale && failure.remedy === "slow" && failures.length > 0) throw failure;
+        const isRefusal = failure === error && socket !== undefined;
+        // Any other broker would refuse it as well.
+        if (isRefusal && failure.remedy === "slow") throw failure;
+        isAnswered ||= isRefusal;
         failures.push(failure);
       }
     }
-    throw summary(failures, this.name);
+    const what = isAnswered ? "No answer that helps from any Kafka broker" : "Cannot reach any Kafka broker";
+    throw summary(failures, `${what} of ${this.name}`);
   }
 
   #broker(address: BrokerAddress): Broker {
@@ -257,11 +264,11 @@ async function answerOf<Answer>(answer: Promise<Answer>): Promise<Answer> {
   }
 }
 
-function summary(failures: readonly DeliveryError[], name: string): DeliveryError {
+function summary(failures: readonly DeliveryError[], what: string): DeliveryError {
   const [first] = failures;
   const why = [...new Set(failures.map(({ message }) => message))].join("; ");
   if (first !== undefined && failures.length === 1) return first;
-  return new DeliveryError(first?.code ?? "EBROKERS", `Cannot reach any Kafka broker of ${name}: ${why}`, {
+  return new DeliveryError(first?.code ?? "EBROKERS", `${what}: ${why}`, {
     remedy: failures.some(({ remedy }) => remedy === "slow") ? "slow" : "soon",
     isTopicStale: true,
   });

@@ -73,6 +73,8 @@ export class FakeCluster implements AsyncDisposable {
   throttleMs = 0;
   /** Code of the answers to InitProducerId. */
   initProducerCode = 0;
+  /** Who was asked for a producer id. */
+  readonly initProducerNodes = new Set<number>();
   /** The one password that PLAIN logins are taken with; undefined: no login is asked for. */
   password: string | undefined;
   /** Batches that arrived, in order. */
@@ -191,7 +193,7 @@ export class FakeCluster implements AsyncDisposable {
       case API.configs:
         return this.#topicConfig();
       case API.initProducerId:
-        return this.#initProducerId();
+        return this.#initProducerId(at.node);
       case API.apiVersions:
         // SaslAuthenticate 0 is the only one that is asked about.
         return Writer.create()
@@ -241,7 +243,8 @@ export class FakeCluster implements AsyncDisposable {
       .appendString(null, false);
   }
 
-  #initProducerId(): Writer {
+  #initProducerId(node: number): Writer {
+    this.initProducerNodes.add(node);
     this.#lastProducerId += 1n;
     return Writer.create()
       .appendInt8(0)

@@ -10,6 +10,9 @@ import { RecordedFile } from "../recorded-file.ts";
 import type { Fate, ProduceCall } from "./fake-cluster.ts";
 import { SinkBed, until, within } from "./sink-bed.ts";
 
+const COORDINATOR_NOT_AVAILABLE = 15;
+const CLUSTER_AUTHORIZATION_FAILED = 31;
+
 /** A script that gives the batch with line `number` this fate, the first time it comes. */
 function once(number: number, fate: Fate): (call: ProduceCall) => Fate {
   let isOver = false;
@@ -151,13 +154,33 @@ describe("Kafka sink, numbered batches", () => {
 
   it("waits with a reason while it gets no producer id", async () => {
     await using bed = await SinkBed.start();
-    bed.cluster.initProducerCode = 31;
+    bed.cluster.initProducerCode = CLUSTER_AUTHORIZATION_FAILED;
     await bed.deliver(4);
     await bed.reason(/^Cannot get a producer id from .*sink\.idempotent.*CLUSTER_AUTHORIZATION_FAILED/);
     assert.equal(bed.file.settledLines, 0);
     bed.cluster.initProducerCode = 0;
     await bed.flush();
     bed.assertExactlyOnce();
+  });
+
+  it("says that no broker helps, not that none is reached, while all of them answer and refuse", async () => {
+    await using bed = await SinkBed.start({}, { nodes: 2 });
+    bed.cluster.initProducerCode = COORDINATOR_NOT_AVAILABLE;
+    await bed.deliver(4);
+    await bed.reason(
+      /^No answer that helps from any Kafka broker of 127.*: Cannot get a producer id from .*COORDINATOR_NOT_AVAILABLE/,
+    );
+    bed.cluster.initProducerCode = 0;
+    await bed.flush();
+    bed.assertExactlyOnce();
+  });
+
+  it("takes a definite refusal from the first broker that answers", async () => {
+    await using bed = await SinkBed.start({}, { nodes: 2 });
+    bed.cluster.initProducerCode = CLUSTER_AUTHORIZATION_FAILED;
+    await bed.deliver(4);
+    await bed.reason(/^Cannot get a producer id/);
+    assert.equal(bed.cluster.initProducerNodes.size, 1);
   });
 });
 
