@@ -10,7 +10,7 @@ import type { ShippedFile, TopicStatus } from "./port.ts";
 import type { TroubleLog } from "./trouble-log.ts";
 
 /** A topic is asked about again after this time at most: its partitions may have grown. */
-const DESCRIBE_AGAIN_MS = 5 * 60_000;
+export const DESCRIBE_AGAIN_MS = 5 * 60_000;
 const RETRY = { baseMs: 250, maxMs: 5_000 };
 
 interface Trouble {
@@ -157,7 +157,8 @@ export class TopicQueues implements QueueHost {
         if (this.#signal.aborted) return;
         if (!(error instanceof DeliveryError)) throw error;
         this.#deps.observer?.onError({ topic: this.name, code: error.code });
-        this.#setTrouble("topic", error);
+        // While lines flow it is an answer that is missing, and no delivery.
+        if (!this.#ready.isOpen) this.#setTrouble("topic", error);
         const waitMs = backoffMs(attempt, RETRY, this.#deps.random);
         await sleepUnlessAborted(this.#deps.clock, waitMs, { signal: this.#signal });
       }

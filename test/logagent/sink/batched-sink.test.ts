@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemRandom } from "../../../base/random.ts";
 import type { LineSpans } from "../../../logagent/framing/types.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
-import type { Destination } from "../../../logagent/sink/destination.ts";
+import { DeliveryError, type Destination } from "../../../logagent/sink/destination.ts";
 import { MESSAGE_OVERHEAD_BYTES, MessageBatch } from "../../../logagent/sink/kafkajs/message-batch.ts";
 import { LINE_OVERHEAD_BYTES, LineBatch } from "../../../logagent/sink/line-batch.ts";
+import { DESCRIBE_AGAIN_MS } from "../../../logagent/sink/topic-queues.ts";
+import { recordedLog } from "../../support/recorded-log.ts";
+import { SettlingClock } from "../../support/settling-clock.ts";
 import { RecordedFile, spansOf, testDeps } from "./recorded-file.ts";
 
 const LINE_BYTES = 10;
@@ -64,4 +68,41 @@ describe("BatchedSink", () => {
       });
     }
   }
+
+  it("topic() is ready while lines flow, though the brokers do not say what has become of the topic", async () => {
+    const clock = new SettlingClock();
+    let isKnown = true;
+    let sent = 0;
+    const destination: Destination = {
+      describe: async (name) => {
+        if (!isKnown) throw new DeliveryError("NETWORK_EXCEPTION", "no answer", { remedy: "soon" });
+        return { name, partitions: 1, batchBytesMax: 1_000, warnings: [] };
+      },
+      newBatch: () => new LineBatch(1_000),
+      lineOverheadBytes: () => LINE_OVERHEAD_BYTES,
+      send: async () => {
+        sent += 1;
+      },
+      close: async () => undefined,
+    };
+    const { log, lines } = recordedLog();
+    await using sink = new BatchedSink({
+      kind: "file",
+      destination,
+      deps: { clock, random: systemRandom, logger: log },
+    });
+    const file = new RecordedFile("flows");
+    const deliver = async () => {
+      await sink.deliver(file.next("t", ["x"]), { signal: new AbortController().signal });
+      await clock.advance(1_000);
+    };
+    await deliver();
+    isKnown = false;
+    await clock.advance(DESCRIBE_AGAIN_MS);
+    await deliver();
+    await deliver();
+    assert.equal(sent, 3);
+    assert.deepEqual(sink.topic("t"), { kind: "ready", warnings: [] });
+    assert.deepEqual(lines, []);
+  });
 });
