@@ -51,6 +51,30 @@ suite("Pulse", () => {
     assert.equal(clock.sleeps, sleeps);
   });
 
+  test("beats that are due together and take long leave the event loop to others between them", async () => {
+    const { clock, pulse } = setUp();
+    let turn = 0;
+    const turns: number[] = [];
+    const members = Array.from({ length: 10 }, () => ({
+      beat: async () => {
+        turns.push(turn);
+        clock.jump(6);
+        return Number.POSITIVE_INFINITY;
+      },
+    }));
+    for (const member of members) pulse.join(member);
+    while (turns.length < members.length) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turn += 1;
+    }
+    assert.deepEqual(
+      turns.map((one) => one - (turns[0] ?? 0)),
+      [0, 0, 1, 1, 2, 2, 3, 3, 4, 4],
+    );
+    for (const member of members) pulse.leave(member);
+    await clock.advance(2_000);
+  });
+
   test("hurry() brings the next beat as soon as the grid allows, also when asked for within a beat", async () => {
     const { clock, pulse } = setUp();
     const member = new Member(clock, 1_000);
