@@ -120,7 +120,7 @@ function readMountInfo(): string {
   }
 }
 
-/** proc(5): `36 35 98:0 /root /mount/point options … - type source options`. Of several at one place the last is on top. */
+/** proc(5): `36 35 98:0 /from /mount/point options … - type source options`. Of several at one place the last is on top. */
 function typesByMountPoint(text: string): ReadonlyMap<string, string> {
   const types = new Map<string, string>();
   for (const line of text.split("\n")) {

@@ -6,7 +6,7 @@ import { watchFs } from "../model/watched-fs.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { SourceBed } from "../support/source-bed.ts";
 
-const ROOT = "27 0 259:3 / / rw,relatime shared:1 - ext4 /dev/root rw";
+const ROOT = "27 0 259:3 / / rw,relatime shared:1 - ext4 /dev/sda1 rw";
 const row = (at: string, type: string): string => `40 27 0:44 / ${at} rw - ${type} somewhere rw`;
 
 /** Mounts as the kernel lists them; they may change. */
