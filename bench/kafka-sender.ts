@@ -7,6 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { createLogger } from "../base/log.ts";
 import { nodeDisk } from "../base/node-disk.ts";
 import { systemRandom } from "../base/random.ts";
+import { OPEN_FILES_DEFAULT_MAX } from "../conf/agent-config.ts";
 import { entrySchema } from "../conf/collect-config.ts";
 import { CheckpointStore } from "../logagent/checkpoint/checkpoint-store.ts";
 import { openSink } from "../logagent/sink/open-sink.ts";
@@ -15,6 +16,7 @@ import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../logagent/source/deleted-files.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
+import { OpenFiles } from "../logagent/source/open-files.ts";
 import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { startTailTask } from "../logagent/task/tail-task.ts";
 
@@ -68,6 +70,7 @@ const task = startTailTask(
     sink,
     checkpoints,
     claims: new FileClaims(),
+    openFiles: new OpenFiles(OPEN_FILES_DEFAULT_MAX),
     chunks: new ChunkPool(),
     deletedFiles: new DeletedFiles({ logger }),
     scans: new ScanQueue(),

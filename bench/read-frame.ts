@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { systemClock as clock } from "../base/clock.ts";
 import { systemRandom as random } from "../base/random.ts";
+import { OPEN_FILES_DEFAULT_MAX } from "../conf/agent-config.ts";
 import { entrySchema } from "../conf/collect-config.ts";
 import { CheckpointStore } from "../logagent/checkpoint/checkpoint-store.ts";
 import { forgetfulDisk } from "../logagent/checkpoint/forgetful-disk.ts";
@@ -12,6 +13,7 @@ import { compileAllowList } from "../logagent/source/allow-list.ts";
 import { ChunkPool } from "../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../logagent/source/deleted-files.ts";
 import { FileClaims } from "../logagent/source/file-claims.ts";
+import { OpenFiles } from "../logagent/source/open-files.ts";
 import { ScanQueue } from "../logagent/source/scan-queue.ts";
 import { SourceContext } from "../logagent/source/source-context.ts";
 import { TailSource } from "../logagent/source/tail-source.ts";
@@ -43,6 +45,7 @@ async function measure(round: number): Promise<void> {
   const allow = compileAllowList([`${folder}/**`]);
   const claims = new FileClaims();
   const pools = {
+    openFiles: new OpenFiles(OPEN_FILES_DEFAULT_MAX),
     chunks: new ChunkPool(),
     scans: new ScanQueue(),
     deletedFiles: new DeletedFiles({ logger }),

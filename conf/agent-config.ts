@@ -95,6 +95,11 @@ const sinkSchema = z.strictObject({
   sasl: saslSchema.prefault({}),
 });
 
+/** Files held open unless the config says otherwise, where the process may open more. */
+export const OPEN_FILES_DEFAULT_MAX = 16_384;
+/** Left to sockets, checkpoints and folders of what the process may open; half of it, where that is less. */
+export const DESCRIPTORS_SPARED = 256;
+
 /** The agent's own config file. The one place of its defaults and docs. */
 export const agentConfigSchema = z.strictObject({
   ip: z
@@ -118,6 +123,14 @@ export const agentConfigSchema = z.strictObject({
     .default(false)
     .describe(
       "Read files on NFS, SMB and the like. Off: one server that does not answer would hold up all files of the agent.",
+    ),
+  openFilesMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      `Files held open at one time; others are looked at by name, and take turns when they grow. Absent: what the process may open less ${DESCRIPTORS_SPARED}, at most ${OPEN_FILES_DEFAULT_MAX}.`,
     ),
   http: z
     .string()

@@ -20,6 +20,7 @@ import { resolveIdentity } from "./identity.ts";
 import { garbageCollector, keepHeapSmall } from "./memory/heap.ts";
 import { fullReadingBytes, memoryLimitBytes } from "./memory/limit-bytes.ts";
 import { MemoryLimit } from "./memory/memory-limit.ts";
+import { openFilesLimit } from "./open-files-limit.ts";
 import type { BatchedSink } from "./sink/batched-sink.ts";
 import { openSink } from "./sink/open-sink.ts";
 import type { SinkObserver } from "./sink/options.ts";
@@ -29,6 +30,7 @@ import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
 import { DeletedFiles } from "./source/deleted-files.ts";
 import { FileClaims } from "./source/file-claims.ts";
 import { MountTable } from "./source/mount-table.ts";
+import { OpenFiles } from "./source/open-files.ts";
 import { ScanQueue } from "./source/scan-queue.ts";
 import type { AgentView } from "./status/agent-view.ts";
 import { buildStatus } from "./status/build-status.ts";
@@ -205,9 +207,13 @@ function newSupervisor(
 ): Supervisor {
   const { log: logger, ...rest } = parts;
   const claims = new FileClaims();
+  const { limit, warning } = openFilesLimit(config.openFilesMax);
+  if (warning !== undefined) logger.warn({ warning }, "config warning");
+  const openFiles = new OpenFiles(limit);
   const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
   const deletedFiles = new DeletedFiles({ bytesMax: config.deletedFiles.maxHeldBytes, logger });
-  const deps = { ...rest, claims, scans, deletedFiles, allow: compileAllowList(config.allow), clock, logger };
+  const allow = compileAllowList(config.allow);
+  const deps = { ...rest, claims, openFiles, scans, deletedFiles, allow, clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),

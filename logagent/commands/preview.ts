@@ -10,10 +10,12 @@ import { findJsonError } from "../../conf/json-syntax.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
+import { openFilesLimit } from "../open-files-limit.ts";
 import { compileAllowList } from "../source/allow-list.ts";
 import { ChunkPool } from "../source/chunk-pool.ts";
 import { DeletedFiles } from "../source/deleted-files.ts";
 import { FileClaims } from "../source/file-claims.ts";
+import { OpenFiles } from "../source/open-files.ts";
 import { ScanQueue } from "../source/scan-queue.ts";
 import { SourceContext } from "../source/source-context.ts";
 import { TailSource } from "../source/tail-source.ts";
@@ -74,6 +76,7 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
     sink,
     checkpoints,
     claims,
+    openFiles: new OpenFiles(openFilesLimit(undefined).limit),
     chunks,
     deletedFiles: new DeletedFiles({ logger }),
     scans: new ScanQueue(),

@@ -1,7 +1,6 @@
 import type { LossReason } from "../checkpoint/loss.ts";
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
-import type { ContentLedger } from "./content-ledger.ts";
 import { FINGERPRINT_BYTES, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
 import { mintSuccessor, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -59,17 +58,17 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
   file.nextLookMs = 0;
 }
 
-/** Leaves the old content for the one that took its place; returns the old one, whose acks may still come. */
-export function takeNext(file: TailedFile, context: SourceContext): ContentLedger | undefined {
-  if (file.next === undefined) return undefined;
+/** Leaves the old content for the one that took its place, if there is one; acknowledgements of the old one may still come. */
+export function takeNext(file: TailedFile, context: SourceContext): void {
+  if (file.next === undefined) return;
   const { content: old, offset } = file;
   const { record } = old;
   context.lostRest(record, offset, file.next.reason);
   // Until the last of it is acknowledged, its record says after a crash what was lost; and no less was seen of it than delivered.
   context.deps.checkpoints.saw(record, offset);
   context.deps.checkpoints.touch();
+  context.unsettled.addReplaced(old);
   file.startOver(file.next.content, context.deps.clock.monotonicMs());
-  return old;
 }
 
 /** Is that still there which was seen of a file that waits to be read? */

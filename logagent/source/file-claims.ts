@@ -47,11 +47,6 @@ export class FileClaims {
     return undefined;
   }
 
-  /** Files that are held now, by all tasks. */
-  get held(): number {
-    return this.#holders.size;
-  }
-
   isHeldByOther(key: string, holder: object): boolean {
     const current = this.#holders.get(key);
     return current !== undefined && current !== holder;

@@ -11,4 +11,5 @@ export function giveUp(file: TailedFile, context: SourceContext): void {
   // Until the last of it is acknowledged, its record says after a crash what was lost; no less was seen of it than delivered.
   context.deps.checkpoints.saw(record, offset);
   context.deps.checkpoints.touch();
+  context.unsettled.addReplaced(file.content);
 }

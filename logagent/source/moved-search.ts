@@ -3,10 +3,11 @@ import { compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed
 import { CompressedGenerations } from "./compressed-generations.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { findMoved } from "./moved-files.ts";
-import { openTailedFile, openUnpacked } from "./open-tailed-file.ts";
+import { openInTurn } from "./open-in-turn.ts";
+import { openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, type TailedFile } from "./tailed-file.ts";
-import { findUnseen } from "./unseen-files.ts";
+import { findUnseen, type UnseenFile } from "./unseen-files.ts";
 
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
@@ -61,14 +62,16 @@ export class MovedSearch {
     this.#hasChanged = false;
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
     // First, for it goes by when the others were seen last.
-    await this.#openUnseen(records, present, options);
+    const later = await this.#openUnseen(records, present, options);
     const isThere = this.#areThere(present);
-    const missing = records.filter((record) => !isThere(record));
+    // When some have to wait, the older of a path are opened first.
+    const missing = records.filter((record) => !isThere(record)).sort(byBirth);
     const { moved, gone } = await findMoved(missing, scans.folders, options);
     for (const { path, key, record } of moved) {
       if (record.isPacked !== true) this.#open(path, key);
       else this.#note(await this.#compressed.goOn(record, path, options));
     }
+    this.#openPlain(later);
     // The youngest first: of a file and its copy (copytruncate), which hold the same, the copy is what was compressed.
     for (const record of [...gone].sort((a, b) => Number(b.birthtimeNs - a.birthtimeNs))) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
@@ -117,11 +120,12 @@ export class MovedSearch {
       held.has(id) || (isPacked !== true && there.has(`${ino}:${birthtimeNs}`));
   }
 
+  /** Those that are to be opened later, behind older ones, because some have to wait. */
   async #openUnseen(
     records: readonly CheckpointRecord[],
     present: ReadonlyMap<string, Present>,
     options: { readonly signal: AbortSignal },
-  ): Promise<void> {
+  ): Promise<readonly UnseenFile[]> {
     const { checkpoints, claims, scans } = this.#context.deps;
     const atPaths = new Map(
       [...present.values()].flatMap(({ paths, stats }) => paths.map((path) => [path, stats])),
@@ -134,11 +138,19 @@ export class MovedSearch {
       isKnown: (file) => checkpoints.find(file).length > 0,
       isOwned: (path) => claims.ownerOf(path) !== undefined,
     });
-    for (const { path, identity, lane } of unseen.filter(({ compressed }) => compressed === undefined)) {
-      if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
-    }
+    const plain = unseen.filter(({ compressed }) => compressed === undefined);
+    const isOpen = this.#context.turns.areOpenFor(records.length + plain.length);
+    if (isOpen) this.#openPlain(plain);
     const compressed = unseen.filter((file) => file.compressed !== undefined);
     this.#note(await this.#compressed.open(compressed, records, options));
+    return isOpen ? [] : plain;
+  }
+
+  #openPlain(unseen: readonly UnseenFile[]): void {
+    const { claims } = this.#context.deps;
+    for (const { path, identity, lane } of unseen) {
+      if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
+    }
   }
 
   #note(outcome: "done" | "later"): void {
@@ -149,7 +161,7 @@ export class MovedSearch {
   #open(path: string, key: string, lane?: string): void {
     const { files, holder } = this.#held;
     if (files.has(key)) return;
-    const file = openTailedFile(path, this.#context, { fromEnd: false, keepLane: true, holder, key, lane });
+    const file = openInTurn(path, this.#context, { fromEnd: false, keepLane: true, holder, key, lane });
     this.#hasChanged ||= file === "moved";
     if (file === undefined || typeof file === "string") return;
     file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
@@ -183,4 +195,8 @@ export class MovedSearch {
     record.isResting = true;
     this.#context.deps.checkpoints.touch();
   }
+}
+
+function byBirth(a: CheckpointRecord, b: CheckpointRecord): number {
+  return Number(a.birthtimeNs - b.birthtimeNs);
 }

@@ -11,8 +11,8 @@ export type OpenResult =
   | { readonly kind: "open"; readonly fd: number; readonly stats: BigIntStats; readonly path: string }
   /** It went away between the look and the opening. */
   | { readonly kind: "gone" }
-  /** `problem` is a sentence for people. */
-  | { readonly kind: "refused"; readonly problem: string };
+  /** `problem` is a sentence for people. `isExhausted`: the kernel has no descriptor left for us. */
+  | { readonly kind: "refused"; readonly problem: string; readonly isExhausted?: boolean };
 
 /** What may be read. */
 export interface OpenLimits {
@@ -29,8 +29,10 @@ export function openLogFile(path: string, limits: OpenLimits): OpenResult {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return { kind: "gone" };
-    return { kind: "refused", problem: `Cannot open ${path}: ${explain(error)}` };
+    const code = errorCode(error);
+    if (code === "ENOENT") return { kind: "gone" };
+    const isExhausted = code === "EMFILE" || code === "ENFILE";
+    return { kind: "refused", problem: `Cannot open ${path}: ${explain(error)}`, isExhausted };
   }
   const result = inspect(fd, path, limits);
   if (result.kind !== "open") closeSync(fd);

@@ -10,8 +10,6 @@ import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
 import { isCompressed } from "./unpack.ts";
 
-/** Held files of an agent at one time; more wait, and status says so. */
-export const OPEN_FILES_MAX = 16_384;
 const NS_PER_MS = 1_000_000n;
 /** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
 const UNFINISHED_LINE_BYTES_MAX = 64 * 1024;
@@ -21,12 +19,14 @@ export interface OpenOptions {
   readonly fromEnd: boolean;
   /** Take the turns of the path where the file was found first, if that is another one. */
   readonly keepLane: boolean;
+  /** The path whose turns it took, when that is known. */
+  readonly lanePath?: string | undefined;
   /** Who claims the file. */
   readonly holder: object;
   /** The file that was found at the path: when it is another one by now, it is not opened. */
   readonly key: string;
-  /** Its size when it was found. */
-  readonly foundSize?: number | undefined;
+  /** As it was found. */
+  readonly found?: BigIntStats | undefined;
   /** Of a new file: the path it was at, when that is not the one at which it was found. */
   readonly lane?: string | undefined;
 }
@@ -41,13 +41,12 @@ export function openTailedFile(
   context: SourceContext,
   options: OpenOptions,
 ): TailedFile | "moved" | "compressed" | undefined {
-  const { checkpoints, claims, clock } = context.deps;
-  if (claims.held >= OPEN_FILES_MAX) {
-    context.problems.set(path, `Cannot open ${path}: ${OPEN_FILES_MAX} files are open already`);
-    return undefined;
-  }
+  const { checkpoints, claims, clock, openFiles } = context.deps;
   const result = openLogFile(path, context.openLimits);
-  if (result.kind === "refused") context.problems.set(path, result.problem);
+  if (result.kind === "refused") {
+    if (result.isExhausted) openFiles.exhausted(clock.monotonicMs());
+    context.problems.set(path, result.problem);
+  }
   if (result.kind === "gone") return "moved";
   if (result.kind !== "open") return undefined;
   const { fd, stats } = result;
@@ -69,9 +68,10 @@ export function openTailedFile(
     if (options.lane !== undefined) record.seenAtMs = unseenAtMs(record);
     context.problems.clear(path);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
-    const lanePath = options.keepLane && isOurs ? record.path : path;
+    const lanePath = options.lanePath ?? (options.keepLane && isOurs ? record.path : path);
     const content = newLedger(record, context);
-    if (options.foundSize !== undefined && ids.has(record.id)) checkpoints.saw(record, options.foundSize);
+    if (options.found !== undefined && ids.has(record.id))
+      checkpoints.saw(record, Number(options.found.size));
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
     checkpoints.saw(record, file.size);
@@ -186,7 +186,7 @@ function recordOf(
   const { checkpoints, clock } = context.deps;
   const size = Number(stats.size);
   const identity = identityOf(stats);
-  const known = checkpoints.find(identity);
+  const known = checkpoints.find(identity).filter((one) => !context.unsettled.isReplaced(one));
   const record = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
   // Without births a number says nothing: another file may have it by now.
   const before = identity.birthtimeNs === 0n ? undefined : known[0];
@@ -220,7 +220,7 @@ function mayGoOn(record: CheckpointRecord, fd: number, size: number, checkpoints
 }
 
 /** Does the record say anything by which another file with the same inode would not match it? */
-function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
+export function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
   return birthtimeNs !== 0n || fingerprint.length > 0;
 }
 

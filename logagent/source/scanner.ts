@@ -4,12 +4,13 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
+import { bornNs } from "./file-turns.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { MovedSearch } from "./moved-search.ts";
 import { presentPath, wrongKind } from "./open-file.ts";
-import { openTailedFile } from "./open-tailed-file.ts";
+import { openInTurn } from "./open-in-turn.ts";
 import type { SourceContext } from "./source-context.ts";
 import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
 
@@ -47,8 +48,11 @@ export class Scanner {
     this.#movedSearch = new MovedSearch({ context, held, hold });
   }
 
-  get letGoCount(): number {
-    return this.#letGo.size;
+  /** Files that are watched by their names alone: nothing is left to ship, or they wait for a descriptor. */
+  get closedCount(): number {
+    let count = this.#letGo.size;
+    for (const key of this.#context.turns.waiting.keys()) if (!this.#letGo.has(key)) count += 1;
+    return count;
   }
 
   /** May a name that came or went make a difference to what matches? */
@@ -70,14 +74,16 @@ export class Scanner {
     if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {
       for (const key of present.keys()) this.#startAtEnd.add(key);
     }
-    if (this.#hasSuccessor(present)) this.#movedSearch.hurry();
+    const { turns } = this.#context;
+    if (turns.begin(present) || this.#hasSuccessor(present)) this.#movedSearch.hurry();
     const search = await this.#movedSearch.run(present, options);
     this.#isStale = search === "stale";
     // Successors come behind those that were there before them: first all of these are to be found.
     this.#staleScans = this.#isStale ? this.#staleScans + 1 : 0;
     const mayOpen = !this.#isStale || this.#staleScans > STALE_SCANS_MAX;
-    if (mayOpen) for (const [key, { paths, stats }] of present) this.#openNew(key, paths, stats);
+    if (mayOpen) await this.#openAll(present, options);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
+    if (isComplete && mayOpen) turns.end(present);
     if (this.#isFirst) checkpoints.markApplied(entry.path);
     this.#isFirst = this.#isStale && this.#isFirst;
     if (this.#isStale) this.#movedSearch.hurry();
@@ -90,10 +96,10 @@ export class Scanner {
   }
 
   /** Before a file is closed of which nothing is left to ship: it is opened again when it has changed. */
-  letGo(file: TailedFile): void {
-    const stamp = file.stamp();
+  letGo(file: TailedFile, stamp: FileStamp = file.stamp()): void {
     const { record } = file;
-    record.isResting = file.place.kind === "moved" && file.content.isSettled;
+    const isEarly = file.givesWaySinceMs !== undefined && !file.isDeleted && !file.isUnpacked;
+    record.isResting = file.place.kind === "moved" && file.content.isSettled && !isEarly;
     if (Number(stamp.size) === file.readTo) this.#letGo.set(file.key, stamp);
     else this.#context.deps.checkpoints.saw(record, Number(stamp.size));
     this.#context.deps.checkpoints.touch();
@@ -109,6 +115,7 @@ export class Scanner {
     this.#noteFolder(file);
     this.#held.files.delete(file.key);
     this.#held.lanes.remove(file);
+    this.#context.turns.closed(file);
   }
 
   /** Which files are at these paths; links to one file come together. */
@@ -188,7 +195,9 @@ export class Scanner {
 
   /** Is there a new file at the path of one that is known? Others may have been there in between. */
   #hasSuccessor(present: ReadonlyMap<string, Present>): boolean {
-    const isNew = ([key]: [string, Present]) => !this.#held.files.has(key) && !this.#letGo.has(key);
+    const { turns } = this.#context;
+    const isNew = ([key]: [string, Present]) =>
+      !this.#held.files.has(key) && !this.#letGo.has(key) && !turns.waiting.has(key);
     const news = [...present].filter(isNew).flatMap(([, { paths }]) => paths);
     if (news.length === 0) return false;
     const known = new Set<string>();
@@ -197,12 +206,28 @@ export class Scanner {
     return news.some((path) => known.has(path));
   }
 
+  async #openAll(
+    present: ReadonlyMap<string, Present>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const files = [...present]; // When some have to wait, the older of a path are opened first.
+    if (!this.#context.turns.areOpenFor(files.length)) {
+      files.sort(([, a], [, b]) => Number(bornNs(a.stats) - bornNs(b.stats)));
+    }
+    for (const [index, [key, { paths, stats }]] of files.entries()) {
+      this.#openNew(key, paths, stats);
+      if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await giveTurn(options);
+    }
+  }
+
   #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
     if (this.#held.files.has(key)) return;
     const stamp = this.#letGo.get(key);
-    if (stamp !== undefined && sameStamp(stamp, stats)) return;
+    const { turns, deps } = this.#context;
+    const { claims, clock } = deps;
+    const isDue = turns.isFlushDue(key, clock.monotonicMs());
+    if (stamp !== undefined && sameStamp(stamp, stats) && !isDue) return;
     const [path = ""] = paths;
-    const { claims } = this.#context.deps;
     if (claims.isHeldByOther(key, this.#held.holder)) {
       this.#context.problems.set(
         path,
@@ -214,18 +239,19 @@ export class Scanner {
     // One that starts at its end has to be held from now on, or what is written next would be skipped.
     if (!fromEnd && this.#isIgnored(stats)) return;
     const { holder } = this.#held;
-    const file = openTailedFile(path, this.#context, {
+    const file = openInTurn(path, this.#context, {
       fromEnd,
       keepLane: this.#isFirst,
+      lanePath: turns.laneOf(key),
       holder,
       key,
-      foundSize: Number(stats.size),
+      found: stats,
     });
     this.#isStale ||= file === "moved";
     if (file === "compressed") this.#letGo.set(key, stats);
     if (file === undefined || typeof file === "string") return;
     if (!paths.includes(file.lanePath)) {
-      file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
+      file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
     }
     this.#hold(file);
   }
@@ -245,6 +271,7 @@ export class Scanner {
     this.#letGo.delete(file.key);
     this.#held.files.set(file.key, file);
     this.#held.lanes.add(file);
+    this.#context.turns.opened(file);
   }
 
   #report(problems: readonly string[]): void {

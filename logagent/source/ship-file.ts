@@ -46,6 +46,7 @@ export async function shipFile(
       signal.throwIfAborted();
       if (file.next !== undefined) return "replaced";
       await allowedByRate(context, signal);
+      if (file.givesWaySinceMs !== undefined) return "stopped";
       const chunk = await chunks.acquire(chunkBytes(file, context, needsLarge), { signal });
       try {
         const end = await shipChunk(file, context, chunk, options);

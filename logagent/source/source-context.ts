@@ -4,11 +4,13 @@ import { type Loss, type LossReason, lossesOfRest, lostBytes } from "../checkpoi
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { LinePipeline, type PipelineOutput } from "../rules/line-pipeline.ts";
 import { RateLimit } from "../rules/rate-limit.ts";
+import { FileTurns } from "./file-turns.ts";
 import type { OpenLimits } from "./open-file.ts";
 import { Problems } from "./problems.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
 import type { TailDeps } from "./types.ts";
+import { Unsettled } from "./unsettled.ts";
 
 /** What the parts of one task share. */
 export class SourceContext {
@@ -19,6 +21,9 @@ export class SourceContext {
   readonly problems: Problems;
   /** From bytes to records. */
   readonly pipeline: LinePipeline;
+  /** Who waits while not all files can be open. */
+  readonly turns: FileTurns;
+  readonly unsettled: Unsettled;
   /** Of all files of the entry together. */
   readonly rateLimit: RateLimit | undefined;
   /** The topic took nothing for a while: read one file at a time, and little, until it takes something again. */
@@ -30,7 +35,15 @@ export class SourceContext {
     this.logger = deps.logger.child({ entry: entry.path, topic: entry.topic });
     this.problems = new Problems(this.logger);
     this.pipeline = new LinePipeline(entry);
+    this.turns = new FileTurns(deps.openFiles);
+    this.unsettled = new Unsettled(this);
     this.rateLimit = entry.rateLimit === undefined ? undefined : new RateLimit(entry.rateLimit);
+  }
+
+  /** When the files of the task are closed: nobody waits any more, nor is waited for. */
+  close(): void {
+    this.unsettled.close();
+    this.turns.forgetAll();
   }
 
   /** What may be opened. */

@@ -3,18 +3,19 @@ import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
 import { flushDue } from "../rules/flush-due.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
-import { hashBefore } from "./file-hash.ts";
 import type { Hint } from "./folder-hints.ts";
 import { giveUp } from "./give-up.ts";
+import { GivingWay } from "./giving-way.ts";
 import { Lanes } from "./lanes.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
+import { rememberUnread } from "./remember-unread.ts";
 import { Rotation } from "./rotation.ts";
 import { ScanTiming } from "./scan-timing.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { holdsUpOthers } from "./stuck-delivery.ts";
-import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
+import { type FileStamp, LOOK_MS, type TailedFile } from "./tailed-file.ts";
 
 /**
  * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
@@ -26,8 +27,7 @@ export class TailSource {
   readonly #lanes = new Lanes();
   readonly #scanner: Scanner;
   readonly #rotation: Rotation;
-  /** Contents that were truncated away and are not yet acknowledged. */
-  readonly #retired = new Set<ContentLedger>();
+  readonly #givingWay: GivingWay;
   readonly #scans = new ScanTiming();
   #polledAtMs = 0;
   #withoutFilesSinceMs: number | undefined;
@@ -47,6 +47,7 @@ export class TailSource {
       shipFinally: (file) => this.#ship(file, FINAL_FLUSH),
       release: (file) => this.#release(file),
     });
+    this.#givingWay = new GivingWay(context, (file, stamp) => this.#release(file, stamp));
   }
 
   get files(): Iterable<TailedFile> {
@@ -57,9 +58,9 @@ export class TailSource {
     return this.#files.size;
   }
 
-  /** Files that were let go because nothing was left to ship. */
+  /** Files that are watched by their names: nothing is left to ship, or they wait for a descriptor. */
   get closedFiles(): number {
-    return this.#scanner.letGoCount;
+    return this.#scanner.closedCount;
   }
 
   /** Since when scans have found no file, in monotonic milliseconds; undefined while there is one, or before the first scan. */
@@ -73,7 +74,7 @@ export class TailSource {
       yield file.content;
       if (file.next !== undefined) yield file.next.content;
     }
-    yield* this.#retired;
+    yield* this.#context.unsettled.contents();
   }
 
   /** The folders that would show a new file, as of the last scan. */
@@ -88,7 +89,7 @@ export class TailSource {
   get dueMs(): number {
     let dueMs = this.#scans.nextMs;
     const busyMs = this.#polledAtMs + LOOK_MS;
-    if (this.#retired.size > 0) dueMs = Math.min(dueMs, busyMs);
+    if (!this.#context.unsettled.isEmpty) dueMs = Math.min(dueMs, busyMs);
     for (const file of this.#files.values()) {
       dueMs = Math.min(dueMs, file.shipping === undefined ? file.nextLookMs : busyMs);
     }
@@ -111,17 +112,18 @@ export class TailSource {
 
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
   async poll(): Promise<void> {
-    const { clock, deletedFiles } = this.#context.deps;
+    const { clock, deletedFiles, openFiles } = this.#context.deps;
     if (clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
     const nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
+    openFiles.makeRoom(nowMs);
     for (const file of [...this.#files.values()]) {
       if (this.#stopping.signal.aborted) return;
       if (deletedFiles.mustGo(file)) this.#giveUp(file);
-      else if (nowMs >= file.nextLookMs) this.#lookAt(file, nowMs);
+      else if (file.isLookDue(nowMs)) this.#lookAt(file, nowMs);
       this.#freeStuck(file, nowMs);
     }
-    this.#dropSettled();
+    this.#context.unsettled.dropSettled();
   }
 
   /** Resolves when nothing ships any more: everything there is was delivered, as far as the last poll saw. */
@@ -149,8 +151,7 @@ export class TailSource {
   /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */
   close(): void {
     for (const file of [...this.#files.values()]) this.#close(file);
-    for (const content of this.#retired) content.detach();
-    this.#retired.clear();
+    this.#context.close();
   }
 
   /** Waits for its turn among the tasks; does nothing when the task stops meanwhile. */
@@ -181,31 +182,36 @@ export class TailSource {
       const change = contentChange(file, look, this.#context);
       if (change !== undefined) replaceContent(file, change, this.#context);
       if (file.shipping !== undefined) {
-        this.#remember(file);
+        this.#givingWay.hurry(file);
+        rememberUnread(file, this.#context);
         return;
       }
-      this.#takeNext(file);
+      takeNext(file, this.#context);
     } catch (error) {
       readFailed(file, error, this.#context);
+      if (this.#givingWay.close(file, nowMs)) return;
       this.#rotation.stopWaitingFor(file, nowMs);
       return;
     }
     if (file.failedReads > 0 && !file.hasUnread) readWorked(file, this.#context);
+    if (this.#giveWay(file, nowMs)) return;
     if (file.isLeaving) {
       if (file.content.isSettled) this.#release(file);
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
       if (this.#lanes.hasTurn(file)) this.#ship(file, NO_FLUSH);
-      else this.#remember(file);
+      else rememberUnread(file, this.#context);
     } else if (file.place.kind === "at its path" && file.drain.kind === "open") this.#flush(file, nowMs);
     else this.#rotation.moveOn(file, nowMs);
   }
 
-  /** Of a file that has to wait: what is there now is told from what may replace it unread. */
-  #remember(file: TailedFile): void {
-    const { record } = file.next?.content ?? file;
-    if (file.size <= (record.furthest?.to ?? 0)) return;
-    this.#context.deps.checkpoints.reached(record, file.size, hashBefore(file.fd, file.size));
+  /** False: it stays. */
+  #giveWay(file: TailedFile, nowMs: number): boolean {
+    if (file.givesWaySinceMs === undefined) return false;
+    if (!file.hasUnread) this.#flush(file, nowMs);
+    if (file.shipping !== undefined) return true;
+    rememberUnread(file, this.#context);
+    return this.#givingWay.close(file, nowMs);
   }
 
   /** Of a file at its end: what waits for the rest of its line, or for further lines, and has waited long enough. */
@@ -236,17 +242,12 @@ export class TailSource {
       if (end === "replaced" && file.next === undefined) {
         replaceContent(file, "rewritten in place", this.#context);
       }
-      this.#takeNext(file);
+      takeNext(file, this.#context);
     } catch (error) {
       readFailed(file, error, this.#context);
     } finally {
       file.shipping = undefined;
     }
-  }
-
-  #takeNext(file: TailedFile): void {
-    const old = takeNext(file, this.#context);
-    if (old !== undefined) this.#retired.add(old);
   }
 
   #isShipping(): boolean {
@@ -260,30 +261,25 @@ export class TailSource {
     for (const other of this.#files.values()) other.abort.abort(new Error("the topic takes nothing"));
   }
 
-  #dropSettled(): void {
-    for (const content of this.#retired) {
-      if (!content.isSettled) continue;
-      content.detach();
-      this.#context.deps.checkpoints.remove(content.record);
-      this.#retired.delete(content);
-    }
-  }
-
   #giveUp(file: TailedFile): void {
     file.abort.abort(new Error("the disk it takes up is needed"));
     if (file.shipping !== undefined) return;
-    this.#takeNext(file);
+    takeNext(file, this.#context);
     giveUp(file, this.#context);
-    this.#retired.add(file.content);
     this.#drop(file);
   }
 
-  #release(file: TailedFile): void {
-    this.#scanner.letGo(file);
+  #release(file: TailedFile, stamp?: FileStamp): void {
+    this.#scanner.letGo(file, stamp);
     this.#close(file);
   }
 
   #close(file: TailedFile): void {
+    if (this.#context.turns.isUnsettled(file.key)) {
+      this.#context.unsettled.addClosed(file, this);
+      this.#shut(file);
+      return;
+    }
     file.content.detach();
     this.#drop(file);
     if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
@@ -292,9 +288,13 @@ export class TailSource {
   }
 
   #drop(file: TailedFile): void {
+    this.#shut(file);
+    this.#context.deps.claims.release(file.key, this);
+  }
+
+  #shut(file: TailedFile): void {
     this.#scanner.forget(file);
     file.close();
-    this.#context.deps.claims.release(file.key, this);
     this.#context.deps.deletedFiles.forget(file);
   }
 }

@@ -4,6 +4,7 @@ import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } fr
 import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { KERNEL_TICK_MS } from "./kernel-tick.ts";
+import type { HeldFile, HoldState } from "./open-files.ts";
 
 /** How often a held file is looked at. */
 export const LOOK_MS = 250;
@@ -33,7 +34,7 @@ export interface Look {
 }
 
 /** An open file and how far it is read. All times are monotonic milliseconds unless they are the kernel's. */
-export class TailedFile implements FileIdentity {
+export class TailedFile implements FileIdentity, HeldFile {
   readonly fd: number;
   readonly dev: bigint;
   readonly ino: bigint;
@@ -78,10 +79,12 @@ export class TailedFile implements FileIdentity {
   /** What it takes of the disk, as of the last look. */
   #diskBytes: number;
   /** What is in a compressed file: it has no name of its own. */
-  readonly #isUnpacked: boolean;
+  readonly isUnpacked: boolean;
   isDeleted = false;
   /** Another entry owns its path now: it is let go as soon as it is settled. */
   isLeaving = false;
+  givesWaySinceMs: number | undefined;
+  readonly heldSinceMs: number;
   /** When everything there was had been delivered. */
   caughtUpAtMs: number | undefined;
   /** Something happened to it, and since then no look was so late that what happens within one tick must have been there. */
@@ -100,7 +103,7 @@ export class TailedFile implements FileIdentity {
     readonly nowMs: number;
     readonly isUnpacked?: boolean;
   }) {
-    this.#isUnpacked = options.isUnpacked ?? false;
+    this.isUnpacked = options.isUnpacked ?? false;
     this.fd = options.fd;
     this.dev = options.identity.dev;
     this.ino = options.identity.ino;
@@ -116,6 +119,7 @@ export class TailedFile implements FileIdentity {
     this.readTo = this.offset;
     this.grownAtMs = options.nowMs;
     this.#timesSinceMs = options.nowMs;
+    this.heldSinceMs = options.nowMs;
     const stats = fstatSync(this.fd);
     this.size = stats.size;
     this.#diskBytes = stats.blocks * BLOCK_BYTES;
@@ -142,10 +146,23 @@ export class TailedFile implements FileIdentity {
     return this.isDeleted && this.size > this.content.ackedTo ? this.#diskBytes : 0;
   }
 
+  /** What it would cost to close it. */
+  get hold(): HoldState {
+    const isAtEnd = this.shipping === undefined && this.offset >= this.size && this.content.isSettled;
+    if (this.next !== undefined || this.isLeaving) return { kind: "bound" };
+    if (this.drain.kind === "drained" && isAtEnd) return { kind: "lingering", sinceMs: this.drain.sinceMs };
+    if (this.place.kind === "moved" || this.isDeleted) return { kind: "bound" };
+    return isAtEnd ? { kind: "idle", sinceMs: this.grownAtMs } : { kind: "busy", sinceMs: this.heldSinceMs };
+  }
+
   /** For telling later, when it is closed, whether it has changed. */
   stamp(): FileStamp {
     const { size, mtimeNs, ctimeNs, birthtimeNs } = fstatSync(this.fd, { bigint: true });
     return { size, mtimeNs, ctimeNs, birthtimeNs };
+  }
+
+  isLookDue(nowMs: number): boolean {
+    return nowMs >= this.nextLookMs || this.givesWaySinceMs !== undefined;
   }
 
   /** Asks the kernel for size and times. Throws what `fstat` throws. */
@@ -162,7 +179,7 @@ export class TailedFile implements FileIdentity {
     this.#diskBytes = stats.blocks * BLOCK_BYTES;
     this.#mtimeMs = stats.mtimeMs;
     this.#ctimeMs = stats.ctimeMs;
-    this.isDeleted = stats.nlink === 0 && !this.#isUnpacked;
+    this.isDeleted = stats.nlink === 0 && !this.isUnpacked;
     this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
     return { sizeBefore, touched };
   }

@@ -6,6 +6,7 @@ import type { AllowList } from "./allow-list.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
 import type { DeletedFiles } from "./deleted-files.ts";
 import type { FileClaims } from "./file-claims.ts";
+import type { OpenFiles } from "./open-files.ts";
 import type { ScanQueue } from "./scan-queue.ts";
 
 /** What tail tasks are given. One object serves every task of an agent; the supervisor owns its parts and closes them. */
@@ -17,6 +18,8 @@ export interface TailDeps {
   readonly checkpoints: CheckpointStore;
   /** `new FileClaims()`. Call `claims.setOrder(paths of the whole config)` before the tasks of a config start or stop. */
   readonly claims: FileClaims;
+  /** `new OpenFiles(limit)`. */
+  readonly openFiles: OpenFiles;
   /** `new ChunkPool()`. */
   readonly chunks: ChunkPool;
   /** `new DeletedFiles({ bytesMax, logger })`. */

@@ -83,6 +83,18 @@ const TASK_FIGURES: readonly TaskFigure[] = [
   },
   { name: "logagent_open_files", help: "Files held open", kind: "gauge", of: (task) => task.openFiles },
   {
+    name: "logagent_closed_files",
+    help: "Files that are not open, and watched by their names",
+    kind: "gauge",
+    of: (task) => task.closedFiles,
+  },
+  {
+    name: "logagent_waiting_files",
+    help: "Closed files that have something to ship, and wait for others to be closed",
+    kind: "gauge",
+    of: (task) => task.waitingFiles,
+  },
+  {
     name: "logagent_held_deleted_bytes",
     help: "Disk that deleted files take up until they are acknowledged, in bytes",
     kind: "gauge",

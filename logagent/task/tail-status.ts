@@ -14,7 +14,8 @@ export function tailStatus(
 ): TaskStatus {
   const { entry, deps, totals } = context;
   const topic = deps.sink.topic(entry.topic);
-  const problems = context.problems.list();
+  const waitingFiles = context.turns.waiting.size;
+  const problems = [...context.problems.list(), ...waitingProblem(waitingFiles, context)];
   const { bytesRead, bytesAcked, linesAcked, bytesLost, lossesUnknown, linesRejected } = totals;
   const { linesCut, linesTruncated, bytesTruncated, linesDropped } = totals;
   return {
@@ -24,6 +25,8 @@ export function tailStatus(
     problems: topic.kind === "waiting" ? [topic.reason, ...problems] : problems,
     files: source.openFiles + source.closedFiles,
     openFiles: source.openFiles,
+    closedFiles: source.closedFiles,
+    waitingFiles,
     bytesRead,
     bytesAcked,
     linesAcked,
@@ -46,6 +49,15 @@ function runningState(topic: TopicStatus, context: SourceContext, source: TailSo
   return nowMs - sinceMs >= MISSING_AFTER_MS ? "waiting for file" : "running";
 }
 
+function waitingProblem(waiting: number, { deps }: SourceContext): readonly string[] {
+  if (waiting === 0) return [];
+  const { limit, limitMax } = deps.openFiles;
+  const why = limit < limitMax ? ", because the system has no descriptors left" : " (openFilesMax)";
+  return [
+    `Cannot hold every file open: ${waiting} wait for their turn, ${limit} may be open at one time${why}`,
+  ];
+}
+
 function backlog(context: SourceContext, source: TailSource) {
   let bytesBehind = 0;
   let heldDeletedBytes = 0;
@@ -54,6 +66,9 @@ function backlog(context: SourceContext, source: TailSource) {
     const behind = Math.max(0, file.size - file.content.ackedTo);
     bytesBehind += behind;
     heldDeletedBytes += file.heldDeletedBytes;
+  }
+  for (const { record } of context.turns.waiting.values()) {
+    if (record !== undefined) bytesBehind += Math.max(0, record.seen - record.offset);
   }
   for (const content of source.contents()) {
     oldestReadAtMs = Math.min(oldestReadAtMs, content.oldestReadAtMs ?? Number.POSITIVE_INFINITY);

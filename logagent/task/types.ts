@@ -38,6 +38,10 @@ export interface TaskStatus {
   /** Age of the oldest byte that was read and not acknowledged; 0 when there is none. */
   readonly oldestUnackedAgeMs: number;
   readonly openFiles: number;
+  /** Not open, and watched by their names: nothing is left to ship, or they wait. */
+  readonly closedFiles: number;
+  /** Of the closed ones: have something to ship, and wait for others to be closed. */
+  readonly waitingFiles: number;
   /** Disk that deleted files take up because something of them is not acknowledged yet. */
   readonly heldDeletedBytes: number;
   /** Lines that the destination refused for good. */

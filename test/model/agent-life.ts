@@ -10,6 +10,7 @@ import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
+import { OpenFiles } from "../../logagent/source/open-files.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
 import type { TailDeps } from "../../logagent/source/types.ts";
@@ -29,6 +30,7 @@ export interface LifeOptions {
   readonly sink: ModelSink;
   readonly logs: string;
   readonly chunkPoolBytes: number;
+  readonly openFilesMax: number;
   /** Calls about files so far. */
   readonly fsCalls: () => number;
 }
@@ -53,6 +55,7 @@ export class AgentLife {
       sink,
       checkpoints,
       claims: new FileClaims(),
+      openFiles: new OpenFiles(options.openFilesMax),
       chunks: new ChunkPool(options.chunkPoolBytes),
       deletedFiles: new DeletedFiles({ logger }),
       scans: this.#scans,

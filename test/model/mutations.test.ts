@@ -78,6 +78,27 @@ suite("the model finds", () => {
       replace: "",
     }));
 
+  test("a deleted file that gives way before it is read", () =>
+    assertFound({
+      file: "logagent/source/tailed-file.ts",
+      find: 'if (this.place.kind === "moved" || this.isDeleted) return { kind: "bound" };',
+      replace: 'if (this.isDeleted) return { kind: "lingering", sinceMs: 0 };',
+    }));
+
+  test("what is seen of a closed file, and forgotten", () =>
+    assertFound({
+      file: "logagent/source/see-closed.ts",
+      find: "  const headBytes = Math.min(size, FINGERPRINT_BYTES);",
+      replace: "  if (size > 0) return true;\n  const headBytes = Math.min(size, FINGERPRINT_BYTES);",
+    }));
+
+  test("a file that gave way and is read again before it is acknowledged", () =>
+    assertFound({
+      file: "logagent/source/file-turns.ts",
+      find: "    if (content.isSettled) return;",
+      replace: "    return;",
+    }));
+
   test("an id that is used before it is on disk", () =>
     assertFound({
       file: "logagent/checkpoint/checkpoint-store.ts",

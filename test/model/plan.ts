@@ -72,6 +72,8 @@ export interface Plan {
   readonly from: Entry["from"];
   /** Room for what all files are read into. */
   readonly chunkPoolBytes: number;
+  /** The agent's limit of files that it holds open. */
+  readonly openFilesMax: number;
   readonly ops: readonly Op[];
 }
 
@@ -84,7 +86,12 @@ const GLOBS = [
   // A symbolic link.
   { glob: "current", lanes: [] },
 ];
+const SEED_OF_LIMIT = 1_000_000_007;
+/** Files that an agent may hold, and never comes to. */
+export const ENOUGH = 1_000;
 const TICKS_MS = [0, 0, 4, 10];
+/** Half of the sequences never come to it. */
+const OPEN_FILES_MAX = [1, 2, 3, ENOUGH, ENOUGH, ENOUGH];
 const OPS_MIN = 10;
 const OPS_MAX = 100;
 
@@ -99,7 +106,10 @@ export function planOf(seed: number): Plan {
   }
   const from = random.next() < 0.1 ? "end" : "beginning";
   const chunkPoolBytes = random.next() < 0.3 ? SMALL_CHUNK_BYTES : CHUNK_POOL_BYTES;
-  return { seed, glob, lanes, tickMs, hasBirthTimes, from, chunkPoolBytes, ops };
+  // By chance of its own: without it a seed stands for what it always has.
+  const few = pick(OPEN_FILES_MAX, seededRandom(seed + SEED_OF_LIMIT).next());
+  const openFilesMax = ops.some(({ kind }) => kind === "compress") ? ENOUGH : few;
+  return { seed, glob, lanes, tickMs, hasBirthTimes, from, chunkPoolBytes, openFilesMax, ops };
 }
 
 /** The item that a number in [0, 1) stands for. */

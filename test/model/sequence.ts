@@ -15,7 +15,7 @@ import { IdBook } from "./id-book.ts";
 import type { Inode } from "./inode.ts";
 import { checkEnd, checkOrderOfLanes, checkSums } from "./laws.ts";
 import { ModelSink, type Parcel, type SinkWatcher } from "./model-sink.ts";
-import { type Op, type OpKind, type Plan, pick } from "./plan.ts";
+import { ENOUGH, type Op, type OpKind, type Plan, pick } from "./plan.ts";
 import { type FsWatcher, real, watchFs } from "./watched-fs.ts";
 import { folderOf, World } from "./world.ts";
 import { checkWritten } from "./written-accounts.ts";
@@ -24,7 +24,9 @@ const STEPS_MS = [1, 50, 250, 500, 1000, 2500];
 const TOPICS = ["t", "u"];
 /** At the end: so many steps in which nothing arrives. */
 const QUIET_STEPS = 13;
-const END_STEPS_MAX = 150;
+/** Where few files may be open: each that was rotated takes a few steps in which nothing arrives, before the next is opened. */
+const QUIET_STEPS_OF_TURNS = 40;
+const END_STEPS_MAX = 400;
 const OPERATIONS_OF_A_WRITE = 12;
 /** A step during which something happens has it at one of so many first calls about files. */
 const CALLS_OF_A_STEP = 30;
@@ -221,6 +223,7 @@ export class Sequence implements FsWatcher, SinkWatcher {
       sink: this.#sink,
       logs: this.world.folder,
       chunkPoolBytes: this.plan.chunkPoolBytes,
+      openFilesMax: this.plan.openFilesMax,
       fsCalls: () => this.#fsCalls,
       logger: pino({ base: null }, { write: (line) => this.#said(line) }),
     });
@@ -277,6 +280,9 @@ export class Sequence implements FsWatcher, SinkWatcher {
     this.#clock.advance(ms);
     await this.#life?.poll();
     this.#heldFds = new Set(this.#fds.keys());
+    const { openFilesMax } = this.plan;
+    const isWithin = this.#fds.size <= openFilesMax;
+    hold("no more files are open than may be", isWithin, () => `${this.#fds.size} of ${openFilesMax}`);
     this.history.push(`  ${ms} ms, ${this.#sink.deliveries - before} deliveries`);
   }
 
@@ -351,10 +357,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
     await this.#start();
     this.#sink.open();
     let quiet = 0;
-    for (let steps = 0; quiet < QUIET_STEPS; steps += 1) {
+    const quietSteps = this.plan.openFilesMax < ENOUGH ? QUIET_STEPS_OF_TURNS : QUIET_STEPS;
+    for (let steps = 0; quiet < quietSteps; steps += 1) {
       hold("the agent comes to rest", steps < END_STEPS_MAX, () => `${steps} steps`);
       const before = this.#sink.deliveries;
       await this.#step(1000);
+      // Files give way to each other also now.
+      if (this.plan.openFilesMax < ENOUGH) this.#noteMissed();
       this.#sink.settleAll();
       quiet = this.#sink.deliveries === before ? quiet + 1 : 0;
       this.#checkAccount();
@@ -523,14 +532,15 @@ export class Sequence implements FsWatcher, SinkWatcher {
       return known.some((record) => isTellable(record) && record.isResting !== true);
     }
     const paths = [...content.inode.paths];
-    if (paths.some((path) => this.#isAtMatch(path))) return true;
+    if (this.#hasMatch(content)) return true;
     if (paths.some((path) => this.#isUnseenRotated(content, path, records))) return true;
-    const folders = records
-      .filter((record) => this.#isAbout(record, content))
-      .flatMap(({ path, folder }) => [folderOf(path), folder]);
-    return paths
-      .map(folderOf)
-      .some((folder) => folders.includes(folder) || folders.includes(folderOf(folder)));
+    const about = records.filter((record) => this.#isAbout(record, content));
+    return paths.map(folderOf).some((folder) =>
+      about.some((record) => {
+        const own = folderOf(record.path);
+        return folder === own || folderOf(folder) === own || folder === record.folder;
+      }),
+    );
   }
 
   /** It was at a path where an older file was known, and was rotated on before anybody looked. */
@@ -541,6 +551,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
     // One that is older is back: to the agent it never left.
     const there = this.world.at(lane);
     if (this.world.contents.some((other) => other.inode === there && other.number < number)) return false;
+    // As well when the one that is there now has its number again, and was born within the same tick.
+    const isMistaken = ({ id, path: at, ino, birthtimeNs }: CheckpointRecord) =>
+      at === lane &&
+      ino === there?.ino &&
+      birthtimeNs === there.birthNs &&
+      this.ids.ownersOf(id, this.world.contents).every((owner) => owner.inode !== there);
+    if (records.some(isMistaken)) return false;
     // A content that another one was before, in the same file, is found by that one's record.
     const isFirst = this.world.contents.every((other) => other.inode !== inode || other.number >= number);
     const older = records.filter((record) => {
@@ -548,6 +565,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
       return record.path === lane && owners.some((owner) => owner.number < number && owner.lane === lane);
     });
     return isFirst && this.matches(lane) && older.length > 0;
+  }
+
+  #hasMatch(content: Content): boolean {
+    return [...content.inode.paths].some((path) => this.#isAtMatch(path));
   }
 
   #isAtMatch(path: string): boolean {
@@ -562,7 +583,13 @@ export class Sequence implements FsWatcher, SinkWatcher {
     const gap = content.settled.firstGap(content.seen);
     if (gap === undefined) return;
     const isSaid = this.lossRecords.some((loss) => this.ids.mayBe(loss.file, content));
-    hold("a file is held until it is shipped", isSaid, () => `[${gap.from}, ${gap.to}) of ${content}`);
+    // With many files it may give way to others, and is opened again by its name.
+    const isFoundAgain = this.plan.openFilesMax < ENOUGH && this.#hasMatch(content);
+    hold(
+      "a file is held until it is shipped",
+      isSaid || isFoundAgain,
+      () => `[${gap.from}, ${gap.to}) of ${content}`,
+    );
   }
 
   #checkWritten(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Disk } from "../../base/disk.ts";
 import type { Logger } from "../../base/log.ts";
 import { nodeDisk } from "../../base/node-disk.ts";
 import { type Random, seededRandom } from "../../base/random.ts";
+import { OPEN_FILES_DEFAULT_MAX } from "../../conf/agent-config.ts";
 import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
@@ -13,6 +14,7 @@ import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
 import type { MountTable } from "../../logagent/source/mount-table.ts";
+import { OpenFiles } from "../../logagent/source/open-files.ts";
 import { ScanQueue } from "../../logagent/source/scan-queue.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
@@ -39,6 +41,7 @@ export class SourceBed implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly sink: MemorySink;
   readonly claims = new FileClaims();
+  readonly openFiles: OpenFiles;
   readonly chunks: ChunkPool;
   readonly deletedFiles: DeletedFiles;
   readonly scans: ScanQueue;
@@ -52,6 +55,7 @@ export class SourceBed implements AsyncDisposable {
   private constructor(options: BedOptions, folder: string) {
     this.folder = folder;
     this.sink = new MemorySink({ autoAck: options.autoAck ?? true });
+    this.openFiles = new OpenFiles(options.openFilesMax ?? OPEN_FILES_DEFAULT_MAX);
     this.chunks = new ChunkPool(options.chunkPoolBytes);
     this.scans = new ScanQueue(options.mounts);
     this.disk = options.disk ?? nodeDisk;
@@ -84,6 +88,7 @@ export class SourceBed implements AsyncDisposable {
       sink: this.sink,
       checkpoints: this.checkpoints,
       claims: this.claims,
+      openFiles: this.openFiles,
       chunks: this.chunks,
       deletedFiles: this.deletedFiles,
       scans: this.scans,
@@ -145,6 +150,7 @@ export interface BedOptions {
   readonly heldDeletedBytesMax?: number;
   /** The machine's own unless told. */
   readonly mounts?: MountTable;
+  readonly openFilesMax?: number;
   /** Of the checkpoints. */
   readonly disk?: Disk;
 }

@@ -84,6 +84,12 @@ suite("parseAgentConfig()", () => {
     ["a key without a place for the identity", "store: {key: /a}\n", {}, "expected a key with %s once"],
     ["a section that is a value", "store: 3\n", {}, 'field "store" is 3, expected an object'],
     [
+      "a limit of open files that would open none",
+      "openFilesMax: 0\n",
+      {},
+      'field "openFilesMax" is 0, expected',
+    ],
+    [
       "an identity that could leave its key",
       "ip: a/b\n",
       {},

@@ -18,6 +18,8 @@ export function taskStatus(fields: Partial<TaskStatus> = {}): TaskStatus {
     bytesBehind: 0,
     oldestUnackedAgeMs: 0,
     openFiles: 1,
+    closedFiles: 0,
+    waitingFiles: 0,
     heldDeletedBytes: 0,
     linesRejected: 0,
     linesCut: 0,

@@ -1,0 +1,103 @@
+import { type BigIntStats, statSync } from "node:fs";
+import { bornNs, type ClosedFile } from "./file-turns.ts";
+import { type OpenOptions, openTailedFile, tells } from "./open-tailed-file.ts";
+import { noteUnread, seeClosed } from "./see-closed.ts";
+import type { SourceContext } from "./source-context.ts";
+import { keyOf, TailedFile } from "./tailed-file.ts";
+
+/**
+ * As `openTailedFile`, as far as there is a descriptor for it. "waiting": there is none, or one before it at its path
+ * waits; what is seen of it is in its record, for which one that is new is open for a moment.
+ */
+export function openInTurn(
+  path: string,
+  context: SourceContext,
+  options: OpenOptions,
+): TailedFile | "moved" | "compressed" | "waiting" | undefined {
+  const { turns, deps } = context;
+  if (turns.areOpen) return openTailedFile(path, context, options);
+  const stats = options.found ?? lookAt(path);
+  if (stats === undefined || keyOf(stats) !== options.key) return "moved";
+  const closed = closedFile(path, stats, context, options);
+  if (turns.mayHold(closed, deps.clock.monotonicMs())) {
+    return openOrForget(path, context, options);
+  }
+  warnOnce(context);
+  const { record } = closed;
+  const size = Number(stats.size);
+  if (record?.seen === size) return "waiting";
+  if (record !== undefined && !turns.mayLook()) {
+    deps.checkpoints.saw(record, size);
+    return "waiting";
+  }
+  const seen = record === undefined ? "unknown" : seeClosed(path, record, context);
+  if (seen === "same") return "waiting";
+  if (seen === "replaced") context.unsettled.foundReplaced(options.key);
+  return turns.isUnsettled(options.key) ? "waiting" : visit(path, context, options);
+}
+
+/** Finds out what it is, and enters what there is of it. */
+function visit(
+  path: string,
+  context: SourceContext,
+  options: OpenOptions,
+): "moved" | "compressed" | "waiting" | undefined {
+  const { checkpoints, claims } = context.deps;
+  const file = openOrForget(path, context, options);
+  if (!(file instanceof TailedFile)) return file;
+  try {
+    noteUnread(file, file.record, checkpoints);
+  } catch {
+    // It is read again when it has its turn, and why it cannot be read is said then.
+  }
+  if (!tells(file.record)) checkpoints.remove(file.record);
+  claims.release(file.key, options.holder);
+  file.close();
+  return "waiting";
+}
+
+function openOrForget(path: string, context: SourceContext, options: OpenOptions) {
+  const file = openTailedFile(path, context, options);
+  if (file instanceof TailedFile) return file;
+  // Unless the kernel had no descriptor left.
+  if (file === undefined && context.deps.openFiles.isLowered) return "waiting";
+  context.turns.forget(options.key);
+  return file;
+}
+
+function closedFile(
+  path: string,
+  stats: BigIntStats,
+  context: SourceContext,
+  options: OpenOptions,
+): ClosedFile {
+  const known = context.deps.checkpoints.find(stats).filter((one) => !context.unsettled.isReplaced(one));
+  // With several, or one that says nothing, nobody knows whose content it has before it is opened.
+  const record = known.length === 1 ? known.find(tells) : undefined;
+  const lanePath = options.lanePath ?? options.lane ?? (options.keepLane ? record?.path : undefined) ?? path;
+  const isMoved = options.found === undefined || lanePath !== path;
+  return {
+    key: options.key,
+    lanePath,
+    isMoved,
+    birthtimeNs: stats.birthtimeNs,
+    bornNs: bornNs(stats),
+    record,
+  };
+}
+
+function warnOnce({ deps, logger }: SourceContext): void {
+  const { openFiles } = deps;
+  if (!openFiles.isNews()) return;
+  const { limit } = openFiles;
+  logger.warn({ limit }, "more files have something to ship than may be open: they take turns (said once)");
+}
+
+function lookAt(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    // Its folder is another's by now, or may not be looked into.
+    return undefined;
+  }
+}
