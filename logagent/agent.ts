@@ -107,7 +107,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
     checkpointFailure: () => checkpoints.failure,
     hasLostCheckpoints: checkpoints.lostEverything,
     newestLosses: () => checkpoints.newestLosses,
-    inFlightBytes: () => sink.inFlightBytes,
+    inFlight: () => sink,
     memory: () => memory?.state,
     hasIdentityConflict: () => writer.hasConflict,
   };

@@ -52,6 +52,16 @@ export class BatchedSink implements Sink {
     return this.#inFlightBytes;
   }
 
+  /** What the limit is held against: memory charged for the lines, framing included. */
+  get heldBytes(): number {
+    return this.#bytes.heldBytes;
+  }
+
+  /** Of `heldBytes`; one delivery that is larger goes alone. */
+  get limitBytes(): number {
+    return this.#bytes.limitBytes;
+  }
+
   /** Admits no more than so many bytes in flight from now on, framing included; spare memory is given back. */
   limitInFlight(bytes: number): void {
     this.#bytes.resize(bytes);

@@ -5,6 +5,15 @@ import type { TopicStatus } from "../sink/port.ts";
 import type { TaskStatus } from "../task/types.ts";
 import type { ConfigState } from "./config-state.ts";
 
+export interface InFlight {
+  /** Of the files. */
+  readonly inFlightBytes: number;
+  /** Memory charged for them, framing included. */
+  readonly heldBytes: number;
+  /** At which reading waits, of `heldBytes`: as of now, since `memory.max` may lower it. */
+  readonly limitBytes: number;
+}
+
 /** The agent as its status, its metrics and its probes see it: always as of now. */
 export interface AgentView {
   /** Of the logagent package. */
@@ -25,8 +34,8 @@ export interface AgentView {
   readonly hasLostCheckpoints: boolean;
   /** A few of the losses, the newest first. */
   newestLosses(): readonly LossRecord[];
-  /** Bytes of lines that the sink has accepted and that are not acknowledged. */
-  inFlightBytes(): number;
+  /** Lines that the sink has accepted and that are not acknowledged. */
+  inFlight(): InFlight;
   /** What `memory.max` does; undefined: the agent has no limit. */
   memory(): MemoryState | undefined;
   /** Another agent lives under the same identity. */

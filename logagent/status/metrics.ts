@@ -28,8 +28,18 @@ export function createMetrics(view: AgentView): AgentMetrics {
   });
   addGauge(registry, {
     name: "logagent_in_flight_bytes",
-    help: "Bytes of lines that are read and not acknowledged; reading waits at memory.maxInFlightBytes",
-    of: () => view.inFlightBytes(),
+    help: "Bytes of files that are read and not acknowledged",
+    of: () => view.inFlight().inFlightBytes,
+  });
+  addGauge(registry, {
+    name: "logagent_in_flight_held_bytes",
+    help: "Memory charged for them, framing included; reading waits at logagent_in_flight_limit_bytes",
+    of: () => view.inFlight().heldBytes,
+  });
+  addGauge(registry, {
+    name: "logagent_in_flight_limit_bytes",
+    help: "Limit of logagent_in_flight_held_bytes: memory.maxInFlightBytes, or less near memory.max",
+    of: () => view.inFlight().limitBytes,
   });
   addGauge(registry, {
     name: "logagent_memory_limit_bytes",

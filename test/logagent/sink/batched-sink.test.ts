@@ -62,6 +62,7 @@ describe("BatchedSink", () => {
           );
           if (!isTaken) break;
           taken += spans.count;
+          assert.ok(sink.heldBytes >= taken * bytesEach && sink.heldBytes <= sink.limitBytes);
           assert.ok(taken * bytesEach <= maxInFlightBytes, `${taken} records of ${bytesEach} bytes are held`);
         }
         assert.ok(taken > 0);

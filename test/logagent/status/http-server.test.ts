@@ -59,7 +59,8 @@ suite("startStatusServer()", () => {
       failed,
       storeIsOlder: false,
     });
-    return withServer(agentView({ tasks, config, inFlightBytes: () => 6 }), async (get) => {
+    const inFlight = () => ({ inFlightBytes: 6, heldBytes: 9, limitBytes: 64 });
+    return withServer(agentView({ tasks, config, inFlight }), async (get) => {
       const response = await get("/metrics");
       assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
       const text = await response.text();
@@ -78,6 +79,8 @@ suite("startStatusServer()", () => {
         `logagent_held_deleted_bytes${labels} 5`,
         "logagent_config_revision_applied 11",
         "logagent_in_flight_bytes 6",
+        "logagent_in_flight_held_bytes 9",
+        "logagent_in_flight_limit_bytes 64",
         "logagent_config_revision_failed 12",
         'logagent_sink_errors_total{topic="web",code="ECONNREFUSED"} 1',
       ]) {

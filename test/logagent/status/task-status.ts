@@ -50,7 +50,7 @@ export function agentView(fields: Partial<AgentView> = {}): AgentView {
     checkpointFailure: () => undefined,
     hasLostCheckpoints: false,
     newestLosses: () => [],
-    inFlightBytes: () => 0,
+    inFlight: () => ({ inFlightBytes: 0, heldBytes: 0, limitBytes: 64 }),
     memory: () => undefined,
     hasIdentityConflict: () => false,
     ...fields,
