@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Disk } from "../../base/disk.ts";
+import type { Disk, DiskFile } from "../../base/disk.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import { cutTornLine } from "../../base/torn-line.ts";
 import { DeliveryError } from "./destination.ts";
@@ -33,6 +33,8 @@ export class DeadLetters {
   readonly #folder: string;
   readonly #disk: Disk;
   readonly #bytesMax: number;
+  /** Files whose names are durable in the folder. */
+  readonly #linked = new Set<string>();
   /** One at a time: they are rare. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -62,8 +64,7 @@ export class DeadLetters {
   }
 
   async #append(path: string, line: Buffer): Promise<void> {
-    await this.#disk.makeFolder(this.#folder);
-    const file = await this.#disk.open(path, { create: true });
+    const file = await this.#open(path);
     try {
       const size = await cutTornLine(file);
       if (size + line.length > this.#bytesMax) throw this.#full(path, size, line.length);
@@ -72,7 +73,21 @@ export class DeadLetters {
     } finally {
       await file.close();
     }
+    if (this.#linked.has(path)) return;
     await this.#disk.syncFolder(this.#folder);
+    this.#linked.add(path);
+  }
+
+  /** The file may have been taken away since the last letter. */
+  async #open(path: string): Promise<DiskFile> {
+    try {
+      return await this.#disk.open(path, { create: false });
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw error;
+    }
+    this.#linked.delete(path);
+    await this.#disk.makeFolder(this.#folder);
+    return await this.#disk.open(path, { create: true });
   }
 
   #full(path: string, size: number, wanted: number): DeliveryError {

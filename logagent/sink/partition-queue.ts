@@ -18,6 +18,8 @@ export interface QueueHost {
   refresh(): void;
   /** Trouble of this partition, or undefined when it is over. */
   trouble(partition: number, error: DeliveryError | undefined): void;
+  /** The topic refused a line for good; it is among the dead letters. */
+  refused(refusal: { readonly error: DeliveryError; readonly lineBytes: number }): void;
   /** The lines of a batch are settled; their bytes are free again. */
   settled(batch: Batch): void;
 }
@@ -234,9 +236,10 @@ export class PartitionQueue {
   }
 
   /** Puts the only line of a batch, refused for good, among the dead letters. Rejects with DeliveryError. */
-  async #keep(batch: Batch, { code, message: reason }: DeliveryError): Promise<void> {
+  async #keep(batch: Batch, error: DeliveryError): Promise<void> {
     const topic = this.#host.name;
-    const { deadLetters, clock, logger } = this.#deps;
+    const { code, message: reason } = error;
+    const { deadLetters, clock } = this.#deps;
     if (deadLetters !== undefined) {
       const bytes = await batch.onlyLine();
       for (const { file, from, to } of batch.ledger.ranges()) {
@@ -244,7 +247,7 @@ export class PartitionQueue {
       }
     }
     this.#signal.throwIfAborted();
-    logger.error({ topic, code, lineBytes: batch.ledger.bytes, reason }, "A line was refused for good");
+    this.#host.refused({ error, lineBytes: batch.ledger.bytes });
   }
 
   /** What the window asked for could not be done; it asks again. */

@@ -120,6 +120,10 @@ export class TopicQueues implements QueueHost {
     if (error === undefined) this.#onFree();
   }
 
+  refused(refusal: { readonly error: DeliveryError; readonly lineBytes: number }): void {
+    this.#troubleLog.refused(this.name, refusal);
+  }
+
   settled(batch: Batch): void {
     this.#onSettled(this, batch);
   }

@@ -14,14 +14,21 @@ interface HeldUp {
   readonly codes: Set<string>;
 }
 
+interface Refusals {
+  /** Since the log told of some. */
+  lines: number;
+  toldAtMs: number;
+}
+
 /**
  * What the log says of topics that are held up: that one is, for each reason once; every minute that some still are; and
- * that it is over. Never a line for each attempt.
+ * that it is over; and of lines that a topic refuses for good. Never a line for each attempt, or for each line.
  */
 export class TroubleLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #topics = new Map<string, HeldUp>();
+  readonly #refusals = new Map<string, Refusals>();
   #remindedAtMs = 0;
   #attempts = 0;
   /** In this REMIND_MS. */
@@ -61,6 +68,25 @@ export class TroubleLog {
       { topic, failedAttempts: attempts, heldUpMs: Math.round(nowMs - sinceMs) },
       "Delivery to a topic goes on",
     );
+  }
+
+  /** A line was refused for good: told at once, and those that follow in REMIND_MS with the next one behind it. */
+  refused(
+    topic: string,
+    { error, lineBytes }: { readonly error: DeliveryError; readonly lineBytes: number },
+  ): void {
+    const nowMs = this.#clock.monotonicMs();
+    const refusals = this.#refusals.get(topic) ?? { lines: 0, toldAtMs: Number.NEGATIVE_INFINITY };
+    this.#refusals.set(topic, refusals);
+    refusals.lines += 1;
+    if (nowMs - refusals.toldAtMs < REMIND_MS || !this.#mayTell(nowMs)) return;
+    const { code, message: reason } = error;
+    this.#logger.error(
+      { topic, code, lineBytes, reason, lines: refusals.lines },
+      "Lines were refused for good",
+    );
+    refusals.lines = 0;
+    refusals.toldAtMs = nowMs;
   }
 
   #remind(topic: string, error: DeliveryError, nowMs: number): void {

@@ -282,7 +282,7 @@ describe("Kafka sink in trouble", () => {
     assert.equal(file.rejections.length, 1);
     const errors = logged.filter(({ level }) => level === "error");
     assert.equal(errors.length, 1);
-    assert.equal(errors[0]?.msg, "A line was refused for good");
+    assert.equal(errors[0]?.msg, "Lines were refused for good");
   });
 
   it("waits with the reason where the broker refuses for good, and others go on", async () => {

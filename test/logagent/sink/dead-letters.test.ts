@@ -90,6 +90,18 @@ describe("DeadLetters", () => {
     assert.equal(lettersOf("t4").length, 1);
   });
 
+  it("write() syncs the folder for a file's first letter only, and again when the file was taken away", async () => {
+    const disk = new MemoryDisk();
+    const letters = new DeadLetters({ folder: "/dead", disk, bytesMax: 10_000 });
+    disk.failNth("syncFolder", 1, "EIO");
+    await assert.rejects(letters.write(letter("t", "0")), { code: "EIO" });
+    for (let i = 0; i < 3; i += 1) await letters.write(letter("t", `${i}`));
+    assert.equal(disk.counts.get("syncFolder"), 2);
+    await disk.remove("/dead/t.jsonl");
+    for (let i = 0; i < 3; i += 1) await letters.write(letter("t", `${i}`));
+    assert.equal(disk.counts.get("syncFolder"), 3);
+  });
+
   it("write() says that the disk is full, whatever it fails at, and goes on when there is room", async () => {
     for (const operation of ["write", "sync"] as const) {
       const disk = new MemoryDisk();

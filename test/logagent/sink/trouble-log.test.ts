@@ -43,6 +43,24 @@ suite("TroubleLog", () => {
     assert.deepEqual([lines[4]?.failedAttempts, lines[4]?.heldUpMs], [150, 150_000]);
   });
 
+  test("tells at once that a line was refused for good, and of more once a minute with their number", () => {
+    const { troubleLog, clock, lines } = newLog();
+    const error = new DeliveryError("MESSAGE_TOO_LARGE", "Cannot deliver: too large", {
+      remedy: "too-large",
+    });
+    for (let second = 0; second < 100; second += 1) {
+      troubleLog.refused("web", { error, lineBytes: 7 });
+      clock.advance(1_000);
+    }
+    assert.deepEqual(
+      lines.map(({ level, topic, lineBytes, lines: count }) => [level, topic, lineBytes, count]),
+      [
+        ["error", "web", 7, 1],
+        ["error", "web", 7, 60],
+      ],
+    );
+  });
+
   test("writes few lines for thousands of topics, and their number", () => {
     const { troubleLog, clock, lines } = newLog();
     for (let round = 0; round < 61; round += 1) {

@@ -325,7 +325,7 @@ describe("Kafka sink, lines that are refused", () => {
     assert.deepEqual([pos, end, from], [rejection?.from, rejection?.to, bed.file.path]);
     assert.deepEqual([code, rejection?.reason], ["MESSAGE_TOO_LARGE", reason]);
     assert.equal(Buffer.from(bytes, "base64").toString(), "25 HUGE");
-    assert.equal(logged.filter(({ msg }) => msg === "A line was refused for good").length, 1);
+    assert.equal(logged.filter(({ msg }) => msg === "Lines were refused for good").length, 1);
     rmSync(folder, { recursive: true });
   });
 
