@@ -8,11 +8,12 @@ import type { WrittenAccounts } from "./read-accounts.ts";
 
 /**
  * - `at its path`, `moved`: the file is there, under that name or another one.
+ * - `compressed`: nobody saw it before it was, and it is there; how much is in it is known by reading it only.
  * - `replaced`: it has another content by now, which has a row of its own; acknowledgements of this one may still come.
  * - `gone`: deleted, compressed, or moved out of the folders that are looked through; an agent may hold it open.
  * - `unknown`: a folder cannot be read.
  */
-export type AuditState = "at its path" | "moved" | "replaced" | "gone" | "unknown";
+export type AuditState = "at its path" | "moved" | "compressed" | "replaced" | "gone" | "unknown";
 
 /** One content of a file. */
 export interface AuditRow extends FileAccount {
@@ -20,7 +21,7 @@ export interface AuditRow extends FileAccount {
   readonly id: string;
   readonly entry: string;
   readonly topic: string;
-  /** Bytes on disk; undefined when it is not there. */
+  /** Bytes on disk; undefined when it is not there, or compressed. */
   readonly size: number | undefined;
   /** Seen, and neither acknowledged nor lost. */
   readonly held: number;
@@ -65,7 +66,7 @@ function rowOf(
   current: CheckpointRecord | undefined,
 ): AuditRow {
   const { path, id, entry, topic, seen, offset, account } = record;
-  const isThere = place.kind === "there" && current === record;
+  const isThere = place.kind === "there" && current === record && record.isPacked !== true;
   return {
     path,
     id,
@@ -85,6 +86,7 @@ function stateOf(
 ): AuditState {
   if (current !== record) return "replaced";
   if (place.kind !== "there") return place.kind;
+  if (record.isPacked === true) return "compressed";
   return place.path === record.path ? "at its path" : "moved";
 }
 

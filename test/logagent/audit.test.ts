@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { entrySchema } from "../../conf/collect-config.ts";
 import { type Audit, audit } from "../../logagent/audit/audit.ts";
 import { auditText } from "../../logagent/audit/audit-text.ts";
@@ -76,6 +78,27 @@ suite("audit()", () => {
         ["gone", undefined, 5],
       ],
     );
+    assert.deepEqual(problems, []);
+  });
+
+  test("takes a compressed file that nobody saw before for what is in it, not for a file cut short", async () => {
+    await using bed = await SourceBed.open();
+    bed.clock.wallMs = Date.now;
+    writeFileSync(bed.path("a.log"), "1\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    renameSync(bed.path("a.log"), bed.path("a.log.2"));
+    await sleep(30);
+    writeFileSync(bed.path("a.log.1.gz"), gzipSync("2\n".repeat(10_000)));
+    writeFileSync(bed.path("a.log"), "3\n");
+    await bed.run(running, 10_000);
+    await bed.stop(running);
+    const { rows, problems } = await auditOf(bed);
+    assert.deepEqual(rows.map(({ state, size, acked }) => [state, size, acked]).sort(), [
+      ["at its path", 2, 2],
+      ["compressed", undefined, 20_000],
+      ["moved", 2, 2],
+    ]);
     assert.deepEqual(problems, []);
   });
 

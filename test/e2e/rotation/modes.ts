@@ -6,6 +6,8 @@ export interface Mode {
   readonly reopens: boolean;
   /** What the entry's pattern ends in, behind the folder. */
   readonly pattern: string;
+  /** Between two rotations, where names go by the second. */
+  readonly pauseMsMin?: number;
   /** Other fields of the entry. */
   readonly entry?: Readonly<Record<string, unknown>>;
   /**
@@ -21,7 +23,11 @@ const truncating = { reopens: false, pattern: "*.log", takes: "contents" } as co
 
 export const MODES = {
   create: { ...renaming, directives: ["create", "rotate 30"] },
-  "create, dateext": { ...renaming, directives: ["create", "rotate 30", "dateext", "dateformat -%s"] },
+  "create, dateext": {
+    ...renaming,
+    directives: ["create", "rotate 30", "dateext", "dateformat -%s"],
+    pauseMsMin: 1_000,
+  },
   "create, olddir": { ...renaming, directives: ["create", "rotate 30", "olddir old"] },
   "create, pattern matches the old ones": {
     ...renaming,

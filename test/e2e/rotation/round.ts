@@ -13,12 +13,19 @@ import { MODES, type Mode, type ModeName } from "./modes.ts";
 import type { RotationBed } from "./rotation-bed.ts";
 import { TopicReader } from "./topic-reader.ts";
 
-/** How long is written, rotated, killed and stopped; the rest of a round is for catching up. */
+/**
+ * How long is written, rotated, killed and stopped; the rest of a round, which is to take 15 s at most, is for catching up. What a
+ * rotation, a kill or an outage makes everybody wait for begins before the end of it.
+ */
 const TROUBLE_MS = 8_000;
+const ROTATE_UNTIL_MS = TROUBLE_MS - 1_500;
 const KILL_EVERY_MS = 2_000;
+const KILL_UNTIL_MS = TROUBLE_MS - 1_000;
 /** A rotated file is at rest for two seconds before its successor has its turn: with none but short pauses little would be under way. */
 const ROTATE_AFTER_MS = { least: 700, most: [2_000, 5_000] };
-const BROKER_DOWN_MS_MAX = 2_000;
+/** So that the broker, which takes some seconds to start, is there again at the end. */
+const BROKER_DOWN_AFTER_MS = { least: 500, most: 2_000 };
+const BROKER_DOWN_MS_MAX = 1_500;
 /** In the others the broker stays, so that each life of the agent gets further. */
 const OUTAGE_SHARE = 0.75;
 const CATCH_UP_MS_MAX = 45_000;
@@ -70,7 +77,7 @@ export async function playRound(options: RoundOptions): Promise<RoundResult> {
     writerPid: writer.pid,
     reopened: writer.reopened,
   });
-  const rotations = await trouble({ agent, kafka: bed.kafka, rotate, random });
+  const rotations = await trouble({ agent, kafka: bed.kafka, rotate, mode, random });
   const journal = await writer.finish();
 
   const quietMs = performance.now();
@@ -147,24 +154,27 @@ async function trouble(parts: {
   readonly agent: AgentLives;
   readonly kafka: KafkaServer;
   readonly rotate: () => Promise<void>;
+  readonly mode: Mode;
   readonly random: Random;
 }): Promise<number> {
-  const { agent, kafka, rotate, random } = parts;
-  const endMs = performance.now() + TROUBLE_MS;
+  const { agent, kafka, rotate, mode, random } = parts;
+  const startedMs = performance.now();
+  const mayWait = (ms: number, untilMs: number) => performance.now() + ms < startedMs + untilMs;
   const between = (least: number, most: number) => least + random.next() * (most - least);
   // Drawn before anything happens: what happens when depends on the seed alone.
-  const brokerAtMs = between(500, TROUBLE_MS - 2_000);
+  const brokerAtMs = between(BROKER_DOWN_AFTER_MS.least, BROKER_DOWN_AFTER_MS.most);
   const brokerDownMs = between(0, BROKER_DOWN_MS_MAX);
   const isKilled = random.next() < 0.5;
   const hasOutage = random.next() < OUTAGE_SHARE;
   const fromReady = Array.from({ length: 10 }, () => random.next() < 0.6);
   const mostMs = ROTATE_AFTER_MS.most[random.next() < 0.5 ? 0 : 1] ?? 0;
-  const pauses = Array.from({ length: 20 }, () => between(ROTATE_AFTER_MS.least, mostMs));
+  const leastMs = Math.max(ROTATE_AFTER_MS.least, mode.pauseMsMin ?? 0);
+  const pauses = Array.from({ length: 20 }, () => between(leastMs, mostMs));
   const kills = async () => {
     for (const isFromReady of fromReady) {
       // On a busy machine a life of two seconds is over before it has written a checkpoint.
       if (isFromReady) await agent.ready(KILL_EVERY_MS);
-      if (performance.now() + KILL_EVERY_MS >= endMs) return;
+      if (!mayWait(KILL_EVERY_MS, KILL_UNTIL_MS)) return;
       await sleep(KILL_EVERY_MS);
       await agent.killAndStart();
     }
@@ -179,13 +189,13 @@ async function trouble(parts: {
   };
   const rotations = async () => {
     for (const [count, pauseMs] of pauses.entries()) {
-      if (performance.now() + pauseMs >= endMs) return count;
+      if (!mayWait(pauseMs, ROTATE_UNTIL_MS)) return count;
       await sleep(pauseMs);
       await rotate();
     }
     return pauses.length;
   };
-  const [rotated] = await Promise.all([rotations(), kills(), outage()]);
+  const [rotated] = await Promise.all([rotations(), kills(), outage(), sleep(TROUBLE_MS)]);
   return rotated;
 }
 

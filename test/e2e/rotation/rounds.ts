@@ -27,6 +27,8 @@ interface State {
 /** Rounds that share a broker: its folder does not grow for ever. */
 const BATCH = 20;
 const EXAMPLES_MAX = 5;
+/** What a round is to take at most, on a machine that has the CPU for it. */
+const ROUND_MS = 15_000;
 
 const { values } = parseArgs({
   options: {
@@ -84,7 +86,7 @@ function report(): void {
   console.log(
     `${rounds} rounds (${JSON.stringify(byMode)}): ${JSON.stringify(totals)}; caught up after ${part(catchUpMs, 0.5)} ms ` +
       `(median), ${part(catchUpMs, 1)} ms (most); a round took ${part(roundMs, 0.5)} ms (median), ${part(roundMs, 1)} ms ` +
-      `(most); ${failed.length} rounds broke a promise`,
+      `(most), ${roundMs.filter((ms) => ms > ROUND_MS).length} of them more than ${ROUND_MS} ms; ${failed.length} broke a promise`,
   );
   for (const { seed, mode, violations, examples } of failed)
     console.log(`  seed ${seed}, ${mode}: ${violations}, such as ${examples[0]}`);
