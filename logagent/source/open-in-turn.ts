@@ -18,6 +18,10 @@ export function openInTurn(
   if (turns.areOpen) return openTailedFile(path, context, options);
   const stats = options.found ?? lookAt(path);
   if (stats === undefined || keyOf(stats) !== options.key) return "moved";
+  // Of a compressed file the record is about what is in it: by its name it is only found out that it is one.
+  if (deps.checkpoints.find(stats).some(({ isPacked }) => isPacked)) {
+    return openOrForget(path, context, options);
+  }
   const closed = closedFile(path, stats, context, options);
   if (turns.mayHold(closed, deps.clock.monotonicMs())) {
     return openOrForget(path, context, options);

@@ -107,8 +107,7 @@ export function planOf(seed: number): Plan {
   const from = random.next() < 0.1 ? "end" : "beginning";
   const chunkPoolBytes = random.next() < 0.3 ? SMALL_CHUNK_BYTES : CHUNK_POOL_BYTES;
   // By chance of its own: without it a seed stands for what it always has.
-  const few = pick(OPEN_FILES_MAX, seededRandom(seed + SEED_OF_LIMIT).next());
-  const openFilesMax = ops.some(({ kind }) => kind === "compress") ? ENOUGH : few;
+  const openFilesMax = pick(OPEN_FILES_MAX, seededRandom(seed + SEED_OF_LIMIT).next());
   return { seed, glob, lanes, tickMs, hasBirthTimes, from, chunkPoolBytes, openFilesMax, ops };
 }
 
