@@ -12,11 +12,15 @@ export interface FieldIssue {
 /** Longest piece of a bad value that is repeated in a message, in characters. */
 const SHOWN_VALUE_CHARACTERS_MAX = 80;
 
-/** The schema's complaints about `input`, in our words: zod's own speak of its types, not of the fields. */
-export function fieldIssues(schema: z.ZodType, input: unknown): FieldIssue[] {
+export type Parsed<Value> =
+  | { readonly kind: "valid"; readonly value: Value }
+  | { readonly kind: "invalid"; readonly issues: readonly FieldIssue[] };
+
+/** `input` by the schema, or the schema's complaints in our words: zod's own speak of its types, not of the fields. */
+export function parseFields<Value>(schema: z.ZodType<Value>, input: unknown): Parsed<Value> {
   const result = schema.safeParse(input);
-  if (result.success) return [];
-  return result.error.issues.flatMap((issue) => {
+  if (result.success) return { kind: "valid", value: result.data };
+  const issues = result.error.issues.flatMap((issue): FieldIssue[] => {
     if (issue.code === "unrecognized_keys") {
       const known = fieldNamesAt(schema, issue.path);
       return issue.keys.map((key) => ({
@@ -26,6 +30,7 @@ export function fieldIssues(schema: z.ZodType, input: unknown): FieldIssue[] {
     }
     return [{ path: issue.path, sentence: sentenceOf(issue, input) }];
   });
+  return { kind: "invalid", issues };
 }
 
 /** `sink.brokers[1]`; the empty path is "the value". */

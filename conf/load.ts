@@ -3,7 +3,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } fr
 import { CodedError } from "../base/errors.ts";
 import { type AgentConfig, agentConfigSchema } from "./agent-config.ts";
 import { type Override, readOverrides } from "./env-overrides.ts";
-import { type FieldIssue, fieldIssues, shownValue } from "./field-issues.ts";
+import { type FieldIssue, parseFields, shownValue } from "./field-issues.ts";
 import { fileProblem } from "./file-problem.ts";
 import { fieldNamesAt } from "./schema-fields.ts";
 
@@ -41,15 +41,15 @@ export function parseAgentConfig(
   }
   const { overrides, unknown } = readOverrides(env);
   const input = withOverrides(withoutEmptySections(toObject(file.path, document)), overrides);
-  const issues = fieldIssues(agentConfigSchema, input);
-  if (issues.length > 0) {
+  const parsed = parseFields(agentConfigSchema, input);
+  if (parsed.kind === "invalid") {
     throw badFile(
       file.path,
-      issues.map((issue) => `${placeOf(issue, document, lines, overrides)}: ${issue.sentence}`),
+      parsed.issues.map((issue) => `${placeOf(issue, document, lines, overrides)}: ${issue.sentence}`),
     );
   }
   return {
-    config: agentConfigSchema.parse(input),
+    config: parsed.value,
     warnings: unknown.map((name) => `Variable ${name} is ignored: no option has it`),
   };
 }

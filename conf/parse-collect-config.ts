@@ -1,6 +1,6 @@
 import { CodedError } from "../base/errors.ts";
 import { type Entry, entrySchema } from "./collect-config.ts";
-import { fieldIssues, shownValue } from "./field-issues.ts";
+import { parseFields, shownValue } from "./field-issues.ts";
 import { findJsonError } from "./json-syntax.ts";
 
 /** Entries in one collect config. */
@@ -27,9 +27,11 @@ export function parseCollectConfig(value: Uint8Array, check?: EntryCheck): Entry
   const entries: Entry[] = [];
   const numbers = new Map<string, number>();
   list.forEach((raw, index) => {
-    const found = fieldIssues(entrySchema, raw).map((issue) => issue.sentence);
-    const entry = found.length === 0 ? entrySchema.parse(raw) : undefined;
-    if (entry !== undefined) {
+    const parsed = parseFields(entrySchema, raw);
+    const found: string[] = [];
+    if (parsed.kind === "invalid") found.push(...parsed.issues.map((issue) => issue.sentence));
+    else {
+      const entry = parsed.value;
       const first = numbers.get(entry.path);
       if (first === undefined) numbers.set(entry.path, index + 1);
       else found.push(`the same path is in entry ${first}, expected each path once`);

@@ -5,7 +5,7 @@ import { CodedError, errorCode } from "../../base/errors.ts";
 import { createLogger } from "../../base/log.ts";
 import { systemRandom as random } from "../../base/random.ts";
 import { type Entry, entrySchema } from "../../conf/collect-config.ts";
-import { fieldIssues, shownValue } from "../../conf/field-issues.ts";
+import { parseFields, shownValue } from "../../conf/field-issues.ts";
 import { findJsonError } from "../../conf/json-syntax.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
@@ -144,9 +144,9 @@ function parseEntry(path: string, flags: PreviewFlags): Entry {
     from: flags.from,
     ...(flags.maxLineBytes === undefined ? {} : { maxLineBytes: flags.maxLineBytes }),
   };
-  const [issue] = fieldIssues(entrySchema, fields);
-  if (issue !== undefined) throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${issue.sentence}`);
-  return entrySchema.parse(fields);
+  const parsed = parseFields(entrySchema, fields);
+  if (parsed.kind === "valid") return parsed.value;
+  throw new CodedError("EBADCONFIG", `Cannot preview ${path}: ${parsed.issues[0]?.sentence}`);
 }
 
 function furtherFields(path: string, text = "{}"): object {
