@@ -7,6 +7,7 @@ import type { BrokerSocket } from "./broker-socket.ts";
 import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
 import { connectionError, protocolError } from "./kafka-errors.ts";
 import { LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
+import { TopicQuestions } from "./topic-questions.ts";
 
 const CREATE_TIMEOUT_MS = 10_000;
 const RESOURCE_TOPIC = 2;
@@ -39,11 +40,7 @@ interface MetadataAnswer {
   }[];
 }
 
-interface Wanted {
-  readonly topic: string;
-  readonly resolve: (metadata: TopicMetadata) => void;
-  readonly reject: (error: unknown) => void;
-}
+type TopicAnswer = MetadataAnswer["topics"][number];
 
 type Library = typeof import("@platformatic/kafka");
 
@@ -59,8 +56,8 @@ export class Cluster {
   #controllerId = -1;
   /** Node id of the leader of each partition, by topic; -1 where there is none. */
   readonly #leaders = new Map<string, readonly number[]>();
-  #wanted: Wanted[] = [];
-  #isAsking = false;
+  readonly #metadata = new TopicQuestions((topics) => this.#askMetadata(topics));
+  readonly #configs = new TopicQuestions((topics) => this.#askConfigs(topics));
 
   constructor(
     options: Pick<SinkOptions, "brokers" | "tls" | "sasl">,
@@ -85,31 +82,15 @@ export class Cluster {
     return address === undefined ? undefined : this.#broker(address);
   }
 
-  /** Asks anew. Questions of many topics at one time become one request. Rejects with DeliveryError. */
+  /** Asks anew. Rejects with DeliveryError. */
   metadata(topic: string): Promise<TopicMetadata> {
-    return new Promise((resolve, reject) => {
-      this.#wanted.push({ topic, resolve, reject });
-      if (this.#isAsking) return;
-      this.#isAsking = true;
-      setImmediate(() => void this.#answerWanted());
-    });
+    return this.#metadata.about(topic);
   }
 
   /** Limits of a topic; empty when this agent may not read them. */
   async config(topic: string): Promise<TopicConfig> {
     try {
-      return await this.#ask(async (connection, { describeConfigsV3 }) => {
-        const { results } = await describeConfigsV3.api.async(connection, [
-          { resourceType: RESOURCE_TOPIC, resourceName: topic, configurationKeys: [...CONFIG_KEYS] },
-        ]);
-        const values = new Map(results[0]?.configs.map(({ name, value }) => [name, Number(value)]));
-        const maxMessageBytes = values.get("max.message.bytes");
-        const minInsyncReplicas = values.get("min.insync.replicas");
-        return {
-          ...(maxMessageBytes === undefined ? {} : { maxMessageBytes }),
-          ...(minInsyncReplicas === undefined ? {} : { minInsyncReplicas }),
-        };
-      });
+      return await this.#configs.about(topic);
     } catch (error) {
       this.#deps.logger.debug({ topic, reason: errorMessage(error) }, "The limits of a topic cannot be read");
       return {};
@@ -146,30 +127,44 @@ export class Cluster {
     const reason = new CodedError("ESINKCLOSED", "the sink is closed");
     this.#closing.abort(reason);
     for (const broker of this.#brokers.values()) broker.close();
-    for (const { reject } of this.#wanted.splice(0)) reject(reason);
+    this.#metadata.fail(reason);
+    this.#configs.fail(reason);
   }
 
-  async #answerWanted(): Promise<void> {
-    while (this.#wanted.length > 0) {
-      const wanted = this.#wanted.splice(0);
-      const topics = [...new Set(wanted.map(({ topic }) => topic))];
-      try {
-        const response = await this.#ask((connection, { metadataV8 }) =>
-          answerOf(metadataV8.api.async(connection, topics, false)),
-        );
-        this.#remember(response);
-        for (const { topic, resolve, reject } of wanted) {
-          try {
-            resolve(this.#topicMetadata(topic, response));
-          } catch (error) {
-            reject(error);
-          }
-        }
-      } catch (error) {
-        for (const { reject } of wanted) reject(error);
-      }
-    }
-    this.#isAsking = false;
+  async #askMetadata(topics: readonly string[]): Promise<(topic: string) => TopicMetadata> {
+    const response = await this.#ask((connection, { metadataV8 }) =>
+      answerOf(metadataV8.api.async(connection, [...topics], false)),
+    );
+    this.#remember(response);
+    const found = new Map(response.topics.map((answer) => [answer.name, answer]));
+    return (topic) => this.#topicMetadata(topic, found.get(topic));
+  }
+
+  async #askConfigs(topics: readonly string[]): Promise<(topic: string) => TopicConfig> {
+    const { results } = await this.#ask((connection, { describeConfigsV3 }) =>
+      answerOf(
+        describeConfigsV3.api.async(
+          connection,
+          topics.map((resourceName) => ({
+            resourceType: RESOURCE_TOPIC,
+            resourceName,
+            configurationKeys: [...CONFIG_KEYS],
+          })),
+        ),
+      ),
+    );
+    const found = new Map(results.map((result) => [result.resourceName, result]));
+    return (topic) => {
+      const { errorCode = 0, errorMessage: detail, configs = [] } = found.get(topic) ?? {};
+      if (errorCode !== 0) throw protocolError(errorCode, `Cannot read topic ${topic}`, detail);
+      const values = new Map(configs.map(({ name, value }) => [name, Number(value)]));
+      const maxMessageBytes = values.get("max.message.bytes");
+      const minInsyncReplicas = values.get("min.insync.replicas");
+      return {
+        ...(maxMessageBytes === undefined ? {} : { maxMessageBytes }),
+        ...(minInsyncReplicas === undefined ? {} : { minInsyncReplicas }),
+      };
+    };
   }
 
   #remember(response: MetadataAnswer): void {
@@ -182,8 +177,7 @@ export class Cluster {
     }
   }
 
-  #topicMetadata(topic: string, response: MetadataAnswer): TopicMetadata {
-    const found = response.topics.find(({ name }) => name === topic);
+  #topicMetadata(topic: string, found: TopicAnswer | undefined): TopicMetadata {
     const errorCode = found?.errorCode ?? UNKNOWN_TOPIC_OR_PARTITION;
     if (found === undefined || errorCode !== 0) {
       throw protocolError(errorCode, `Cannot find topic ${topic} on ${this.name}`);

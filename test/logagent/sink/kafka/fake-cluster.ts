@@ -58,6 +58,7 @@ const API = {
 };
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const NOT_LEADER_OR_FOLLOWER = 6;
+const TOPIC_AUTHORIZATION_FAILED = 29;
 const SASL_AUTHENTICATION_FAILED = 58;
 
 /**
@@ -69,6 +70,10 @@ export class FakeCluster implements AsyncDisposable {
   script: (call: ProduceCall) => Fate | Promise<Fate> = () => undefined;
   /** Of every topic. */
   maxMessageBytes = 1_048_588;
+  /** Topics whose limits may not be read. */
+  readonly unreadableConfigs = new Set<string>();
+  /** The topics of each DescribeConfigs request. */
+  readonly configRequests: (readonly string[])[] = [];
   /** In each Produce response. */
   throttleMs = 0;
   /** Code of the answers to InitProducerId. */
@@ -191,7 +196,7 @@ export class FakeCluster implements AsyncDisposable {
       case API.metadata:
         return this.#metadata(body);
       case API.configs:
-        return this.#topicConfig();
+        return this.#topicConfigs(body);
       case API.initProducerId:
         return this.#initProducerId(at.node);
       case API.apiVersions:
@@ -222,25 +227,44 @@ export class FakeCluster implements AsyncDisposable {
       .appendBytes(Buffer.alloc(0), false);
   }
 
-  /** The one answer that is read, whatever topic it is about. */
-  #topicConfig(): Writer {
-    const value = String(this.maxMessageBytes);
+  #topicConfigs(body: Buffer): Writer {
+    const names = Reader.from(body).readArray(
+      (r) => {
+        r.readInt8(); // a topic
+        const name = r.readString(false);
+        r.readArray((key) => key.readString(false), false, false);
+        return name;
+      },
+      false,
+      false,
+    );
+    this.configRequests.push(names);
     return Writer.create()
       .appendInt32(0)
-      .appendInt32(1)
-      .appendInt16(0)
+      .appendArray(names, (w, name) => this.#appendTopicConfig(w, name), false, false);
+  }
+
+  #appendTopicConfig(w: Writer, name: string): void {
+    const isRefused = this.unreadableConfigs.has(name);
+    w.appendInt16(isRefused ? TOPIC_AUTHORIZATION_FAILED : NONE)
       .appendString(null, false)
       .appendInt8(2)
-      .appendString("", false)
-      .appendInt32(1)
-      .appendString("max.message.bytes", false)
-      .appendString(value, false)
-      .appendBoolean(false)
-      .appendInt8(5)
-      .appendBoolean(false)
-      .appendInt32(0)
-      .appendInt8(0)
-      .appendString(null, false);
+      .appendString(name, false)
+      .appendArray(
+        isRefused ? [] : [String(this.maxMessageBytes)],
+        (one, value) =>
+          one
+            .appendString("max.message.bytes", false)
+            .appendString(value, false)
+            .appendBoolean(false)
+            .appendInt8(5)
+            .appendBoolean(false)
+            .appendInt32(0)
+            .appendInt8(0)
+            .appendString(null, false),
+        false,
+        false,
+      );
   }
 
   #initProducerId(node: number): Writer {

@@ -184,6 +184,28 @@ describe("Kafka sink, numbered batches", () => {
   });
 });
 
+describe("Kafka sink, what is asked about topics", () => {
+  it("reads the limits of many topics with one request, without those that it may not read", async () => {
+    await using bed = await SinkBed.start();
+    const { cluster, sink } = bed;
+    const topics = Array.from({ length: 50 }, (_, i) => `topic-${i}`);
+    for (const topic of topics) cluster.createTopic(topic);
+    cluster.unreadableConfigs.add("topic-7");
+    const line = "x".repeat(120);
+    await Promise.all(
+      topics.map((topic) =>
+        sink.deliver(new RecordedFile(topic).next(topic, [line, line, line]), { signal: within(20_000) }),
+      ),
+    );
+    await bed.flush();
+    assert.deepEqual(cluster.configRequests, [topics]);
+    const batches = (topic: string) => cluster.calls.filter((call) => call.topic === topic).length;
+    // As small as the topic's limit wants them, or as large as the broker's default allows.
+    assert.equal(batches("topic-6"), 2);
+    assert.equal(batches("topic-7"), 1);
+  });
+});
+
 describe("Kafka sink, topics that change", () => {
   /** A clock that can be set forward; sleeps are those of the machine. */
   function aheadClock() {
