@@ -27,7 +27,11 @@ export class BrokerSocket {
   readonly #theirs: (chunk: Buffer) => void;
   readonly #pending = new Map<number, Pending>();
   #nextId = OUR_IDS_FROM;
-  #received: Buffer = Buffer.alloc(0);
+  /** Chunks of a frame that is not complete; gathered, and put together once. */
+  #chunks: Buffer[] = [];
+  #chunksBytes = 0;
+  /** Below it there is no complete frame. */
+  #wantedBytes = SIZE_BYTES;
   #failure: Error | undefined;
 
   /** `connection` has just connected. */
@@ -86,18 +90,26 @@ export class BrokerSocket {
   }
 
   #onData(chunk: Buffer): void {
-    let rest = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#chunks.push(chunk);
+    this.#chunksBytes += chunk.length;
+    if (this.#chunksBytes < this.#wantedBytes) return;
+    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#chunksBytes);
+    this.#wantedBytes = SIZE_BYTES;
     while (rest.length >= SIZE_BYTES) {
       const end = SIZE_BYTES + rest.readInt32BE(0);
       if (end < SIZE_BYTES + ID_BYTES || end > FRAME_BYTES_MAX) {
         this.destroy(new CodedError("EKAFKAFRAME", `a frame of ${end - SIZE_BYTES} bytes was received`));
         return;
       }
-      if (rest.length < end) break;
+      if (rest.length < end) {
+        this.#wantedBytes = end;
+        break;
+      }
       this.#onFrame(rest.subarray(0, end));
       rest = rest.subarray(end);
     }
-    this.#received = rest;
+    this.#chunks = rest.length === 0 ? [] : [rest];
+    this.#chunksBytes = rest.length;
   }
 
   #onFrame(frame: Buffer): void {
