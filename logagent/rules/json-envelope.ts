@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import type { ByteArena } from "./byte-arena.ts";
 
 /** Where records come from. */
@@ -24,7 +25,7 @@ export class JsonEnvelope {
   }
 
   write(arena: ByteArena, record: Uint8Array, offset: number): void {
-    const line = Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString();
+    const line = asBuffer(record).toString();
     arena.writeText(`${this.#head}${offset},"line":${JSON.stringify(line)}${this.#tail}`);
   }
 }

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 
 const FIELD_PREFIX = "field:";
@@ -26,7 +27,7 @@ function keyInJson(record: Uint8Array, name: string): Buffer | undefined {
   if (!record.subarray(0, 16).includes(OPENING_BRACE)) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString());
+    value = JSON.parse(asBuffer(record).toString());
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import type { Bytes, KeyRange } from "./operations.ts";
 
 const ZERO = Buffer.from([0]);
@@ -5,8 +6,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** A view of the same bytes; text is encoded. */
 export function toBuffer(bytes: Bytes): Buffer {
-  if (typeof bytes === "string") return Buffer.from(bytes, "utf8");
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return typeof bytes === "string" ? Buffer.from(bytes, "utf8") : asBuffer(bytes);
 }
 
 /** `key` and `range_end` of a request (rpc.proto RangeRequest); an empty key as a prefix, or as a start, is every key. */

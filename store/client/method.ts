@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/as-buffer.ts";
 import {
   AlarmRequest,
   AlarmResponse,
@@ -65,10 +66,7 @@ function method<Request, Response>(
 ): Method<Request, Response> {
   return {
     path,
-    serialize: (message) => {
-      const bytes = request.encode(message).finish();
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    },
+    serialize: (message) => asBuffer(request.encode(message).finish()),
     deserialize: (bytes) => response.decode(bytes),
   };
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { asBuffer } from "../../base/as-buffer.ts";
 import { CodedError } from "../../base/errors.ts";
 
 /** What an absent bytes field decodes to. Shared by all messages; there is nothing in it to change. */
@@ -27,7 +28,7 @@ export class BinaryReader {
   #high = 0;
 
   constructor(input: Uint8Array) {
-    this.buf = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+    this.buf = asBuffer(input);
     this.len = input.length;
   }
 
