@@ -187,12 +187,6 @@ export const agentConfigSchema = z.strictObject({
 
 export type AgentConfig = z.output<typeof agentConfigSchema>;
 
-/** Splits `host:port`, brackets of an IPv6 address taken off; the value has passed the schema. */
-export function splitHostPort(value: string): { readonly host: string; readonly port: number } {
-  const [, host = "", port = ""] = HOST_PORT.exec(value) ?? [];
-  return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
-}
-
 function isHostPort(value: string): boolean {
   const match = HOST_PORT.exec(value);
   return match !== null && Number(match[2]) <= 65_535;

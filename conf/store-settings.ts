@@ -1,3 +1,4 @@
+import { withoutBrackets } from "../base/host-port.ts";
 import type { LogLevel } from "../base/log.ts";
 import { type FeatureGates, parseFeatureGates } from "./feature-gates.ts";
 import { parseGoDuration } from "./go-values.ts";
@@ -30,11 +31,6 @@ export interface ListenAddress {
   readonly port: number;
   readonly url: string;
   readonly flag: string;
-}
-
-/** `127.0.0.1:2379`, `[::1]:2379`. */
-export function authority(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** The flags of one run, checked against each other and in the store's own terms. */
@@ -141,7 +137,7 @@ function listenAddress(url: string, flag: string): ListenAddress {
         : "sockets on the file system are not in this release";
     throw new UsageError(`Cannot use --${flag} ${url}: ${why}, expected http://<address>:<port>`);
   }
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = withoutBrackets(hostname);
   const isAddress = /^[\d.]+$/.test(host) || host.includes(":");
   if (!isAddress && host !== "localhost") {
     throw new UsageError(

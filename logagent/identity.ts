@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Disk } from "../base/disk.ts";
 import { CodedError, errorCode, errorMessage } from "../base/errors.ts";
+import { splitHostPort } from "../base/host-port.ts";
 import type { Logger } from "../base/log.ts";
 import { type VersionedFile, versionedFile } from "../base/versioned-file.ts";
-import { splitHostPort } from "../conf/agent-config.ts";
 import { parseEndpoint } from "../store/client/endpoint.ts";
 
 export interface IdentityOptions {

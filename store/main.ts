@@ -1,12 +1,12 @@
 import { systemClock } from "../base/clock.ts";
 import { CodedError, errorMessage } from "../base/errors.ts";
+import { hostPortText } from "../base/host-port.ts";
 import { createLogger, type Logger } from "../base/log.ts";
 import { nodeDisk } from "../base/node-disk.ts";
 import { systemRandom } from "../base/random.ts";
 import { packageVersion } from "../base/version.ts";
 import { loadStoreConfig, type StoreCommand } from "../conf/load-store-config.ts";
 import { UsageError } from "../conf/store-command-line.ts";
-import { authority } from "../conf/store-settings.ts";
 import { idText } from "./raft/id-text.ts";
 import { type BoundAddress, StoreServer } from "./server/store-server.ts";
 import { ETCD_API_VERSION } from "./server/version.ts";
@@ -72,7 +72,10 @@ async function run({ settings, warnings }: Run): Promise<number> {
 }
 
 function logReady(logger: Logger, bound: readonly BoundAddress[], { replica }: StoreServer): void {
-  const addresses = bound.map(({ host, boundPort, flag }) => ({ flag, address: authority(host, boundPort) }));
+  const addresses = bound.map(({ host, boundPort, flag }) => ({
+    flag,
+    address: hostPortText({ host, port: boundPort }),
+  }));
   const member = idText(replica.memberId);
   const cluster = idText(replica.clusterId);
   logger.info({ addresses, member, cluster }, "ready to serve client requests");

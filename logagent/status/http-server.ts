@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
+import { hostPortText, splitHostPort } from "../../base/host-port.ts";
 import type { Logger } from "../../base/log.ts";
-import { splitHostPort } from "../../conf/agent-config.ts";
 import type { AgentView } from "./agent-view.ts";
 import { flagsOf, problemsOf } from "./build-status.ts";
 import type { AgentMetrics } from "./metrics.ts";
@@ -71,8 +71,8 @@ function listenError(address: string, error: unknown): CodedError<"ELISTEN"> {
 }
 
 function shownAddress(server: Server): string {
-  const { address, family, port } = server.address() as AddressInfo;
-  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+  const { address: host, port } = server.address() as AddressInfo;
+  return hostPortText({ host, port });
 }
 
 async function answer(request: IncomingMessage, view: AgentView, metrics: AgentMetrics): Promise<Answer> {

@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { withoutBrackets } from "../../base/host-port.ts";
 
 /** Gives the IP address of a host name; rejects, after trying for as long as makes sense, when there is none. */
 export type Lookup = (host: string, options: { readonly signal: AbortSignal }) => Promise<string>;
@@ -62,7 +63,7 @@ const URL_PARTS = /^(\w+:\/\/)(\[[^\]]*\]|[^:]*)(:\d+)$/;
 
 /** Without brackets. */
 function hostOf(url: string): string {
-  return (URL_PARTS.exec(url)?.[2] ?? "").replace(/^\[|\]$/g, "");
+  return withoutBrackets(URL_PARTS.exec(url)?.[2] ?? "");
 }
 
 function withHost(url: string, host: string): string {

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import { withoutBrackets } from "../../base/host-port.ts";
 import { PeerError } from "./peer-error.ts";
 
 /** Where sockets between members are made; what secures them comes in here. */
@@ -62,7 +63,7 @@ function addressOf(url: string): PeerAddress {
   if (!URL.canParse(url)) throw unusable(url, "it is not a URL");
   const { protocol, hostname, port } = new URL(url);
   if (protocol !== "http:") throw unusable(url, `expected http://<host>:<port>, not ${protocol}//`);
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = withoutBrackets(hostname);
   return { host, port: port === "" ? HTTP_PORT : Number(port) };
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { CodedError, errorMessage } from "../../base/errors.ts";
-import { authority, type ListenAddress } from "../../conf/store-settings.ts";
+import { hostPortText } from "../../base/host-port.ts";
+import type { ListenAddress } from "../../conf/store-settings.ts";
 import { RangeRequest } from "../proto/gen/rpc.ts";
 import { NONE } from "../raft/types.ts";
 import type { Replica } from "../replica/replica.ts";
@@ -131,7 +132,7 @@ export function listenError(address: ListenAddress, error: unknown): CodedError<
         : reason;
   return new CodedError(
     "ELISTEN",
-    `Cannot listen on ${authority(address.host, address.port)} (--${address.flag} ${address.url}): ${why}`,
+    `Cannot listen on ${hostPortText(address)} (--${address.flag} ${address.url}): ${why}`,
     { cause: error },
   );
 }

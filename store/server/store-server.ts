@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
+import { hostPortText } from "../../base/host-port.ts";
 import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { runInSlices } from "../../base/steps.ts";
-import { authority, type ListenAddress, type StoreSettings } from "../../conf/store-settings.ts";
+import type { ListenAddress, StoreSettings } from "../../conf/store-settings.ts";
 import { bootstrapPlan } from "../membership/bootstrap-plan.ts";
 import { StoreError } from "../proto/errors.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
@@ -168,7 +169,7 @@ export class StoreServer implements AsyncDisposable {
   async listen(settings: StoreSettings): Promise<readonly BoundAddress[]> {
     const bound: BoundAddress[] = [];
     for (const address of settings.clientAddresses) {
-      bound.push(await bind(address, () => this.#grpc.listen(authority(address.host, address.port))));
+      bound.push(await bind(address, () => this.#grpc.listen(hostPortText(address))));
     }
     for (const address of settings.httpAddresses) {
       bound.push(await bind(address, () => this.#http.listen(address)));

@@ -1,10 +1,11 @@
 import { backoffMs } from "../../../base/backoff.ts";
 import { sleepUnlessAborted } from "../../../base/clock.ts";
 import { CodedError } from "../../../base/errors.ts";
+import { type HostPort, hostPortText } from "../../../base/host-port.ts";
 import type { DeliveryError, ProducerStamp } from "../destination.ts";
 import type { SinkDeps } from "../options.ts";
 import type { BrokerSocket } from "./broker-socket.ts";
-import { addressText, type BrokerAddress, CLIENT_ID, type Dialer } from "./dial.ts";
+import { CLIENT_ID, type Dialer } from "./dial.ts";
 import type { KafkaBatch } from "./kafka-batch.ts";
 import { connectionError } from "./kafka-errors.ts";
 import { encodeProduceRequest, type PartitionBatch } from "./produce-request.ts";
@@ -27,7 +28,7 @@ interface Waiting {
 
 /** One broker: its connection, made when needed, and the Produce requests to it, each with batches of many partitions. */
 export class Broker {
-  readonly address: BrokerAddress;
+  readonly address: HostPort;
   readonly #dialer: Dialer;
   readonly #deps: SinkDeps;
   readonly #requestTimeoutMs: number;
@@ -44,7 +45,7 @@ export class Broker {
   #throttledUntilMs = 0;
 
   constructor(options: {
-    readonly address: BrokerAddress;
+    readonly address: HostPort;
     readonly dialer: Dialer;
     readonly deps: SinkDeps;
     readonly requestTimeoutMs: number;
@@ -187,7 +188,7 @@ export class Broker {
   }
 
   #failure(cause: unknown): DeliveryError {
-    return connectionError(`Lost Kafka broker ${addressText(this.address)} before it confirmed`, cause);
+    return connectionError(`Lost Kafka broker ${hostPortText(this.address)} before it confirmed`, cause);
   }
 
   async #waitForThrottle(): Promise<void> {

@@ -1,10 +1,11 @@
 import type { Connection } from "@platformatic/kafka";
 import { CodedError, errorMessage } from "../../../base/errors.ts";
+import { type HostPort, hostPortText, splitHostPort } from "../../../base/host-port.ts";
 import { DeliveryError, type ProducerIdentity } from "../destination.ts";
 import type { SinkDeps, SinkOptions } from "../options.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerSocket } from "./broker-socket.ts";
-import { addressText, type BrokerAddress, Dialer, parseAddress } from "./dial.ts";
+import { Dialer } from "./dial.ts";
 import { connectionError, protocolError } from "./kafka-errors.ts";
 import { LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
 import { TopicQuestions } from "./topic-questions.ts";
@@ -46,13 +47,13 @@ type Library = typeof import("@platformatic/kafka");
 
 /** The brokers, who leads what, and the few questions that are asked of any broker. */
 export class Cluster {
-  readonly #bootstrap: readonly BrokerAddress[];
+  readonly #bootstrap: readonly HostPort[];
   readonly #dialer: Dialer;
   readonly #deps: SinkDeps;
   readonly #requestTimeoutMs: number;
   readonly #closing = new AbortController();
   readonly #brokers = new Map<string, Broker>();
-  #nodes = new Map<number, BrokerAddress>();
+  #nodes = new Map<number, HostPort>();
   #controllerId = -1;
   /** Node id of the leader of each partition, by topic; -1 where there is none. */
   readonly #leaders = new Map<string, readonly number[]>();
@@ -64,7 +65,7 @@ export class Cluster {
     deps: SinkDeps,
     requestTimeoutMs: number,
   ) {
-    this.#bootstrap = options.brokers.map(parseAddress);
+    this.#bootstrap = options.brokers.map(splitHostPort);
     this.#dialer = new Dialer(options, requestTimeoutMs);
     this.#deps = deps;
     this.#requestTimeoutMs = requestTimeoutMs;
@@ -72,7 +73,7 @@ export class Cluster {
 
   /** The broker list of the options, for sentences. */
   get name(): string {
-    return this.#bootstrap.map(addressText).join(",");
+    return this.#bootstrap.map(hostPortText).join(",");
   }
 
   /** The broker that leads a partition, as far as is known. */
@@ -212,7 +213,7 @@ export class Cluster {
         socket = await broker.socket();
         return await question(socket.connection, library);
       } catch (error) {
-        const what = `Kafka broker ${addressText(broker.address)} gave no answer`;
+        const what = `Kafka broker ${hostPortText(broker.address)} gave no answer`;
         const failure = error instanceof DeliveryError ? error : connectionError(what, error);
         const isRefusal = failure === error && socket !== undefined;
         // Any other broker would refuse it as well.
@@ -225,8 +226,8 @@ export class Cluster {
     throw summary(failures, `${what} of ${this.name}`);
   }
 
-  #broker(address: BrokerAddress): Broker {
-    const key = addressText(address);
+  #broker(address: HostPort): Broker {
+    const key = hostPortText(address);
     let broker = this.#brokers.get(key);
     if (broker === undefined) {
       broker = new Broker({

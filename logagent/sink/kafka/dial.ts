@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { ConnectionOptions, SASLOptions } from "@platformatic/kafka";
+import { type HostPort, hostPortText } from "../../../base/host-port.ts";
 import type { SinkOptions } from "../options.ts";
 import { BrokerSocket } from "./broker-socket.ts";
 import { connectionError } from "./kafka-errors.ts";
@@ -7,23 +8,6 @@ import { readTlsFiles } from "./tls-files.ts";
 
 export const CLIENT_ID = "logagent";
 const CONNECT_TIMEOUT_MS = 5_000;
-
-export interface BrokerAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** `host:port`, brackets around an IPv6 address. */
-export function addressText(address: BrokerAddress): string {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `${host}:${address.port}`;
-}
-
-/** The inverse of {@link addressText}; the port is checked by the config's schema. */
-export function parseAddress(text: string): BrokerAddress {
-  const colon = text.lastIndexOf(":");
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
-}
 
 /** Connects to brokers the way the options say: TLS files are read anew each time, so that renewed ones are used. */
 export class Dialer {
@@ -36,7 +20,7 @@ export class Dialer {
   }
 
   /** Rejects with DeliveryError. */
-  async dial(address: BrokerAddress): Promise<BrokerSocket> {
+  async dial(address: HostPort): Promise<BrokerSocket> {
     // Loaded when it is needed: it takes half a second, which the other sinks need not pay.
     const { Connection } = await import("@platformatic/kafka");
     const connection = new Connection(CLIENT_ID, await this.#connectionOptions(address));
@@ -47,11 +31,11 @@ export class Dialer {
       return new BrokerSocket(connection);
     } catch (error) {
       connection.socket?.destroy();
-      throw connectionError(`Cannot connect to Kafka broker ${addressText(address)}`, error);
+      throw connectionError(`Cannot connect to Kafka broker ${hostPortText(address)}`, error);
     }
   }
 
-  async #connectionOptions(address: BrokerAddress): Promise<ConnectionOptions> {
+  async #connectionOptions(address: HostPort): Promise<ConnectionOptions> {
     const { tls, sasl } = this.#options;
     return {
       connectTimeout: CONNECT_TIMEOUT_MS,

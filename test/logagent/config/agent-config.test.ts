@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { suite, test } from "node:test";
-import { agentConfigSchema, splitHostPort } from "../../../conf/agent-config.ts";
+import { agentConfigSchema } from "../../../conf/agent-config.ts";
 import { variableName } from "../../../conf/env-overrides.ts";
 import { loadAgentConfig, parseAgentConfig } from "../../../conf/load.ts";
 import { leafFields } from "../../../conf/schema-fields.ts";
@@ -169,13 +169,6 @@ suite("variableName()", () => {
     assert.equal(new Set(names).size, names.length);
     assert.ok(names.includes("LOGAGENT_STORE_ENDPOINTS"));
     assert.ok(names.includes("LOGAGENT_SINK_CREATE_TOPICS"));
-  });
-});
-
-suite("splitHostPort()", () => {
-  test("takes off the brackets of an IPv6 address", () => {
-    assert.deepEqual(splitHostPort("[::1]:2381"), { host: "::1", port: 2381 });
-    assert.deepEqual(splitHostPort("0.0.0.0:0"), { host: "0.0.0.0", port: 0 });
   });
 });
 
