@@ -86,6 +86,12 @@ export class IdBook {
     return (facts.contents?.includes(content) ?? false) || isSameFile(facts.inode, content.inode);
   }
 
+  /** Was the id minted for the file of this content, and nothing ever sent under it? The agent may not know them for one. */
+  isUnsent(id: string, content: Content): boolean {
+    const facts = this.#ids.get(id);
+    return facts !== undefined && facts.contents === undefined && isSameFile(facts.inode, content.inode);
+  }
+
   /** Those that the id may stand for: they hold what was sent, or are in the file for which it was minted since then. */
   contentsOf(id: string, contents: readonly Content[]): readonly Content[] {
     const facts = this.#ids.get(id);

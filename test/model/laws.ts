@@ -34,7 +34,8 @@ export function checkEnd(sequence: Sequence): void {
     hold("what is there is settled", gap === undefined, () => say(content, gap));
   }
   for (const loss of sequence.lossRecords) {
-    const about = contents.filter((content) => sequence.ids.mayBe(loss.file, content));
+    const { ids } = sequence;
+    const about = contents.filter((one) => ids.mayBe(loss.file, one) || ids.isUnsent(loss.file, one));
     const isTrue = about.some((content) => content.isCut || content.unheld);
     hold("what is lost is not there", isTrue, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
     const { to } = loss;
