@@ -75,7 +75,9 @@ export function openTailedFile(
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
     checkpoints.saw(record, file.size);
-    if (file.size < record.seen) context.shortened(record, file.size, file);
+    // One that is cut off in what was sent is another content: the first look says that.
+    const isSame = file.size >= Math.max(file.offset, file.sentTo);
+    if (file.size < record.seen && isSame) context.shortened(record, file.size, file);
     return file;
   } catch (error) {
     claims.release(key, options.holder);
