@@ -44,13 +44,9 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
     }),
   copytruncate: (world, op) =>
     withLivePath(world, op, (path, inode) => {
-      const { bytes } = inode.content;
-      if (bytes.byteLength === 0) return;
+      if (inode.content.size === 0) return;
       makeRoom(world, path);
-      const copy = world.create(`${path}.1`);
-      world.append(copy, Buffer.from(bytes));
-      copy.content.isOdd = true;
-      world.closeWriter(copy);
+      world.copy(inode, `${path}.1`);
       if (op.b < 0.3) appendLines(world, inode, op);
       world.truncate(inode, 0);
     }),

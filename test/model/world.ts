@@ -111,6 +111,15 @@ export class World {
     this.#write(inode, bytes, () => inode.content.append(bytes));
   }
 
+  /** Another file with what is in this one. */
+  copy({ content }: Inode, path: string): void {
+    const copy = this.create(path);
+    const bytes = Buffer.from(content.bytes);
+    this.#write(copy, bytes, () => copy.content.beginLike(content, bytes.byteLength));
+    copy.content.isOdd = true;
+    this.closeWriter(copy);
+  }
+
   /** What stays is the beginning of another content. */
   truncate(inode: Inode, length: number): void {
     const before = inode.content;
