@@ -16,6 +16,12 @@ export const KNOWN_BYTES_MIN = 64;
 /** Compressed files of which it is remembered as what they were read on. */
 const UNPACKED_KEPT_MAX = 1_000;
 
+/** A compressed file as it was found. */
+export interface CompressedFile {
+  readonly path: string;
+  readonly identity: FileIdentity;
+}
+
 /** Is enough known of a file to tell what it has become by its content alone? */
 export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint">): boolean {
   return fingerprint.length >= KNOWN_BYTES_MIN;
@@ -25,9 +31,9 @@ export function isTellable({ fingerprint }: Pick<CheckpointRecord, "fingerprint"
 export async function compressedBeside(
   record: CheckpointRecord,
   index: FolderIndex,
-): Promise<readonly { readonly path: string; readonly identity: FileIdentity }[]> {
+): Promise<readonly CompressedFile[]> {
   const { folders } = await index.look(dirname(record.path));
-  const found: { path: string; identity: FileIdentity }[] = [];
+  const found: CompressedFile[] = [];
   for (const folder of new Set([...foldersOf(record), ...folders])) {
     for (const [ino, { path, dev, birthtimeNs }] of (await index.look(folder)).files) {
       if (isCompressedName(path)) found.push({ path, identity: { dev, ino, birthtimeNs } });
@@ -56,18 +62,21 @@ export class UnpackedAs {
 
 /**
  * The content of a compressed file as an open file without a name, when it is the one of the record: it begins with what was
- * shipped. Undefined when it is another's, not whole, or may not be read. The caller closes it. Throws what the disk throws.
+ * shipped. Undefined when it is another's, not whole, or may not be read; "moved": by now the path is another file's, or nobody's.
+ * The caller closes it. Throws what the disk throws.
  */
 export async function unpacked(
-  path: string,
+  { path, identity }: CompressedFile,
   record: CheckpointRecord,
   context: SourceContext,
   { signal }: { readonly signal: AbortSignal },
-): Promise<number | undefined> {
+): Promise<number | "moved" | undefined> {
   const { checkpoints } = context.deps;
   const opened = openLogFile(path, context.openLimits);
-  if (opened.kind !== "open") return undefined;
+  if (opened.kind !== "open") return opened.kind === "gone" ? "moved" : undefined;
   try {
+    const { ino, birthtimeNs } = opened.stats;
+    if (ino !== identity.ino || birthtimeNs !== identity.birthtimeNs) return "moved";
     const name = `unpacked-${record.id}`;
     const endedAtMs = endedAt(opened.stats);
     const fd = await unpack(opened.fd, { folder: checkpoints.folder, name, endedAtMs, signal });

@@ -1,8 +1,15 @@
-import { closeSync, fstatSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isTellable, KNOWN_BYTES_MIN, type UnpackedAs, unpacked } from "./compressed-file.ts";
-import { FINGERPRINT_BYTES, hashBefore, holdsFurthest, holdsShipped } from "./file-hash.ts";
+import {
+  FINGERPRINT_BYTES,
+  hashBefore,
+  hashOf,
+  holdsFurthest,
+  holdsShipped,
+  isSameBytes,
+} from "./file-hash.ts";
 import { uncompressedPath } from "./generation-name.ts";
 import type { HeldFiles } from "./held-files.ts";
 import { KnownContents } from "./known-contents.ts";
@@ -75,7 +82,8 @@ export class CompressedGenerations {
 
   /** Goes on with one that has a record, after a restart. */
   async goOn(record: CheckpointRecord, path: string, options: Options): Promise<Outcome> {
-    const content = await unpacked(path, record, this.#context, options);
+    const content = await unpacked({ path, identity: record }, record, this.#context, options);
+    if (content === "moved") return "later";
     if (content !== undefined) {
       this.#read(content, record, path);
       return "done";
@@ -88,8 +96,6 @@ export class CompressedGenerations {
 
   async #openOne(file: UnseenFile, known: KnownContents, options: Options): Promise<Outcome> {
     const { path, identity } = file;
-    // What it is made of is read itself.
-    if (statOf(uncompressedPath(path)) !== undefined) return "later";
     const opened = openLogFile(path, this.#context.openLimits);
     if (opened.kind === "refused") this.#context.problems.set(path, opened.problem);
     if (opened.kind !== "open") return opened.kind === "gone" ? "later" : "done";
@@ -97,6 +103,8 @@ export class CompressedGenerations {
       if (opened.stats.ino !== identity.ino || opened.stats.birthtimeNs !== identity.birthtimeNs)
         return "later";
       this.#context.problems.clear(path);
+      // What it is made of is read itself.
+      if (await this.#isBeingMade(file, opened.fd, options)) return "done";
       return await this.#judge(file, opened.fd, { known, folder: dirname(opened.path), ...options });
     } finally {
       closeSync(opened.fd);
@@ -112,10 +120,7 @@ export class CompressedGenerations {
     const alike = known.withHead(await unpackedHead(fd, FINGERPRINT_BYTES, { signal }));
     const same = alike.find((record) => mayHaveSize(fd, this.#sizeOf(record)) === true);
     if (same !== undefined) return this.#isOf(same, file, known);
-    const { checkpoints } = this.#context.deps;
-    const name = `unpacked-${file.identity.ino}`;
-    const endedAtMs = file.compressed?.endedAtMs ?? 0;
-    const content = await unpack(fd, { folder: checkpoints.folder, name, endedAtMs, signal });
+    const content = await this.#unpack(file, fd, options);
     if (content === undefined) {
       if (this.#isBeingWritten(fstatSync(fd).mtimeMs)) return "later";
       this.#damaged(this.#mint(file, undefined, folder), file.path);
@@ -136,13 +141,40 @@ export class CompressedGenerations {
       }
       if (whose.kind === "unwritten") {
         known.remove(whose.record);
-        checkpoints.remove(whose.record);
+        this.#context.deps.checkpoints.remove(whose.record);
       }
       this.#read(content, this.#mint(file, content, folder), file.path);
       return "done";
     } finally {
       if (!isTaken) closeSync(content);
     }
+  }
+
+  /** Is the file from which a program makes it still there? Another one may have come to that name. */
+  async #isBeingMade(file: UnseenFile, fd: number, options: Options): Promise<boolean> {
+    const original = openLogFile(uncompressedPath(file.path), this.#context.openLimits);
+    if (original.kind !== "open") return false;
+    try {
+      const head = await unpackedHead(fd, FINGERPRINT_BYTES, options);
+      if (!isSameBytes(hashOf(head), readHead(original.fd, head.byteLength))) return false;
+      const content = await this.#unpack(file, fd, options);
+      if (content === undefined) return true;
+      const isCopy = isCopyOf(original.fd, content, { mayBeShort: true });
+      closeSync(content);
+      return isCopy;
+    } finally {
+      closeSync(original.fd);
+    }
+  }
+
+  #unpack(
+    { identity, compressed }: UnseenFile,
+    fd: number,
+    { signal }: Options,
+  ): Promise<number | undefined> {
+    const { folder } = this.#context.deps.checkpoints;
+    const endedAtMs = compressed?.endedAtMs ?? 0;
+    return unpack(fd, { folder, name: `unpacked-${identity.ino}`, endedAtMs, signal });
   }
 
   async #whose(
@@ -232,10 +264,16 @@ function isUnwritten({ seen, fingerprint, isResting }: CheckpointRecord): boolea
   return seen === 0 && fingerprint.length === 0 && isResting !== true;
 }
 
-/** Is the content what an open file holds, or what it held when its last name went? */
-function isCopyOf(fd: number, content: number): boolean {
+function readHead(fd: number, length: number): Buffer {
+  const head = Buffer.alloc(length);
+  return head.subarray(0, readSync(fd, head, 0, length, 0));
+}
+
+/** Is the content what an open file holds, or what it held when its last name went, or, where that may be, what it held once? */
+function isCopyOf(fd: number, content: number, { mayBeShort = false } = {}): boolean {
   const { size, nlink } = fstatSync(fd);
   const copied = fstatSync(content).size;
-  const isWhole = copied === size || (nlink === 0 && copied < size && copied >= KNOWN_BYTES_MIN);
+  const isBeginning = copied < size && copied >= KNOWN_BYTES_MIN;
+  const isWhole = copied === size || (isBeginning && (nlink === 0 || mayBeShort));
   return isWhole && holdsFurthest(fd, { furthest: { to: copied, tail: hashBefore(content, copied) } });
 }

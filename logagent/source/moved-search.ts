@@ -77,7 +77,9 @@ export class MovedSearch {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
       if (!checkpoints.find(record).includes(record)) continue;
       if (record.isResting === true && record.seen <= record.offset) continue;
-      if (!(await this.#openCompressed(record, options))) this.#gone(record);
+      const compressed = await this.#openCompressed(record, options);
+      if (compressed === "none") this.#gone(record);
+      this.#hasChanged ||= compressed === "moved";
     }
     if (this.#hasChanged) return "stale";
     this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
@@ -168,25 +170,31 @@ export class MovedSearch {
     this.#hold(file);
   }
 
-  /** What rotation has compressed while nobody held it is read on from there. */
+  /**
+   * What rotation has compressed while nobody held it is read on from there. "none": it is in no compressed file; "moved": it may be
+   * in one that has gone on to another name meanwhile.
+   */
   async #openCompressed(
     record: CheckpointRecord,
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<boolean> {
-    if (!isTellable(record)) return false;
+  ): Promise<"opened" | "moved" | "none"> {
+    if (!isTellable(record)) return "none";
     const { clock, scans } = this.#context.deps;
-    for (const { path, identity } of await compressedBeside(record, scans.folders)) {
+    let hasMoved = false;
+    for (const packed of await compressedBeside(record, scans.folders)) {
+      const { path, identity } = packed;
       if ((this.#unpackedAs.idOf(identity) ?? record.id) !== record.id) continue;
-      const fd = await unpacked(path, record, this.#context, { signal });
-      if (fd === undefined) continue;
+      const fd = await unpacked(packed, record, this.#context, { signal });
+      hasMoved ||= fd === "moved";
+      if (typeof fd !== "number") continue;
       this.#unpackedAs.note(identity, record.id);
       const file = openUnpacked(fd, record, this.#context);
       file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
       this.#hold(file);
       this.#context.logger.info({ path, file: record.id }, "compressed file is read on");
-      return true;
+      return "opened";
     }
-    return false;
+    return hasMoved ? "moved" : "none";
   }
 
   #gone(record: CheckpointRecord): void {

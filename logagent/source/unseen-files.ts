@@ -3,7 +3,7 @@ import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { endedAt } from "./compressed-file.ts";
 import type { FolderIndex } from "./folder-index.ts";
-import { compareMarks, isCompressedName, namesBefore, uncompressedPath } from "./generation-name.ts";
+import { compareMarks, isCompressedName, namesBefore } from "./generation-name.ts";
 import { SUBFOLDERS_MAX, statOf } from "./moved-files.ts";
 
 /** A file that was at a path and left it before anybody looked. */
@@ -76,8 +76,6 @@ function unseenAt(
   if (ask.isKnown(identity)) return undefined;
   const file = { path, identity, lane: last.path, mark: name.mark };
   if (!isCompressedName(path)) return file;
-  // It is being written: what it is made of is still there.
-  if (names.has(basename(uncompressedPath(path)))) return undefined;
   const stats = statOf(path);
   // What was written last before that has been seen at its path, and was compressed long after.
   if (stats?.ino !== identity.ino || stats.mtimeNs < leftNs(last)) return undefined;

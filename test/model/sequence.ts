@@ -419,7 +419,10 @@ export class Sequence implements FsWatcher, SinkWatcher {
 
   read(fd: number, position: number, bytes: number): void {
     const content = this.#fds.get(fd)?.content;
-    if (content !== undefined && bytes > 0) content.seen = Math.max(content.seen, position + bytes);
+    if (content === undefined || bytes === 0) return;
+    // What is held against others, to tell which of them it is, is nobody's yet.
+    const isKnown = content.seen > 0 || this.ids.isMintedFor(content, this.#known);
+    if (isKnown) content.seen = Math.max(content.seen, position + bytes);
   }
 
   delivered(parcel: Parcel, bytes: Buffer): void {
@@ -529,7 +532,12 @@ export class Sequence implements FsWatcher, SinkWatcher {
       const { ino, birthNs } = content.inode;
       if (this.world.inodes.some((other) => other.ino === ino && other.birthNs === birthNs)) return false;
       const known = records.filter((record) => this.#isAbout(record, content));
-      return known.some((record) => isTellable(record) && record.isResting !== true);
+      if (known.some((record) => isTellable(record) && record.isResting !== true)) return true;
+      // What little is known of another one may be what it begins with as well: then it may be that one.
+      const isAlike = records.some(
+        ({ fingerprint }) => fingerprint.length > 0 && content.beginsWith(fingerprint),
+      );
+      return !isAlike && this.#isUnseenRotated(content, content.packedAt, records);
     }
     const paths = [...content.inode.paths];
     if (this.#hasMatch(content)) return true;

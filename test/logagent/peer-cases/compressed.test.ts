@@ -110,6 +110,36 @@ suite("a file that is compressed after it was rotated", () => {
     await bed.stop(running);
   });
 
+  for (const name of ["app.log.1.gz", "saved.gz"]) {
+    test(`and renamed on from ${name} while it is looked for: its rest is read, whenever that happens`, async () => {
+      for (let atLook = 1; atLook <= 8; atLook += 1) {
+        await using bed = await openCase();
+        writeFileSync(bed.path("app.log"), text(numbered("app", 0, 100)));
+        let running = bed.start({ path: bed.path("app.log") });
+        await bed.step(running);
+        running = await whileDown(bed, running, () => {
+          appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
+          rotate(bed, "app.log", 1);
+          compress(bed, "app.log.1", "gz");
+          renameSync(bed.path("app.log.1.gz"), bed.path(name));
+        });
+        const { folders } = bed.scans;
+        const look = folders.look.bind(folders);
+        let looks = 0;
+        folders.look = async (folder) => {
+          const found = await look(folder);
+          looks += 1;
+          if (looks === atLook) renameSync(bed.path(name), bed.path(`next-${name}`));
+          return found;
+        };
+        await bed.run(running, 4 * SETTLED_MS);
+        assert.deepEqual(bed.sink.lines(), numbered("app", 0, 150), `at look ${atLook}`);
+        assert.deepEqual(losses(bed), [], `at look ${atLook}`);
+        await bed.stop(running);
+      }
+    });
+  }
+
   test("one rotation later, while the agent is down: both generations are read, in order", async () => {
     await using bed = await openCase();
     writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));

@@ -172,6 +172,28 @@ suite("generations that nobody saw at their path", () => {
     await bed.stop(running);
   });
 
+  test("compressed by hand, and another one has come to its name since: each line once, in order", async () => {
+    await using bed = await openCase();
+    const names = NAMINGS["app.log.1"] as Names;
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, names, 2, 10);
+      renameSync(bed.path("app.log.1"), bed.path("app.log.7"));
+      compress(bed.path("app.log.7"), "gz");
+      renameSync(bed.path("app.log.7.gz"), bed.path("app.log.1.gz"));
+      appendFileSync(bed.path("app.log"), text(numbered("app", 40, 10)));
+      await kernelTick();
+      renameSync(bed.path("app.log"), bed.path("app.log.1"));
+      writeFileSync(bed.path("app.log"), text(numbered("app", 50, 10)));
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 60));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
   test("compressed and damaged: that one is missing is said, once", async () => {
     await using bed = await openCase();
     writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
