@@ -6,8 +6,13 @@ import type { SinkDeps, SinkOptions } from "../options.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerSocket } from "./broker-socket.ts";
 import { Dialer } from "./dial.ts";
-import { connectionError, protocolError } from "./kafka-errors.ts";
-import { LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from "./topic-facts.ts";
+import {
+  connectionError,
+  LEADER_NOT_AVAILABLE,
+  protocolError,
+  TOPIC_ALREADY_EXISTS,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from "./kafka-errors.ts";
 import { TopicQuestions } from "./topic-questions.ts";
 
 const CREATE_TIMEOUT_MS = 10_000;
@@ -243,7 +248,6 @@ export class Cluster {
   }
 }
 
-const TOPIC_ALREADY_EXISTS = 36;
 /** A transaction's timeout, where there is none: as the Java client fills it in. */
 const NO_TRANSACTION_MS = 0x7fff_ffff;
 

@@ -13,21 +13,23 @@ import type { Delivery } from "../port.ts";
 import { BATCH_HEADER_BYTES, NO_PRODUCER } from "./batch-header.ts";
 import { Cluster, type TopicConfig, type TopicMetadata } from "./cluster.ts";
 import { HeaderTemplates, KafkaBatch, newKafkaBatch } from "./kafka-batch.ts";
-import { DUPLICATE_SEQUENCE_NUMBER, protocolError } from "./kafka-errors.ts";
+import {
+  codeName,
+  DUPLICATE_SEQUENCE_NUMBER,
+  LEADER_NOT_AVAILABLE,
+  protocolError,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from "./kafka-errors.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { RecordBuffers } from "./record-buffers.ts";
 import {
   BATCH_BYTES_MAX,
   type KafkaOptions,
-  LEADER_NOT_AVAILABLE,
   missingTopic,
-  UNKNOWN_TOPIC,
+  REQUEST_TIMEOUT_MS_DEFAULT,
   warningsOf,
 } from "./topic-facts.ts";
 
-/** The broker's default of max.message.bytes, where the topic's may not be read. */
-const MAX_MESSAGE_BYTES_DEFAULT = 1_048_588;
-const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** The limits of a topic are read again after this time at most. */
 const CONFIG_AGE_MS = 60_000;
 
@@ -53,11 +55,10 @@ export class KafkaDestination implements Destination {
   async describe(topic: string): Promise<TopicInfo> {
     const metadata = await this.#metadata(topic);
     const config = await this.#config(topic);
-    const maxMessageBytes = config.maxMessageBytes ?? MAX_MESSAGE_BYTES_DEFAULT;
     return {
       name: topic,
       partitions: metadata.partitions,
-      batchBytesMax: Math.min(BATCH_BYTES_MAX, maxMessageBytes),
+      batchBytesMax: Math.min(BATCH_BYTES_MAX, config.maxMessageBytes ?? BATCH_BYTES_MAX),
       warnings: warningsOf({ ...metadata, minInsyncReplicas: config.minInsyncReplicas }),
     };
   }
@@ -96,7 +97,8 @@ export class KafkaDestination implements Destination {
     try {
       return await this.#cluster.metadata(topic);
     } catch (error) {
-      if (!(error instanceof DeliveryError) || error.code !== UNKNOWN_TOPIC) throw error;
+      const isMissing = error instanceof DeliveryError && error.code === codeName(UNKNOWN_TOPIC_OR_PARTITION);
+      if (!isMissing) throw error;
     }
     if (!this.#options.createTopics) throw missingTopic(topic, this.#options.brokers);
     await this.#cluster.createTopic(topic);

@@ -10,6 +10,12 @@ interface Known {
   readonly meaning?: string;
 }
 
+/** The broker does not have it. */
+export const UNKNOWN_TOPIC_OR_PARTITION = 3;
+/** A partition has no leader yet, or is electing one. */
+export const LEADER_NOT_AVAILABLE = 5;
+/** Somebody else has created it: success. */
+export const TOPIC_ALREADY_EXISTS = 36;
 /** The broker has the batch, from an attempt whose answer was lost: success. */
 export const DUPLICATE_SEQUENCE_NUMBER = 46;
 
@@ -17,8 +23,8 @@ export const DUPLICATE_SEQUENCE_NUMBER = 46;
 const KNOWN = new Map<number, Known>([
   [-1, { name: "UNKNOWN_SERVER_ERROR", remedy: "soon" }],
   [2, { name: "CORRUPT_MESSAGE", remedy: "soon", meaning: "a checksum did not match on arrival" }],
-  [3, { name: "UNKNOWN_TOPIC_OR_PARTITION", remedy: "soon", isTopicStale: true }],
-  [5, { name: "LEADER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
+  [UNKNOWN_TOPIC_OR_PARTITION, { name: "UNKNOWN_TOPIC_OR_PARTITION", remedy: "soon", isTopicStale: true }],
+  [LEADER_NOT_AVAILABLE, { name: "LEADER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
   [6, { name: "NOT_LEADER_OR_FOLLOWER", remedy: "soon", isTopicStale: true }],
   [7, { name: "REQUEST_TIMED_OUT", remedy: "soon", meaning: "the replicas did not confirm in time" }],
   [8, { name: "BROKER_NOT_AVAILABLE", remedy: "soon", isTopicStale: true }],
@@ -76,13 +82,19 @@ const KNOWN = new Map<number, Known>([
   [90, { name: "PRODUCER_FENCED", remedy: "new-producer" }],
 ]);
 
+/** What Kafka calls it. */
+export function codeName(code: number): string {
+  return KNOWN.get(code)?.name ?? `KAFKA_ERROR_${code}`;
+}
+
 /** `code` of a response as an error; the message starts with `what` failed. */
 export function protocolError(code: number, what: string, detail?: string | null): DeliveryError {
-  const known: Known = KNOWN.get(code) ?? { name: `KAFKA_ERROR_${code}`, remedy: "slow" };
-  const why = detail || known.meaning;
-  return new DeliveryError(known.name, `${what}: ${known.name}${why === undefined ? "" : ` (${why})`}`, {
-    remedy: known.remedy,
-    isTopicStale: known.isTopicStale ?? false,
+  const known = KNOWN.get(code);
+  const name = codeName(code);
+  const why = detail || known?.meaning;
+  return new DeliveryError(name, `${what}: ${name}${why === undefined ? "" : ` (${why})`}`, {
+    remedy: known?.remedy ?? "slow",
+    isTopicStale: known?.isTopicStale ?? false,
   });
 }
 

@@ -1,13 +1,15 @@
+import { SharedPromise } from "../../../base/shared-promise.ts";
 import type { ProducerIdentity } from "../destination.ts";
 
 /** The producer ids of a sink: one that its partitions share, and others for those that cannot go on with it. */
 export class ProducerIds {
   readonly #newId: () => Promise<ProducerIdentity>;
-  #shared: Promise<ProducerIdentity> | undefined;
+  readonly #shared: SharedPromise<ProducerIdentity>;
 
   /** `newId` asks the brokers; rejects with DeliveryError. */
   constructor(newId: () => Promise<ProducerIdentity>) {
     this.#newId = newId;
+    this.#shared = new SharedPromise(newId);
   }
 
   /** One that nobody has sent with. Rejects with DeliveryError. */
@@ -17,10 +19,6 @@ export class ProducerIds {
 
   /** The same for all who ask. Rejects with DeliveryError; then the next one asks anew. */
   shared(): Promise<ProducerIdentity> {
-    this.#shared ??= this.#newId().catch((error: unknown) => {
-      this.#shared = undefined;
-      throw error;
-    });
-    return this.#shared;
+    return this.#shared.get();
   }
 }

@@ -1,6 +1,7 @@
 import { DeliveryError } from "../destination.ts";
 import type { SinkOptions } from "../options.ts";
 import type { TopicWarning } from "../port.ts";
+import { codeName, UNKNOWN_TOPIC_OR_PARTITION } from "./kafka-errors.ts";
 
 /** The part of the sink's options that concerns Kafka. */
 export type KafkaOptions = Pick<
@@ -11,19 +12,13 @@ export type KafkaOptions = Pick<
 /** Larger batches bring nothing, whatever the topic would take. */
 export const BATCH_BYTES_MAX = 1024 * 1024;
 
-/** Kafka's error code for a topic or partition it does not have. */
-export const UNKNOWN_TOPIC_OR_PARTITION = 3;
-
-/** Kafka's error code for a partition that has no leader yet, or is electing one. */
-export const LEADER_NOT_AVAILABLE = 5;
-
-/** The code of {@link missingTopic}; also what Kafka calls it. */
-export const UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PARTITION";
+/** A broker that does not answer for so long is disconnected, unless the options say otherwise. */
+export const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 
 /** Nothing creates the topic, and nobody has. */
 export function missingTopic(topic: string, brokers: readonly string[]): DeliveryError {
   return new DeliveryError(
-    UNKNOWN_TOPIC,
+    codeName(UNKNOWN_TOPIC_OR_PARTITION),
     `Topic ${topic} does not exist on ${brokers.join(",")} and sink.createTopics is false: create it, or correct the name in the collect config`,
     { remedy: "slow" },
   );

@@ -1,5 +1,3 @@
-import { promisify } from "node:util";
-import zlib from "node:zlib";
 import type { Admin, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
 import { errorCode, errorMessage } from "../../../base/errors.ts";
 import { invariant } from "../../../base/invariant.ts";
@@ -11,20 +9,20 @@ import {
   type SendTarget,
   type TopicInfo,
 } from "../destination.ts";
+import { compress, decompress } from "../kafka/compress.ts";
 import { CLIENT_ID } from "../kafka/dial.ts";
-import { connectionError, protocolError } from "../kafka/kafka-errors.ts";
+import { connectionError, protocolError, UNKNOWN_TOPIC_OR_PARTITION } from "../kafka/kafka-errors.ts";
 import { readTlsFiles } from "../kafka/tls-files.ts";
 import {
   BATCH_BYTES_MAX,
   type KafkaOptions,
   missingTopic,
-  UNKNOWN_TOPIC_OR_PARTITION,
+  REQUEST_TIMEOUT_MS_DEFAULT,
   warningsOf,
 } from "../kafka/topic-facts.ts";
 import type { SinkDeps } from "../options.ts";
 import { MESSAGE_OVERHEAD_BYTES, MessageBatch } from "./message-batch.ts";
 
-const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const ACKS_ALL = -1;
 
 type Library = typeof import("kafkajs");
@@ -186,13 +184,10 @@ async function dropIfBroken<Client extends Connected>(
 async function load(options: KafkaOptions): Promise<{ readonly library: Library; readonly kafka: Kafka }> {
   const { default: library } = await import("kafkajs");
   const { CompressionCodecs, CompressionTypes } = library;
-  const compress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
-  const decompress = promisify<zlib.InputType, Buffer>(zlib.zstdDecompress);
   // kafkajs knows zstd by number only.
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { readonly buffer: Buffer }) =>
-      compress(encoder.buffer, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } }),
-    decompress: (buffer: Buffer) => decompress(buffer),
+    compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer, "zstd"),
+    decompress: (buffer: Buffer) => decompress(buffer, "zstd"),
   });
   return { library, kafka: new library.Kafka(await clientConfig(options, library)) };
 }
