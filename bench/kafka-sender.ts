@@ -7,7 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { createLogger } from "../base/log.ts";
 import { nodeDisk } from "../base/node-disk.ts";
 import { systemRandom } from "../base/random.ts";
-import { OPEN_FILES_DEFAULT_MAX } from "../conf/agent-config.ts";
+import { agentConfigSchema, OPEN_FILES_DEFAULT_MAX } from "../conf/agent-config.ts";
 import { entrySchema } from "../conf/collect-config.ts";
 import { CheckpointStore } from "../logagent/checkpoint/checkpoint-store.ts";
 import { openSink } from "../logagent/sink/open-sink.ts";
@@ -40,14 +40,12 @@ let requests = 0;
 let requestBytes = 0;
 const sink = openSink(
   {
+    ...agentConfigSchema.parse({}).sink,
     type: values.type as SinkOptions["type"],
     brokers: values.brokers.split(","),
     compression: values.compression as SinkOptions["compression"],
-    createTopics: false,
     idempotent: !values["one-at-a-time"],
     path: folder,
-    tls: { enabled: false },
-    sasl: { mechanism: "none", username: "", password: "" },
   },
   {
     ...ports,

@@ -75,7 +75,6 @@ async function measure(round: number): Promise<void> {
 function countingSink(take: (delivery: Delivery) => void): Sink {
   const nothing = () => Promise.resolve();
   return {
-    kind: "file",
     inFlightBytes: 0,
     deliver: (delivery) => {
       take(delivery);

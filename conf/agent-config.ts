@@ -95,6 +95,8 @@ const sinkSchema = z.strictObject({
   sasl: saslSchema.prefault({}),
 });
 
+/** Memory for lines on their way unless the config says otherwise. */
+export const MAX_IN_FLIGHT_BYTES_DEFAULT = 64 * 1024 * 1024;
 /** Files held open unless the config says otherwise, where the process may open more. */
 export const OPEN_FILES_DEFAULT_MAX = 16_384;
 /** Left to sockets, checkpoints and folders of what the process may open; half of it, where that is less. */
@@ -154,7 +156,7 @@ export const agentConfigSchema = z.strictObject({
         .int()
         .min(4 * 1024 * 1024)
         .max(4 * 1024 * 1024 * 1024)
-        .default(64 * 1024 * 1024)
+        .default(MAX_IN_FLIGHT_BYTES_DEFAULT)
         .describe(
           "Memory for lines that are read and not yet acknowledged, of all files; reading waits above it.",
         ),

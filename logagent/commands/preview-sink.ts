@@ -15,7 +15,6 @@ export interface PreviewOptions {
 
 /** Writes lines for a person to read; each counts as acknowledged once it is written. */
 export class PreviewSink implements Sink {
-  readonly kind = "stdout";
   readonly inFlightBytes = 0;
   lines = 0;
   readonly #options: PreviewOptions;

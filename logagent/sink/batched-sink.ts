@@ -1,11 +1,12 @@
 import { CodedError } from "../../base/errors.ts";
 import { invariant } from "../../base/invariant.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
+import { MAX_IN_FLIGHT_BYTES_DEFAULT } from "../../conf/agent-config.ts";
 import type { Batch, Destination } from "./destination.ts";
 import { FairBytes } from "./fair-bytes.ts";
 import { keyRuns } from "./key-runs.ts";
 import { keptBytesPerLine } from "./line-overhead.ts";
-import { MAX_IN_FLIGHT_BYTES_DEFAULT, type SinkDeps } from "./options.ts";
+import type { QueueDeps } from "./options.ts";
 import type { Delivery, ShippedFile, Sink, TopicStatus } from "./port.ts";
 import { TopicQueues } from "./topic-queues.ts";
 import { TroubleLog } from "./trouble-log.ts";
@@ -25,9 +26,8 @@ const SPARE_SHARE = 1 / 4;
  * partition they belong to. A destination makes it a Kafka sink, a file sink and so on.
  */
 export class BatchedSink implements Sink {
-  readonly kind: Sink["kind"];
   readonly #destination: Destination;
-  readonly #deps: SinkDeps;
+  readonly #deps: QueueDeps;
   readonly #bytes: FairBytes;
   readonly #troubleLog: TroubleLog;
   readonly #topics = new Map<string, TopicQueues>();
@@ -36,12 +36,10 @@ export class BatchedSink implements Sink {
   #inFlightBytes = 0;
 
   constructor(options: {
-    readonly kind: Sink["kind"];
     readonly destination: Destination;
-    readonly deps: SinkDeps;
+    readonly deps: QueueDeps;
     readonly maxInFlightBytes?: number | undefined;
   }) {
-    this.kind = options.kind;
     this.#destination = options.destination;
     this.#deps = options.deps;
     this.#troubleLog = new TroubleLog(options.deps);

@@ -5,7 +5,7 @@ import type { Destination } from "./destination.ts";
 import { FileDestination } from "./file-destination.ts";
 import { KafkaDestination } from "./kafka/kafka-destination.ts";
 import { KafkajsDestination } from "./kafkajs/kafkajs-destination.ts";
-import { MAX_DEAD_LETTER_BYTES_DEFAULT, type SinkDeps, type SinkOptions } from "./options.ts";
+import type { SinkDeps, SinkOptions } from "./options.ts";
 import { refuseClosedStandardOutput } from "./standard-output.ts";
 import { StreamDestination } from "./stream-destination.ts";
 
@@ -15,7 +15,6 @@ import { StreamDestination } from "./stream-destination.ts";
  */
 export function openSink(options: SinkOptions, deps: SinkDeps): BatchedSink {
   return new BatchedSink({
-    kind: options.type,
     destination: newDestination(options, deps),
     deps: { ...deps, deadLetters: openDeadLetters(options) },
     maxInFlightBytes: options.maxInFlightBytes,
@@ -23,7 +22,7 @@ export function openSink(options: SinkOptions, deps: SinkDeps): BatchedSink {
 }
 
 function openDeadLetters(options: SinkOptions): DeadLetters | undefined {
-  const { deadLetterFolder: folder, maxDeadLetterBytes: bytesMax = MAX_DEAD_LETTER_BYTES_DEFAULT } = options;
+  const { deadLetterFolder: folder, maxDeadLetterBytes: bytesMax } = options;
   return folder === undefined ? undefined : new DeadLetters({ folder, disk: nodeDisk, bytesMax });
 }
 

@@ -1,7 +1,7 @@
 import { sleepUnlessAborted } from "../../base/clock.ts";
 import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
 import { Gate } from "./gate.ts";
-import type { SinkDeps } from "./options.ts";
+import type { QueueDeps } from "./options.ts";
 import type { Delivery } from "./port.ts";
 import { SendWindow, type Step } from "./send-window.ts";
 
@@ -40,7 +40,7 @@ export class PartitionQueue {
   readonly #host: QueueHost;
   readonly #index: number;
   readonly #destination: Destination;
-  readonly #deps: SinkDeps;
+  readonly #deps: QueueDeps;
   /** Aborted when the sink closes. */
   readonly #signal: AbortSignal;
   #open: Batch | undefined;
@@ -58,7 +58,7 @@ export class PartitionQueue {
     readonly host: QueueHost;
     readonly index: number;
     readonly destination: Destination;
-    readonly deps: SinkDeps;
+    readonly deps: QueueDeps;
     readonly signal: AbortSignal;
   }) {
     this.#host = options.host;
@@ -72,11 +72,6 @@ export class PartitionQueue {
   /** True while the last attempt has failed: nothing more should be accepted. */
   get isStuck(): boolean {
     return this.#isStuck;
-  }
-
-  /** True when every line accepted is settled. */
-  get isDrained(): boolean {
-    return this.#linesSettled === this.#linesAccepted;
   }
 
   /** Takes every line, at once, each charged with so much beyond its bytes in the file. */
@@ -94,7 +89,7 @@ export class PartitionQueue {
 
   /** Sends what is there without lingering; resolves when every line accepted so far is settled. */
   drain(): Promise<void> {
-    if (this.isDrained) return Promise.resolve();
+    if (this.#linesSettled === this.#linesAccepted) return Promise.resolve();
     if (this.#open !== undefined) this.#closeOpen();
     return new Promise((resolve) => {
       this.#drainWaiters.push({ lines: this.#linesAccepted, resolve });
@@ -280,7 +275,7 @@ export class PartitionQueue {
     }
   }
 
-  #now(): { readonly nowMs: number; readonly random: SinkDeps["random"] } {
+  #now(): { readonly nowMs: number; readonly random: QueueDeps["random"] } {
     return { nowMs: this.#deps.clock.monotonicMs(), random: this.#deps.random };
   }
 }

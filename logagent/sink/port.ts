@@ -7,7 +7,6 @@ import type { LineSpans } from "../framing/types.ts";
  * fdatasync).
  */
 export interface Sink extends AsyncDisposable {
-  readonly kind: "kafka" | "kafkajs" | "file" | "stdout";
   /**
    * Takes every line of `spans`. Resolves when the driver no longer needs `spans.bytes` and has room for more (this is
    * the backpressure): not when the lines are acknowledged. Waits, without bound, while the destination is away or the

@@ -3,7 +3,7 @@ import { sleepUnlessAborted } from "../../base/clock.ts";
 import { type Batch, DeliveryError, type Destination, type TopicInfo } from "./destination.ts";
 import type { ByteAccount } from "./fair-bytes.ts";
 import { Gate } from "./gate.ts";
-import type { SinkDeps } from "./options.ts";
+import type { QueueDeps } from "./options.ts";
 import { partitionFor } from "./partition-for.ts";
 import { PartitionQueue, type QueueHost } from "./partition-queue.ts";
 import type { ShippedFile, TopicStatus } from "./port.ts";
@@ -23,7 +23,7 @@ export class TopicQueues implements QueueHost {
   readonly name: string;
   readonly account: ByteAccount;
   readonly #destination: Destination;
-  readonly #deps: SinkDeps;
+  readonly #deps: QueueDeps;
   readonly #signal: AbortSignal;
   readonly #troubleLog: TroubleLog;
   readonly #onSettled: (topic: TopicQueues, batch: Batch) => void;
@@ -48,7 +48,7 @@ export class TopicQueues implements QueueHost {
     readonly name: string;
     readonly account: ByteAccount;
     readonly destination: Destination;
-    readonly deps: SinkDeps;
+    readonly deps: QueueDeps;
     readonly signal: AbortSignal;
     readonly troubleLog: TroubleLog;
     readonly onSettled: (topic: TopicQueues, batch: Batch) => void;

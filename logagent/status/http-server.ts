@@ -44,6 +44,8 @@ export async function startStatusServer(options: {
   });
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, address);
+  // Without a listener a connection that cannot be taken would end the agent.
+  server.on("error", (error) => log.warn({ reason: errorMessage(error) }, "http connection not taken"));
   let closed: Promise<void> | undefined;
   const close = () => {
     closed ??= new Promise<void>((resolve) => {
@@ -57,8 +59,12 @@ export async function startStatusServer(options: {
 
 function listen(server: Server, address: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(address, error)));
-    server.listen(splitHostPort(address), resolve);
+    const onError = (error: Error) => reject(listenError(address, error));
+    server.once("error", onError);
+    server.listen(splitHostPort(address), () => {
+      server.off("error", onError);
+      resolve();
+    });
   });
 }
 

@@ -11,6 +11,7 @@ import type { SinkDeps, SinkOptions } from "../../logagent/sink/options.ts";
 import type { Sink } from "../../logagent/sink/port.ts";
 import { NONE, SequenceLog } from "../logagent/sink/kafka/sequence-log.ts";
 import { RecordedFile, testDeps } from "../logagent/sink/recorded-file.ts";
+import { sinkOptions } from "../logagent/sink/sink-options.ts";
 import { consumeAll } from "../support/consume.ts";
 import { type KafkaServer, startKafka, uniqueTopic, withAdmin } from "../support/kafka.ts";
 import { eventually } from "../support/process.ts";
@@ -37,17 +38,8 @@ describe("Kafka sink, numbered batches at a real broker", () => {
   });
   after(() => kafka.stop());
 
-  const options = (more: Partial<SinkOptions> = {}): SinkOptions => ({
-    type: "kafka",
-    brokers: kafka.brokers,
-    compression: "none",
-    createTopics: false,
-    path: "/nowhere",
-    tls: { enabled: false },
-    sasl: { mechanism: "none", username: "", password: "" },
-    requestTimeoutMs: 10_000,
-    ...more,
-  });
+  const options = (more: Partial<SinkOptions> = {}): SinkOptions =>
+    sinkOptions({ brokers: kafka.brokers, requestTimeoutMs: 10_000, ...more });
   const open = (deps: Partial<SinkDeps> = {}, more: Partial<SinkOptions> = {}): Sink =>
     openSink(options(more), testDeps(deps));
 

@@ -9,6 +9,7 @@ import { openSink } from "../../logagent/sink/open-sink.ts";
 import type { SinkDeps, SinkOptions } from "../../logagent/sink/options.ts";
 import type { Sink } from "../../logagent/sink/port.ts";
 import { RecordedFile, testDeps } from "../logagent/sink/recorded-file.ts";
+import { sinkOptions } from "../logagent/sink/sink-options.ts";
 import { consumeAll } from "../support/consume.ts";
 import { type KafkaServer, startKafka, uniqueTopic, withAdmin } from "../support/kafka.ts";
 import { eventually, freePort, temporaryFolder } from "../support/process.ts";
@@ -74,19 +75,7 @@ async function startBroker() {
 }
 
 function open(options: Partial<SinkOptions>, deps: Partial<SinkDeps> = {}): Sink {
-  return openSink(
-    {
-      type: "kafka",
-      brokers: [],
-      compression: "none",
-      createTopics: false,
-      path: "/nowhere",
-      tls: { enabled: false },
-      sasl: { mechanism: "none", username: "", password: "" },
-      ...options,
-    },
-    testDeps(deps),
-  );
+  return openSink(sinkOptions({ brokers: [], ...options }), testDeps(deps));
 }
 
 /** The reason why a topic waits, once it does. */

@@ -2,6 +2,7 @@ import { openSink } from "../../logagent/sink/open-sink.ts";
 import type { SinkOptions } from "../../logagent/sink/options.ts";
 import { type ContractBed, sinkContract } from "../logagent/sink/contract.ts";
 import { testDeps } from "../logagent/sink/recorded-file.ts";
+import { sinkOptions } from "../logagent/sink/sink-options.ts";
 import { consumeAll } from "../support/consume.ts";
 import { startKafka, uniqueTopic } from "../support/kafka.ts";
 
@@ -21,7 +22,7 @@ async function newKafkaBed(options: Pick<SinkOptions, "type" | "compression">): 
     createTopic: (topic) => kafka.createTopic(topic),
     open: ({ maxInFlightBytes } = {}) =>
       openSink(
-        { ...sinkOptions(kafka.brokers), ...options, maxInFlightBytes },
+        sinkOptions({ brokers: kafka.brokers, requestTimeoutMs: 10_000, ...options, maxInFlightBytes }),
         testDeps({
           observer: {
             onError: () => undefined,
@@ -39,19 +40,6 @@ async function newKafkaBed(options: Pick<SinkOptions, "type" | "compression">): 
     back: () => kafka.restart(),
     roundTrips: () => requests,
     [Symbol.asyncDispose]: () => kafka.stop(),
-  };
-}
-
-function sinkOptions(brokers: readonly string[]): SinkOptions {
-  return {
-    type: "kafka",
-    brokers,
-    compression: "none",
-    createTopics: false,
-    path: "/nowhere",
-    tls: { enabled: false },
-    sasl: { mechanism: "none", username: "", password: "" },
-    requestTimeoutMs: 10_000,
   };
 }
 

@@ -159,7 +159,6 @@ class CountingDestination implements Destination {
 class SinkBed {
   readonly destination = new CountingDestination();
   readonly sink = new BatchedSink({
-    kind: "file",
     destination: this.destination,
     deps: { clock: systemClock, random: seededRandom(1), logger: recordedLog().log },
     maxInFlightBytes: 4 * MIB,

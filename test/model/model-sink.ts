@@ -20,7 +20,6 @@ const LF = 10;
 
 /** A destination that takes, delays, settles in any order and in parts, refuses for good, or takes nothing: as it is told. */
 export class ModelSink implements Sink {
-  readonly kind = "file";
   readonly #watcher: SinkWatcher;
   #parcels: Parcel[] = [];
   #door = Promise.withResolvers<void>();

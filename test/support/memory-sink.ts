@@ -26,7 +26,6 @@ interface Unacked {
  * nothing. A line has arrived when it was delivered; what is not acknowledged may be forgotten.
  */
 export class MemorySink implements Sink {
-  readonly kind = "file";
   arrived: ArrivedLine[] = [];
   /** Acknowledge each delivery before it resolves. */
   autoAck: boolean;

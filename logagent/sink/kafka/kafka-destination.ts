@@ -47,7 +47,7 @@ export class KafkaDestination implements Destination {
     this.#options = options;
     this.#deps = deps;
     this.#cluster = new Cluster(options, deps, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT);
-    if (options.idempotent === false) return;
+    if (!options.idempotent) return;
     const ids = new ProducerIds(() => this.#cluster.initProducerId());
     this.identify = ({ isFresh }) => (isFresh ? ids.fresh() : ids.shared());
   }

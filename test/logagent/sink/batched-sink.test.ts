@@ -48,7 +48,7 @@ describe("BatchedSink", () => {
           send: () => new Promise(() => undefined),
           close: async () => undefined,
         };
-        await using sink = new BatchedSink({ kind: "file", destination, deps: testDeps(), maxInFlightBytes });
+        await using sink = new BatchedSink({ destination, deps: testDeps(), maxInFlightBytes });
         const file = new RecordedFile("long");
         const bytesEach = record.value.length + record.key.length;
         let taken = 0;
@@ -88,7 +88,6 @@ describe("BatchedSink", () => {
     };
     const { log, lines } = recordedLog();
     await using sink = new BatchedSink({
-      kind: "file",
       destination,
       deps: { clock, random: systemRandom, logger: log },
     });

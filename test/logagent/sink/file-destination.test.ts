@@ -82,7 +82,6 @@ async function newFileBed(): Promise<ContractBed & { readonly folder: string; re
     createTopic: (topic) => rm(join(folder, `${topic}.log`), { recursive: true }),
     open: (options = {}) =>
       new BatchedSink({
-        kind: "file",
         destination: new FileDestination({ folder, disk }),
         deps: testDeps(),
         maxInFlightBytes: options.maxInFlightBytes,

@@ -44,7 +44,7 @@ async function newStdoutBed(): Promise<ContractBed> {
     open: ({ maxInFlightBytes } = {}) => {
       stream = new StoppableStream();
       const destination = new StreamDestination(stream);
-      return new BatchedSink({ kind: "stdout", destination, deps: testDeps(), maxInFlightBytes });
+      return new BatchedSink({ destination, deps: testDeps(), maxInFlightBytes });
     },
     arrived: async () => {
       const text = Buffer.concat(stream.taken).toString("latin1");
@@ -70,7 +70,6 @@ describe("StreamDestination", () => {
     const child = spawn("true", { stdio: ["pipe", "ignore", "ignore"] });
     const exited = once(child, "exit");
     await using sink = new BatchedSink({
-      kind: "stdout",
       destination: new StreamDestination(child.stdin),
       deps: testDeps(),
     });

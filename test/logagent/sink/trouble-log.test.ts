@@ -85,7 +85,7 @@ suite("BatchedSink", () => {
       close: async () => undefined,
     };
     const deps = { clock, random: systemRandom, logger: log };
-    const sink = new BatchedSink({ kind: "kafka", destination, deps });
+    const sink = new BatchedSink({ destination, deps });
     const delivery = new RecordedFile("a").next("web", ["1"]);
     const refused = assert.rejects(sink.deliver(delivery, { signal: AbortSignal.timeout(60_000) }), {
       code: "ESINKCLOSED",

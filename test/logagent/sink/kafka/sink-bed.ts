@@ -4,6 +4,7 @@ import { openSink } from "../../../../logagent/sink/open-sink.ts";
 import type { SinkDeps, SinkOptions } from "../../../../logagent/sink/options.ts";
 import type { Sink } from "../../../../logagent/sink/port.ts";
 import { RecordedFile, testDeps } from "../recorded-file.ts";
+import { sinkOptions } from "../sink-options.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 
 export const within = (ms: number): AbortSignal => AbortSignal.timeout(ms);
@@ -25,16 +26,7 @@ export class SinkBed implements AsyncDisposable {
     this.file = new RecordedFile("f");
     const observer = { onError: ({ code }: { code: string }) => void this.codes.push(code) };
     this.sink = openSink(
-      {
-        type: "kafka",
-        brokers: cluster.brokers,
-        compression: "none",
-        createTopics: false,
-        path: "/nowhere",
-        tls: { enabled: false },
-        sasl: { mechanism: "none", username: "", password: "" },
-        ...options,
-      },
+      sinkOptions({ brokers: cluster.brokers, ...options }),
       testDeps({ observer, ...deps }),
     );
   }

@@ -4,6 +4,7 @@ import kafkajs from "kafkajs";
 import { KafkajsDestination } from "../../../../logagent/sink/kafkajs/kafkajs-destination.ts";
 import { MessageBatch } from "../../../../logagent/sink/kafkajs/message-batch.ts";
 import { RecordedFile, testDeps } from "../recorded-file.ts";
+import { sinkOptions } from "../sink-options.ts";
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const TOPIC_AUTHORIZATION_FAILED = 29;
@@ -39,14 +40,7 @@ class FakeBrokers implements Disposable {
   }
 
   destination(): KafkajsDestination {
-    const options = {
-      brokers: ["k:9092"],
-      compression: "none" as const,
-      createTopics: false,
-      tls: { enabled: false },
-      sasl: { mechanism: "none" as const, username: "", password: "" },
-    };
-    return new KafkajsDestination(options, testDeps());
+    return new KafkajsDestination(sinkOptions({ brokers: ["k:9092"] }), testDeps());
   }
 
   #client(clients: FakeClient[]) {
