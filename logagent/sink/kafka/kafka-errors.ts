@@ -98,6 +98,31 @@ export function protocolError(code: number, what: string, detail?: string | null
   });
 }
 
+/**
+ * What a certificate, ours or the broker's, is refused for, which a person must mend: codes of Node's TLS (X.509 certificate
+ * error codes) and of OpenSSL for the alerts of the other side.
+ */
+const CERTIFICATE_PROBLEMS: ReadonlySet<string> = new Set([
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_UNTRUSTED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
+  "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED",
+  "ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+  "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+  "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "INVALID_CA",
+  "INVALID_PURPOSE",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
 /** Why a broker could not be reached, or did not answer. */
 export function connectionError(what: string, cause: unknown): DeliveryError {
   const root = rootCause(cause);
@@ -105,7 +130,7 @@ export function connectionError(what: string, cause: unknown): DeliveryError {
   const texts = [errorMessage(cause), errorMessage(root)];
   const isLogin = code === "PLT_KFK_AUTHENTICATION" || texts.some((text) => text.includes("SASL"));
   return new DeliveryError(isLogin ? "SASL_AUTHENTICATION_FAILED" : code, `${what}: ${errorMessage(root)}`, {
-    remedy: isLogin ? "slow" : "soon",
+    remedy: isLogin || CERTIFICATE_PROBLEMS.has(code) ? "slow" : "soon",
     isTopicStale: true,
     cause,
   });
