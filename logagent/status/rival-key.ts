@@ -26,12 +26,14 @@ export class RivalKey {
     this.#clock = options.clock;
   }
 
-  /** Writes the status, if it is not there or old. Throws what the client throws. */
-  async show(status: AgentStatus, options: { readonly lease: bigint; readonly signal: AbortSignal }) {
+  /** Writes the status, as it is then, if it is not there or old. Throws what the client throws. */
+  async show(build: () => AgentStatus, options: { readonly lease: bigint; readonly signal: AbortSignal }) {
     const { lease, signal } = options;
     const atMs = this.#clock.monotonicMs();
     const isThere = this.#written?.lease === lease && atMs - this.#written.atMs < REFRESH_MS;
-    if (isThere || status.instance === undefined) return;
+    if (isThere) return;
+    const status = build();
+    if (status.instance === undefined) return;
     const key = `${this.#statusKey}/${status.instance.id}`;
     const value = encodeStatus(status);
     await this.#client.txn({ success: [{ kind: "put", key, value, lease }] }, { signal });

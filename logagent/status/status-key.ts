@@ -1,3 +1,4 @@
+import { CodedError } from "../../base/errors.ts";
 import { type AgentInstance, agentStatusSchema } from "../../conf/agent-status.ts";
 import type { StoreClient } from "../../store/client/client.ts";
 import type { Operation, Transaction } from "../../store/client/operations.ts";
@@ -12,7 +13,8 @@ const ROUNDS_MAX = 5;
 
 /**
  * Puts the status under our lease, if the key is absent or under our lease already; a key under `previous`, the lease of
- * this agent before its restart, is ours too and is taken over. Throws what the client throws.
+ * this agent before its restart, is ours too and is taken over. Throws what the client throws, and
+ * CodedError "ECONTENDED" when others change the key all the time.
  */
 export async function claimStatusKey(
   client: Pick<StoreClient, "txn">,
@@ -49,7 +51,8 @@ export async function claimStatusKey(
       failure: [read],
     };
   }
-  return { kind: "taken", lease: 0n, holder: undefined };
+  const reason = `it changed under each of ${ROUNDS_MAX} tries`;
+  throw new CodedError("ECONTENDED", `Cannot write status key ${key}: ${reason}`);
 }
 
 function holderIn(value: Uint8Array): AgentInstance | undefined {

@@ -68,6 +68,8 @@ export class StatusWriter {
   #conflict = false;
   #isDirty = false;
   #previous: bigint | undefined;
+  /** What the next life of the agent reads as its previous lease. */
+  #noted: bigint | undefined;
   #wake = Promise.withResolvers<void>();
   #troubled = false;
   /** When the last change will have settled; undefined: its figures are written. */
@@ -158,13 +160,14 @@ export class StatusWriter {
 
   async #write(value: Buffer, lease: bigint, signal: AbortSignal): Promise<boolean> {
     const { client, key, previousLease, build } = this.#deps;
-    if (lease !== this.#written?.lease) await previousLease.write(lease);
+    if (lease !== this.#noted) await previousLease.write(lease);
+    this.#noted = lease;
     const previous = this.#written?.lease ?? this.#previous;
     const result = await claimStatusKey(client, { key, value, lease, previous, signal });
     this.#noteConflict(result);
     this.#troubled = false;
     if (result.kind === "written") await this.#rival.remove({ signal });
-    else await this.#rival.show(build(), { lease, signal });
+    else await this.#rival.show(build, { lease, signal });
     return result.kind === "written";
   }
 

@@ -26,10 +26,13 @@ class OneKeyStore {
   readonly below = new Map<string, { readonly value: string; readonly lease: bigint }>();
   puts = 0;
   failure: Error | undefined;
+  /** Others write the key between any two transactions. */
+  isContended = false;
   #revision = 1;
 
   async txn({ compare = [], success = [], failure = [] }: Transaction): Promise<TxnResult> {
     if (this.failure !== undefined) throw this.failure;
+    if (this.isContended) this.put("{}", this.kv?.lease ?? 0n);
     const succeeded = compare.every((one) => this.#holds(one));
     const [operation] = succeeded ? success : failure;
     const header = { clusterId: 1n, memberId: 1n, revision: this.#revision, raftTerm: 1 };
@@ -86,7 +89,7 @@ async function withWriter(
     readonly clock: SettlingClock;
     readonly writer: StatusWriter;
     readonly view: { config: typeof APPLIED; flags: boolean; bytes: number };
-    readonly lease: { id: bigint; lost: bigint[] };
+    readonly lease: { id: bigint; lost: bigint[]; noted: bigint[] };
     readonly messages: () => string[];
   }) => Promise<void>,
   options: { readonly kv?: { readonly lease: bigint }; readonly previous?: bigint } = {},
@@ -97,7 +100,7 @@ async function withWriter(
   const clock = new SettlingClock();
   const { log, lines } = recordedLog();
   const view = { config: APPLIED, flags: false, bytes: 0 };
-  const lease = { id: 0xan, lost: [] as bigint[] };
+  const lease = { id: 0xan, lost: [] as bigint[], noted: [] as bigint[] };
   const writer = new StatusWriter({
     client: store,
     lease: {
@@ -107,7 +110,7 @@ async function withWriter(
       held: async () => lease.id,
       reportLost: (id) => void lease.lost.push(id),
     },
-    previousLease: { read: async () => options.previous, write: async () => undefined },
+    previousLease: { read: async () => options.previous, write: async (id) => void lease.noted.push(id) },
     key: KEY,
     build: () =>
       buildStatus(
@@ -145,6 +148,32 @@ suite("StatusWriter", () => {
       await clock.advance(2 * MINUTE_MS);
       assert.equal(store.puts, 2);
       assert.ok(Date.parse(store.status().asOf ?? "") >= clock.wallMs() - 2 * MINUTE_MS);
+    }));
+
+  test("notes its lease once while another agent holds the key", () =>
+    withWriter(
+      async ({ clock, lease, messages }) => {
+        await clock.advance(MINUTE_MS);
+        assert.deepEqual(messages(), ["error another agent has the same identity, set ip: on one of them"]);
+        assert.deepEqual(lease.noted, [0xan]);
+        lease.id = 0xbn;
+        await clock.advance(MINUTE_MS);
+        assert.deepEqual(lease.noted, [0xan, 0xbn]);
+      },
+      { kv: { lease: 0xcn } },
+    ));
+
+  test("takes a key that changes under each try for no other agent", () =>
+    withWriter(async ({ store, clock, writer, view, messages }) => {
+      store.isContended = true;
+      view.config = { ...APPLIED, applied: { revision: 8, entries: 1, origin: "store" } };
+      writer.changed();
+      await clock.advance(0);
+      assert.equal(writer.hasConflict, false);
+      assert.deepEqual(messages(), ["warn status not written, trying again"]);
+      store.isContended = false;
+      await clock.advance(MINUTE_MS);
+      assert.equal(store.status().config.applied, 8);
     }));
 
   test("writes a change of the config at once", () =>
