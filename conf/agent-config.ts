@@ -1,13 +1,10 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../base/log.ts";
+import { absolutePath } from "./absolute-path.ts";
 
 /** `host:port`; an IPv6 address stands in brackets. */
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/;
 const hostPort = z.string().refine(isHostPort, "host:port, with a port of 0 to 65535");
-const absolutePath = z
-  .string()
-  .refine((path) => path.startsWith("/"), "an absolute path")
-  .refine((path) => !path.includes("\0"), "a path without NUL, which no file name has");
 const keyTemplate = z
   .string()
   .max(512)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { absolutePath } from "./absolute-path.ts";
 import { lineRuleFields } from "./line-rules.ts";
 
 /** Longest line shipped as one record; a longer one is cut into parts, with a WARN and a count, never silently. */
@@ -7,12 +8,7 @@ const MAX_LINE_BYTES_DEFAULT = 512 * 1024;
 /** One entry of the collect config: which files go to which topic. The one place of its defaults and docs, with line-rules.ts. */
 const entryFields = {
   /** A file or a glob, absolute. `*` and `?` stay within a folder name, `**` crosses folders. */
-  path: z
-    .string()
-    .min(1)
-    .max(4096)
-    .refine((path) => path.startsWith("/"), "an absolute path")
-    .refine((path) => !path.includes("\0"), "a path without NUL, which no file name has"),
+  path: absolutePath.max(4096),
   /** Kafka topic (a file name, for the file sink). */
   topic: z
     .string()

@@ -117,12 +117,15 @@ export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly
   const reading = view.memory()?.reading;
   if (reading !== undefined && reading !== "growing") flags.push(READING_FLAGS[reading]);
   if (view.hasLostCheckpoints) flags.push("checkpoints-lost");
-  const topics = [...new Set(tasks.map((task) => task.topic))].flatMap((name) =>
-    topicFlags(name, view.topic(name)),
-  );
+  const topics = topicsOf(tasks).flatMap((name) => topicFlags(name, view.topic(name)));
   flags.push(...topics.slice(0, TOPIC_FLAGS_MAX));
   if (topics.length > TOPIC_FLAGS_MAX) flags.push(`more-topic-flags:${topics.length - TOPIC_FLAGS_MAX}`);
   return flags;
+}
+
+/** The topics that tasks ship to, each once. */
+export function topicsOf(tasks: readonly TaskStatus[]): readonly string[] {
+  return [...new Set(tasks.map((task) => task.topic))];
 }
 
 const READING_FLAGS = {

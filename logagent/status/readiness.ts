@@ -1,4 +1,5 @@
 import type { AgentView } from "./agent-view.ts";
+import { topicsOf } from "./build-status.ts";
 
 /** Why the agent is not ready, as sentences; none: it is. */
 export function unreadyReasons(view: AgentView): readonly string[] {
@@ -24,7 +25,7 @@ export function unreadyReasons(view: AgentView): readonly string[] {
 
 /** Of the topics that something is known of, for something was sent to them. */
 function waitingTopics(view: AgentView): { readonly topics: number; readonly reasons: readonly string[] } {
-  const topics = [...new Set(view.tasks().map((task) => task.topic))]
+  const topics = topicsOf(view.tasks())
     .map((name) => view.topic(name))
     .filter(({ kind }) => kind !== "unknown");
   return {

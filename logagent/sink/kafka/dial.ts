@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { ConnectionOptions, SASLOptions } from "@platformatic/kafka";
 import { type HostPort, hostPortText } from "../../../base/host-port.ts";
+import { readTlsFiles } from "../../../base/tls-files.ts";
 import type { SinkOptions } from "../options.ts";
 import { BrokerSocket } from "./broker-socket.ts";
-import { connectionError } from "./kafka-errors.ts";
-import { readTlsFiles } from "./tls-files.ts";
+import { connectionError, tlsFileError } from "./kafka-errors.ts";
 
 export const CLIENT_ID = "logagent";
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -40,7 +40,7 @@ export class Dialer {
     return {
       connectTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: this.#requestTimeoutMs,
-      ...(tls.enabled ? { tls: await readTlsFiles(tls) } : {}),
+      ...(tls.enabled ? { tls: await readTlsFiles(tls, tlsFileError) } : {}),
       // A server name is what a host is called; TLS allows no address in its place.
       ...(tls.enabled && isIP(address.host) === 0 ? { tlsServerName: address.host } : {}),
       ...(sasl.mechanism === "none" ? {} : { sasl: saslOptions(sasl) }),

@@ -1,4 +1,5 @@
 import { errorCode, errorMessage } from "../../../base/errors.ts";
+import type { TlsFileProblem } from "../../../base/tls-files.ts";
 import { DeliveryError, type DeliveryRemedy } from "../destination.ts";
 
 interface Known {
@@ -134,6 +135,12 @@ export function connectionError(what: string, cause: unknown): DeliveryError {
     isTopicStale: true,
     cause,
   });
+}
+
+/** One of the PEM files of the options cannot be read: DeliveryError "ETLSFILE", which names option and file. */
+export function tlsFileError({ name, path, cause }: TlsFileProblem): DeliveryError {
+  const message = `Cannot read sink.tls.${name} ${path}: ${errorMessage(cause)}`;
+  return new DeliveryError("ETLSFILE", message, { remedy: "slow", cause });
 }
 
 /** What an error of the connection library is about in the end. */

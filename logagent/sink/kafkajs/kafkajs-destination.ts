@@ -2,6 +2,7 @@ import type { Admin, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
 import { errorCode, errorMessage } from "../../../base/errors.ts";
 import { invariant } from "../../../base/invariant.ts";
 import { SharedPromise } from "../../../base/shared-promise.ts";
+import { readTlsFiles } from "../../../base/tls-files.ts";
 import {
   type Batch,
   DeliveryError,
@@ -11,8 +12,12 @@ import {
 } from "../destination.ts";
 import { compress, decompress } from "../kafka/compress.ts";
 import { CLIENT_ID } from "../kafka/dial.ts";
-import { connectionError, protocolError, UNKNOWN_TOPIC_OR_PARTITION } from "../kafka/kafka-errors.ts";
-import { readTlsFiles } from "../kafka/tls-files.ts";
+import {
+  connectionError,
+  protocolError,
+  tlsFileError,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from "../kafka/kafka-errors.ts";
 import {
   BATCH_BYTES_MAX,
   type KafkaOptions,
@@ -201,7 +206,7 @@ async function clientConfig(options: KafkaOptions, library: Library): Promise<Ka
     requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
     // Retries are ours: only then is it known what became of a batch before the next is sent.
     retry: { retries: 0, initialRetryTime: 100 },
-    ...(tls.enabled ? { ssl: await readTlsFiles(tls) } : {}),
+    ...(tls.enabled ? { ssl: await readTlsFiles(tls, tlsFileError) } : {}),
     ...(sasl.mechanism === "none" ? {} : { sasl: saslConfig(sasl.mechanism, sasl) }),
   };
 }
