@@ -12,6 +12,7 @@ import {
   type PartMark,
 } from "../framing/types.ts";
 import type { RecordOrigin } from "./json-envelope.ts";
+import { keyOfAll, type RecordKeys, recordKeys } from "./record-key.ts";
 import { DROPPED, RecordRules, TRUNCATION_MARK } from "./record-rules.ts";
 
 /** Bytes of a file that were read. Positions are indexes into `bytes`. */
@@ -64,7 +65,7 @@ export class LinePipeline {
     | { readonly joiner: LineJoiner; readonly linesMax: number; readonly bytesMax: number }
     | undefined;
   readonly #rules: RecordRules | undefined;
-  readonly #keyIsPath: boolean;
+  readonly #recordKeys: RecordKeys;
 
   /** Throws PatternError. */
   constructor(entry: Entry) {
@@ -82,9 +83,10 @@ export class LinePipeline {
         bytesMax: rawBytes(this.#coding, maxBytes),
       };
     }
-    this.#rules = hasRules(entry) ? new RecordRules(entry) : undefined;
+    this.#recordKeys = recordKeys(entry);
+    const hasRules = hasRecordRules(entry) || this.#recordKeys.kind === "of each";
+    this.#rules = hasRules ? new RecordRules(entry, this.#recordKeys) : undefined;
     this.isCostly = this.#rules !== undefined || this.#multiline !== undefined;
-    this.#keyIsPath = entry.key === "path";
     this.roomMin = this.#multiline === undefined ? 1 : this.#multiline.linesMax + 1;
     // A group is known to be complete when the line behind it is there.
     const groupBytesMax =
@@ -129,7 +131,7 @@ export class LinePipeline {
       from: base + from,
       to: base + to,
       ...(parts.length > 0 ? { parts } : {}),
-      ...(this.#keyIsPath ? { keys: Buffer.from(origin.path) } : {}),
+      ...keyOfAll(this.#recordKeys, origin.path),
     };
     return { spans, position, cuts, truncatedLines: 0, truncatedBytes: 0, droppedRecords: 0 };
   }
@@ -195,10 +197,10 @@ function rawBytes({ utf8Factor, unitBytes }: LineCoding, utf8Bytes: number): num
   return bytes - (bytes % unitBytes);
 }
 
-function hasRules(entry: Entry): boolean {
-  const { encoding, include, exclude, redact, format, key, longLines } = entry;
+function hasRecordRules(entry: Entry): boolean {
+  const { encoding, include, exclude, redact, format, longLines } = entry;
   if (encoding !== UTF_8 || format !== "raw" || longLines !== "cut") return true;
-  return include.length + exclude.length + redact.length > 0 || key.startsWith("field:");
+  return include.length + exclude.length + redact.length > 0;
 }
 
 /** What is skipped behind each record; record -1: before the first one. */

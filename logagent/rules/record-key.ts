@@ -4,23 +4,29 @@ import type { Entry } from "../../conf/collect-config.ts";
 const FIELD_PREFIX = "field:";
 const OPENING_BRACE = 0x7b;
 
-/** What a record's key is taken from: its bytes, and the path of its file. */
-export type KeyOf = (record: Uint8Array, path: string) => Buffer | undefined;
+/** Where the keys of records come from: there are none, one is of all records of a file, or each record has its own. */
+export type RecordKeys =
+  | { readonly kind: "none" }
+  | { readonly kind: "of all"; readonly keyOf: (path: string) => Buffer }
+  | { readonly kind: "of each"; readonly keyOf: (record: Uint8Array) => Buffer | undefined };
 
 /**
  * For an entry's field `key`. `field:<name>` is the static field of that name, or the value of that name in a record that is a JSON
  * object: a string as it is, a number or a boolean as JSON has it. A record without it has no key.
  */
-export function recordKey(entry: Pick<Entry, "key" | "fields">): KeyOf | undefined {
-  if (entry.key === "none") return undefined;
-  if (entry.key === "path") return (_record, path) => Buffer.from(path);
+export function recordKeys(entry: Pick<Entry, "key" | "fields">): RecordKeys {
+  if (entry.key === "none") return { kind: "none" };
+  if (entry.key === "path") return { kind: "of all", keyOf: (path) => Buffer.from(path) };
   const name = entry.key.slice(FIELD_PREFIX.length);
   const fixed = Object.hasOwn(entry.fields, name) ? entry.fields[name] : undefined;
-  if (fixed !== undefined) {
-    const key = Buffer.from(fixed);
-    return () => key;
-  }
-  return (record) => keyInJson(record, name);
+  if (fixed === undefined) return { kind: "of each", keyOf: (record) => keyInJson(record, name) };
+  const key = Buffer.from(fixed);
+  return { kind: "of all", keyOf: () => key };
+}
+
+/** The part of spans that holds the key of all records of a file, if there is one. */
+export function keyOfAll(recordKeys: RecordKeys, path: string): { readonly keys?: Buffer } {
+  return recordKeys.kind === "of all" ? { keys: recordKeys.keyOf(path) } : {};
 }
 
 function keyInJson(record: Uint8Array, name: string): Buffer | undefined {

@@ -3,7 +3,7 @@ import type { Entry } from "../../conf/collect-config.ts";
 import { UTF_8 } from "../../conf/encodings.ts";
 import type { LineSpans } from "../framing/types.ts";
 import { JsonEnvelope, type RecordOrigin } from "./json-envelope.ts";
-import { type KeyOf, recordKey } from "./record-key.ts";
+import { keyOfAll, type RecordKeys } from "./record-key.ts";
 import { type RawRecords, RecordOutput } from "./record-output.ts";
 import { Redactor } from "./redact.ts";
 
@@ -28,16 +28,16 @@ export class RecordRules {
   readonly #include: readonly LinearPattern[];
   readonly #exclude: readonly LinearPattern[];
   readonly #redactor: Redactor | undefined;
-  readonly #keyOf: KeyOf | undefined;
+  readonly #recordKeys: RecordKeys;
 
   /** Throws PatternError. */
-  constructor(entry: Entry) {
+  constructor(entry: Entry, recordKeys: RecordKeys) {
     this.#entry = entry;
     this.#decoder = lineDecoder(entry.encoding);
     this.#include = entry.include.map(compilePattern);
     this.#exclude = entry.exclude.map(compilePattern);
     this.#redactor = entry.redact.length > 0 ? new Redactor(entry.redact) : undefined;
-    this.#keyOf = recordKey(entry);
+    this.#recordKeys = recordKeys;
   }
 
   /** Are values other bytes than those of the file? */
@@ -56,7 +56,8 @@ export class RecordRules {
   /** `truncated`: the records whose rest was skipped. */
   apply(records: RawRecords, truncated: ReadonlySet<number>, origin: RecordOrigin): RuledRecords {
     const { bytes, base, count, starts, ends } = records;
-    const { format, fields, key } = this.#entry;
+    const { format, fields } = this.#entry;
+    const recordKeys = this.#recordKeys;
     const envelope = format === "json" ? new JsonEnvelope(origin, fields) : undefined;
     const output = new RecordOutput(records, { copies: this.#copies, envelope });
     const became = this.#include.length + this.#exclude.length > 0 ? new Int32Array(count) : undefined;
@@ -71,22 +72,23 @@ export class RecordRules {
         if (became[taken] === DROPPED) continue;
       }
       if (this.#redactor !== undefined) record = this.#redactor.redact(record);
-      if (key.startsWith("field:")) keys.push(this.#keyOf?.(record, origin.path));
+      if (recordKeys.kind === "of each") keys.push(recordKeys.keyOf(record));
       if (truncated.has(taken)) record = Buffer.concat([record, TRUNCATION_MARK]);
       output.keep(taken, record);
     }
-    return { values: { ...output.values, ...this.#keys(keys, origin) }, taken, became };
+    return {
+      values: {
+        ...output.values,
+        ...(recordKeys.kind === "of each" ? { keys } : keyOfAll(recordKeys, origin.path)),
+      },
+      taken,
+      became,
+    };
   }
 
   #isShipped(record: Uint8Array): boolean {
     if (this.#exclude.some((pattern) => pattern.test(record))) return false;
     return this.#include.length === 0 || this.#include.some((pattern) => pattern.test(record));
-  }
-
-  #keys(keys: readonly (Buffer | undefined)[], origin: RecordOrigin): Pick<LineSpans, "keys"> {
-    const { key } = this.#entry;
-    if (key === "none" || this.#keyOf === undefined) return {};
-    return { keys: key === "path" ? (this.#keyOf(NO_BYTES, origin.path) ?? NO_BYTES) : keys };
   }
 
   /** A byte order mark at the start of a file is no part of its first line. `start` is an offset in the file. */
@@ -98,7 +100,6 @@ export class RecordRules {
 }
 
 type Decoder = InstanceType<typeof TextDecoder>;
-const NO_BYTES = Buffer.alloc(0);
 
 /** Of encodings that are decoded; UTF-8 is shipped as it is. */
 const BYTE_ORDER_MARKS: Readonly<Record<string, readonly number[]>> = {
