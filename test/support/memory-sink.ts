@@ -1,3 +1,4 @@
+import { untilAborted } from "../../base/until-aborted.ts";
 import type { PartMark } from "../../logagent/framing/types.ts";
 import type { Delivery, ShippedFile, Sink, TopicStatus } from "../../logagent/sink/port.ts";
 
@@ -121,14 +122,6 @@ export class MemorySink implements Sink {
   async #room(topic: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const closed = this.#closedTopics.get(topic);
-    if (closed === undefined) return;
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      await Promise.race([closed.promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    if (closed !== undefined) await untilAborted(closed.promise, { signal });
   }
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../../../conf/collect-config.ts";
-import { FINAL, type Reading, ship, smallEntry, utf8, values } from "./pipeline-bed.ts";
+import { FINAL_FLUSH } from "../../../logagent/framing/types.ts";
+import { type Reading, ship, smallEntry, utf8, values } from "./pipeline-bed.ts";
 
 const piece = fc.constantFrom(
   "a",
@@ -89,7 +90,7 @@ suite("LinePipeline, for any file and entry", () => {
   test("finds the same records however the file comes in", () => {
     const property = fc.property(file, entry, reading, fc.boolean(), (content, rules, reads, isFinal) => {
       const bytes = encode(content, rules);
-      const flush = isFinal ? { flush: FINAL } : {};
+      const flush = isFinal ? { flush: FINAL_FLUSH } : {};
       const whole = ship(rules, bytes, flush);
       assert.deepEqual(ship(rules, bytes, { ...sizesIn(reads, bytes.length), ...flush }), whole);
       if (isFinal) assert.equal(whole.to, bytes.length);
@@ -100,11 +101,11 @@ suite("LinePipeline, for any file and entry", () => {
   test("finds the same records again from the start of any", () => {
     const property = fc.property(file, entry, fc.nat(), (content, rules, nth) => {
       const bytes = encode(content, rules);
-      const whole = ship({ ...rules, longLines: "cut" }, bytes, { flush: FINAL });
+      const whole = ship({ ...rules, longLines: "cut" }, bytes, { flush: FINAL_FLUSH });
       const record = whole.records[nth % Math.max(1, whole.records.length)];
       // Behind a restart nobody knows that the line at hand is the rest of one, which stands for itself.
       if (record === undefined || (rules.multiline !== undefined && (record.part ?? "1") !== "1")) return;
-      const again = ship({ ...rules, longLines: "cut" }, bytes, { from: record.offset, flush: FINAL });
+      const again = ship({ ...rules, longLines: "cut" }, bytes, { from: record.offset, flush: FINAL_FLUSH });
       // Only the numbers of parts begin anew.
       const bare = whole.records.slice(whole.records.indexOf(record)).map(({ part: _, ...rest }) => rest);
       assert.deepEqual(
@@ -120,7 +121,7 @@ suite("LinePipeline, for any file and entry", () => {
       const plain: Entry = { ...rules, format: "raw", redact: [], encoding: "utf-8", longLines: "cut" };
       const all = ship({ ...plain, include: [], exclude: [] }, content, {
         ...sizesIn(reads, content.length),
-        flush: FINAL,
+        flush: FINAL_FLUSH,
       });
       const left: string[] = [];
       let at = 0;
@@ -131,7 +132,7 @@ suite("LinePipeline, for any file and entry", () => {
       }
       left.push(content.toString("latin1", at));
       assert.ok(left.every((gap) => gap === "" || gap === "\n" || gap === "\r\n"));
-      const some = ship(plain, content, { flush: FINAL });
+      const some = ship(plain, content, { flush: FINAL_FLUSH });
       assert.equal(some.records.length + some.dropped, all.records.length);
       assert.equal(some.to, all.to);
     });
@@ -141,7 +142,10 @@ suite("LinePipeline, for any file and entry", () => {
   test("cuts a line into parts that make it up again, none longer than the limit, the last one marked", () => {
     const property = fc.property(file, fc.integer({ min: 8, max: 40 }), reading, (content, max, reads) => {
       const rules = smallEntry({}, { maxLineBytes: max });
-      const { records, cuts } = ship(rules, content, { ...sizesIn(reads, content.length), flush: FINAL });
+      const { records, cuts } = ship(rules, content, {
+        ...sizesIn(reads, content.length),
+        flush: FINAL_FLUSH,
+      });
       const lines: string[] = [];
       let number = 1;
       for (const { value, part } of records) {
@@ -165,7 +169,7 @@ suite("LinePipeline, for any file and entry", () => {
   test("truncates a line to the limit, and counts what is left out with its newline", () => {
     const property = fc.property(file, fc.integer({ min: 24, max: 40 }), reading, (content, max, reads) => {
       const rules = smallEntry({ longLines: "truncate" }, { maxLineBytes: max });
-      const shipped = ship(rules, content, { ...sizesIn(reads, content.length), flush: FINAL });
+      const shipped = ship(rules, content, { ...sizesIn(reads, content.length), flush: FINAL_FLUSH });
       const expected = content.toString("latin1").split("\n");
       const hasEnd = expected.at(-1) === "";
       if (hasEnd) expected.pop();
@@ -214,7 +218,7 @@ suite("LinePipeline, for any file and entry", () => {
       fc.integer({ min: 12, max: 60 }),
       ([encoding, bytes], reads, max) => {
         const rules = smallEntry({ encoding }, { maxLineBytes: max });
-        const shipped = ship(rules, bytes, { ...sizesIn(reads, bytes.length), flush: FINAL });
+        const shipped = ship(rules, bytes, { ...sizesIn(reads, bytes.length), flush: FINAL_FLUSH });
         const lines: string[] = [];
         let isPart = false;
         for (const { value, part } of shipped.records) {
@@ -267,7 +271,7 @@ suite("LinePipeline, multiline", () => {
         const shipped = ship(smallEntry({ multiline: { [way]: pattern } }), content, {
           ...sizesIn(reads, content.length),
           room: 600,
-          flush: FINAL,
+          flush: FINAL_FLUSH,
         });
         const expected = reference[way]?.(lines).map((group) => group.join(newline));
         assert.deepEqual(values(shipped), expected);
@@ -298,7 +302,7 @@ suite("LinePipeline, multiline", () => {
       (lines, maxLines, maxBytes, reads) => {
         const content = Buffer.from(lines.map((one) => `${one}\n`).join(""));
         const rules = smallEntry({ multiline: { start: "^START" } }, { maxLines, maxBytes });
-        const { records } = ship(rules, content, { ...sizesIn(reads, content.length), flush: FINAL });
+        const { records } = ship(rules, content, { ...sizesIn(reads, content.length), flush: FINAL_FLUSH });
         let open = 0;
         for (const { value, part } of records) {
           assert.ok(value.split("\n").length <= maxLines);

@@ -4,7 +4,6 @@ import { type Flush, type LinePosition, NO_FLUSH, type PartMark } from "../../..
 import { LinePipeline } from "../../../logagent/rules/line-pipeline.ts";
 
 export const ORIGIN = { ip: "10.0.0.7", path: "/var/log/a.log", readAt: "2030-01-02T03:04:05.000Z" };
-export const FINAL: Flush = { final: true, partialLine: false, group: false };
 
 export interface ShippedRecord {
   readonly value: string;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Random } from "../../../../base/random.ts";
 import type { DeliveryError, ProducerStamp } from "../../../../logagent/sink/destination.ts";
+import { NO_PRODUCER } from "../../../../logagent/sink/kafka/batch-header.ts";
 import { connectionError, protocolError } from "../../../../logagent/sink/kafka/kafka-errors.ts";
 import { SENT_MAX, SendWindow, type Step } from "../../../../logagent/sink/send-window.ts";
 import { NONE, SequenceLog } from "./sequence-log.ts";
@@ -17,7 +18,6 @@ interface Request {
   code?: number;
 }
 
-const NO_STAMP: ProducerStamp = { producerId: -1n, epoch: -1, baseSequence: -1 };
 const NODES = 3;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const NOT_LEADER = 6;
@@ -162,7 +162,7 @@ export class WindowWorld {
     return isFresh ? ++this.#nextProducer : 1n;
   }
 
-  #send({ batch, attempt, partition, stamp = NO_STAMP }: Extract<Step<Lines>, { kind: "send" }>): void {
+  #send({ batch, attempt, partition, stamp = NO_PRODUCER }: Extract<Step<Lines>, { kind: "send" }>): void {
     this.#wire.push({ attempt, node: this.#believedLeader, partition, stamp, lines: batch });
     assert.ok(this.#wire.length <= SENT_MAX, `${this.#wire.length} batches are on their way`);
   }
