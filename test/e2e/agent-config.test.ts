@@ -263,7 +263,7 @@ suite("logagent run, with etcd as its store", () => {
     });
     const starts = agent.output().match(/"tasks changed"/g)?.length ?? 0;
     assert.ok(starts > 1 && starts <= 51, `${starts} changes`);
-    assert.equal(await bed.delivered("stays"), "s\n");
+    await eventually(async () => assert.equal(await bed.delivered("stays"), "s\n"));
     // Every line once, whichever of the topics had its file at the time.
     await eventually(async () => {
       const shipped = await Promise.all(["t0", "t1", "t2", "next"].map((topic) => bed.delivered(topic)));
