@@ -7,13 +7,14 @@ import { keyOf, TailedFile } from "./tailed-file.ts";
 
 /**
  * As `openTailedFile`, as far as there is a descriptor for it. "waiting": there is none, or one before it at its path
- * waits; what is seen of it is in its record, for which one that is new is open for a moment.
+ * waits; what is seen of it is in its record, for which one that is new is open for a moment. "no descriptor": not even that, for
+ * the kernel had none left.
  */
 export function openInTurn(
   path: string,
   context: SourceContext,
   options: OpenOptions,
-): TailedFile | "moved" | "compressed" | "waiting" | undefined {
+): TailedFile | "moved" | "compressed" | "waiting" | "no descriptor" | undefined {
   const { turns, deps } = context;
   if (turns.areOpen) return openTailedFile(path, context, options);
   const stats = options.found ?? lookAt(path);
@@ -45,7 +46,7 @@ function visit(
   path: string,
   context: SourceContext,
   options: OpenOptions,
-): "moved" | "compressed" | "waiting" | undefined {
+): "moved" | "compressed" | "waiting" | "no descriptor" | undefined {
   const { checkpoints, claims } = context.deps;
   const file = openOrForget(path, context, options);
   if (!(file instanceof TailedFile)) return file;
@@ -63,8 +64,7 @@ function visit(
 function openOrForget(path: string, context: SourceContext, options: OpenOptions) {
   const file = openTailedFile(path, context, options);
   if (file instanceof TailedFile) return file;
-  // Unless the kernel had no descriptor left.
-  if (file === undefined && context.deps.openFiles.isLowered) return "waiting";
+  if (file === undefined && context.deps.openFiles.isLowered) return "no descriptor";
   context.turns.forget(options.key);
   return file;
 }

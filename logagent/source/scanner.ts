@@ -11,7 +11,9 @@ import type { HeldFiles, Present } from "./held-files.ts";
 import { MovedSearch } from "./moved-search.ts";
 import { presentPath, wrongKind } from "./open-file.ts";
 import { openInTurn } from "./open-in-turn.ts";
+import { type Overlap, reportOverlap, reportWalk } from "./scan-problems.ts";
 import type { SourceContext } from "./source-context.ts";
+import { StartAtEnd } from "./start-at-end.ts";
 import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
 
 /** So many scans in a row in which files change places open nothing new. */
@@ -30,8 +32,7 @@ export class Scanner {
   readonly #hasWildFolders: boolean;
   /** Files that were let go: opened again only when they have changed. */
   readonly #letGo = new Map<string, FileStamp>();
-  /** There before the entry was: `from: end` is about these. */
-  readonly #startAtEnd = new Set<string>();
+  readonly #startAtEnd = new StartAtEnd();
   #isFirst = true;
   #isStale = false;
   #staleScans = 0;
@@ -68,12 +69,13 @@ export class Scanner {
     const found = await findFiles(this.#globs, { ...options, mounts: scans.mounts });
     this.folders = found.folders;
     const present = await this.#look(found.paths, options);
-    this.#report([...found.problems, ...found.refusals]);
+    reportWalk([...found.problems, ...found.refusals], this.#context.problems);
     const isComplete = found.problems.length === 0;
     for (const file of this.#held.files.values()) this.#place(file, present, isComplete);
     if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {
-      for (const key of present.keys()) this.#startAtEnd.add(key);
+      this.#startAtEnd.add(present);
     }
+    if (isComplete) this.#startAtEnd.keepOnly(present);
     const { turns } = this.#context;
     if (turns.begin(present) || this.#hasSuccessor(present)) this.#movedSearch.hurry();
     const search = await this.#movedSearch.run(present, options);
@@ -127,7 +129,7 @@ export class Scanner {
     const present = new Map<string, Present>();
     const about = new Set<string>();
     const strange = new Set<string>();
-    let overlap: { path: string; owner: string; count: number } | undefined;
+    let overlap: Overlap | undefined;
     for (const [index, path] of paths.entries()) {
       if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await giveTurn(options);
       const owner = claims.ownerOf(path);
@@ -144,7 +146,7 @@ export class Scanner {
       if (known === undefined) present.set(key, { paths: [path], stats });
       else known.paths.push(path);
     }
-    this.#reportOverlap(overlap);
+    reportOverlap(overlap, this.#context.problems);
     for (const file of this.#held.files.values()) about.add(file.lanePath);
     this.#context.problems.clearOthers("/", about);
     this.#context.problems.clearOthers("look at ", strange);
@@ -235,7 +237,7 @@ export class Scanner {
       );
       return;
     }
-    const fromEnd = this.#startAtEnd.has(key);
+    const fromEnd = this.#startAtEnd.has(key, stats);
     // One that starts at its end has to be held from now on, or what is written next would be skipped.
     if (!fromEnd && this.#isIgnored(stats)) return;
     const { holder } = this.#held;
@@ -247,6 +249,8 @@ export class Scanner {
       key,
       found: stats,
     });
+    const isWithoutRecord = file === undefined || file === "moved" || file === "no descriptor";
+    if (!isWithoutRecord) this.#startAtEnd.delete(key);
     this.#isStale ||= file === "moved";
     if (file === "compressed") this.#letGo.set(key, stats);
     if (file === undefined || typeof file === "string") return;
@@ -272,25 +276,6 @@ export class Scanner {
     this.#held.files.set(file.key, file);
     this.#held.lanes.add(file);
     this.#context.turns.opened(file);
-  }
-
-  #report(problems: readonly string[]): void {
-    const about = new Set(problems.map((problem) => `folder: ${problem}`));
-    for (const problem of problems) this.#context.problems.set(`folder: ${problem}`, problem);
-    this.#context.problems.clearOthers("folder: ", about);
-  }
-
-  #reportOverlap(overlap: { path: string; owner: string; count: number } | undefined): void {
-    if (overlap === undefined) {
-      this.#context.problems.clear("overlap");
-      return;
-    }
-    const { path, owner, count } = overlap;
-    const files = count === 1 ? path : `${path} and ${count - 1} more`;
-    this.#context.problems.set(
-      "overlap",
-      `Cannot ship ${files}: the entry ${owner} comes first and ships it`,
-    );
   }
 }
 
