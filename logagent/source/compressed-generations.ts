@@ -187,7 +187,13 @@ export class CompressedGenerations {
       if (place.kind === "moved" && isCopyOf(fd, content)) return { kind: "there", record };
     }
     const isFree = (record: CheckpointRecord) => this.#heldFile(record) === undefined;
+    const unsettled = new Set([...this.#held.contents()].map(({ id }) => id));
     for (const record of [...alike, ...ofLane.filter(isUnwritten)].filter(isFree)) {
+      // Its content was replaced, and what was read of it is on its way.
+      if (unsettled.has(record.id)) {
+        if (holdsFurthest(content, record)) return { kind: "there", record };
+        continue;
+      }
       const place = await whereIs(record, this.#context.deps.scans.folders);
       if (place === "unknown") return { kind: "unclear" };
       if (place !== "gone") {

@@ -623,9 +623,9 @@ export class Sequence implements FsWatcher, SinkWatcher {
   }
 }
 
-/** Does a record say by what its file would be known again? */
-function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
-  return birthtimeNs !== 0n || fingerprint.length > 0;
+/** Does a record say by what its file would be known again, whatever becomes of it? */
+function tells({ fingerprint }: CheckpointRecord): boolean {
+  return fingerprint.length > 0;
 }
 
 /** Between a look at its size and the read after it, content was replaced: what it was, nobody has read. */
