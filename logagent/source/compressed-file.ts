@@ -1,13 +1,14 @@
 import { closeSync } from "node:fs";
 import { dirname } from "node:path";
+import { errorCode } from "../../base/errors.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
-import { holdsFurthest, holdsShipped } from "./file-hash.ts";
+import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { isCompressedName } from "./generation-name.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import { unpack } from "./unpack.ts";
+import { unpack, unpackedHead } from "./unpack.ts";
 
 const NS_PER_MS = 1_000_000n;
 /** Logs of one program begin alike: what is known by fewer bytes may be another file's. */
@@ -57,6 +58,28 @@ export class UnpackedAs {
       if (this.#ids.size <= UNPACKED_KEPT_MAX) break;
       this.#ids.delete(oldest);
     }
+  }
+}
+
+/** Does the content of a compressed file begin with what is known of the head of a record's file? */
+export async function beginsLike(
+  { path, identity }: CompressedFile,
+  { fingerprint }: CheckpointRecord,
+  context: SourceContext,
+  options: { readonly signal: AbortSignal },
+): Promise<boolean> {
+  const opened = openLogFile(path, context.openLimits);
+  // It may have gone on to another name: who unpacks it finds that.
+  if (opened.kind !== "open") return opened.kind === "gone";
+  try {
+    if (opened.stats.ino !== identity.ino || opened.stats.birthtimeNs !== identity.birthtimeNs) return true;
+    return isSameBytes(fingerprint, await unpackedHead(opened.fd, fingerprint.length, options));
+  } catch (error) {
+    // Who unpacks it says it.
+    if (!options.signal.aborted && errorCode(error) !== undefined) return true;
+    throw error;
+  } finally {
+    closeSync(opened.fd);
   }
 }
 

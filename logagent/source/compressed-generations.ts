@@ -1,43 +1,28 @@
-import { closeSync, fstatSync, readSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { isTellable, KNOWN_BYTES_MIN, type UnpackedAs, unpacked } from "./compressed-file.ts";
-import {
-  FINGERPRINT_BYTES,
-  hashBefore,
-  hashOf,
-  holdsFurthest,
-  holdsShipped,
-  isSameBytes,
-} from "./file-hash.ts";
+import { isTellable, type UnpackedAs, unpacked } from "./compressed-file.ts";
+import { FINGERPRINT_BYTES, hashBefore } from "./file-hash.ts";
 import { uncompressedPath } from "./generation-name.ts";
 import type { HeldFiles } from "./held-files.ts";
 import { KnownContents } from "./known-contents.ts";
-import { statOf, whereIs } from "./moved-files.ts";
+import { statOf } from "./moved-files.ts";
 import { openLogFile } from "./open-file.ts";
 import { mintPacked, openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
-import { mayHaveSize, unpack, unpackedHead } from "./unpack.ts";
+import { unpack, unpackedHead } from "./unpack.ts";
+import type { PackedFile, UnpackTurns } from "./unpack-turns.ts";
 import type { UnseenFile } from "./unseen-files.ts";
+import { holdsHead, isCopyOf, WhoseContent } from "./whose-content.ts";
 
+/** With more of them the further ones are unpacked again in each search. */
+const MADE_KEPT_MAX = 1_000;
 /** What was written to so shortly before may be short of its end. */
 const WRITING_MS = 10_000;
 
 /** "later": it is being written, or files change places; it is to be looked at again. */
 type Outcome = "done" | "later";
-
-/** Of which record a content is. */
-type Whose =
-  | { readonly kind: "nobody's" }
-  /** Of a file that is held, or has another name. */
-  | { readonly kind: "there"; readonly record: CheckpointRecord }
-  /** Of one that is gone. */
-  | { readonly kind: "gone"; readonly record: CheckpointRecord }
-  /** Perhaps of one that is gone, and was empty when it was seen last: all of it is to be read in any case. */
-  | { readonly kind: "unwritten"; readonly record: CheckpointRecord }
-  /** Files change places. */
-  | { readonly kind: "unclear" };
 
 interface Options {
   readonly signal: AbortSignal;
@@ -49,20 +34,25 @@ interface Options {
  */
 export class CompressedGenerations {
   readonly #context: SourceContext;
-  readonly #held: HeldFiles;
   readonly #hold: (file: TailedFile) => void;
   readonly #unpackedAs: UnpackedAs;
+  readonly #unpackTurns: UnpackTurns;
+  readonly #whose: WhoseContent;
+  /** By path, size and time of compressed files beside what they are made of, which is still there. */
+  readonly #made = new Map<string, string>();
 
   constructor(parts: {
     readonly context: SourceContext;
     readonly held: HeldFiles;
     readonly hold: (file: TailedFile) => void;
     readonly unpackedAs: UnpackedAs;
+    readonly unpackTurns: UnpackTurns;
   }) {
     this.#context = parts.context;
-    this.#held = parts.held;
     this.#hold = parts.hold;
     this.#unpackedAs = parts.unpackedAs;
+    this.#unpackTurns = parts.unpackTurns;
+    this.#whose = new WhoseContent(parts.context, parts.held);
   }
 
   /** Oldest first: each record stands for one file, and what it is known by may be in several. Rejects with the signal's reason. */
@@ -75,17 +65,22 @@ export class CompressedGenerations {
     let outcome: Outcome = "done";
     for (const file of unseen) {
       if (this.#unpackedAs.idOf(file.identity) !== undefined) continue;
-      if ((await this.#openOne(file, known, options)) === "later") outcome = "later";
+      const work = () => this.#openOne(file, known, options);
+      if ((await this.#unpackTurns.attempt(file, options, work)) === "later") outcome = "later";
     }
     return outcome;
   }
 
   /** Goes on with one that has a record, after a restart. */
   async goOn(record: CheckpointRecord, path: string, options: Options): Promise<Outcome> {
-    const content = await unpacked({ path, identity: record }, record, this.#context, options);
+    const asked = { path, identity: record, lane: record.path, endedAtMs: record.seenAtMs };
+    const content = await this.#unpackTurns.run(asked, options, () =>
+      unpacked({ path, identity: record }, record, this.#context, options),
+    );
+    if (content === "waiting") return "done";
     if (content === "moved") return "later";
     if (content !== undefined) {
-      this.#read(content, record, path);
+      this.#read(content, record, asked);
       return "done";
     }
     const stats = statOf(path);
@@ -104,7 +99,13 @@ export class CompressedGenerations {
         return "later";
       this.#context.problems.clear(path);
       // What it is made of is read itself.
-      if (await this.#isBeingMade(file, opened.fd, options)) return "done";
+      const state = `${opened.stats.size} ${opened.stats.mtimeNs}`;
+      if (this.#made.get(path) === state && statOf(uncompressedPath(path)) !== undefined) return "done";
+      this.#made.delete(path);
+      if (await this.#isBeingMade(file, opened.fd, options)) {
+        if (this.#made.size < MADE_KEPT_MAX) this.#made.set(path, state);
+        return "done";
+      }
       return await this.#judge(file, opened.fd, { known, folder: dirname(opened.path), ...options });
     } finally {
       closeSync(opened.fd);
@@ -118,8 +119,9 @@ export class CompressedGenerations {
   ): Promise<Outcome> {
     const { known, folder, signal } = options;
     const alike = known.withHead(await unpackedHead(fd, FINGERPRINT_BYTES, { signal }));
-    const same = alike.find((record) => mayHaveSize(fd, this.#sizeOf(record)) === true);
-    if (same !== undefined) return this.#isOf(same, file, known);
+    for (const record of alike) {
+      if (await this.#whose.isWhole(fd, record, options)) return this.#isOf(record, file, known);
+    }
     const content = await this.#unpack(file, fd, options);
     if (content === undefined) {
       if (this.#isBeingWritten(fstatSync(fd).mtimeMs)) return "later";
@@ -128,22 +130,26 @@ export class CompressedGenerations {
     }
     let isTaken = false;
     try {
-      const whose = await this.#whose(content, alike, known.atLane(file.lane));
+      const whose = await this.#whose.of(content, alike, known.atLane(file.lane));
       signal.throwIfAborted();
       if (whose.kind === "unclear") return "later";
       if (whose.kind === "there") return this.#isOf(whose.record, file, known);
       // Of a file of which little is known this may be another one: it is not read on.
       if (whose.kind === "gone" && !isTellable(whose.record)) return this.#isOf(whose.record, file, known);
-      isTaken = true;
+      const asked = { ...file, endedAtMs: file.compressed?.endedAtMs ?? 0 };
+      isTaken = this.#unpackTurns.hasTurn(asked);
       if (whose.kind === "gone") {
-        this.#read(content, whose.record, file.path);
+        if (!isTaken) return "done";
+        this.#read(content, whose.record, asked);
         return this.#isOf(whose.record, file, known);
       }
       if (whose.kind === "unwritten") {
         known.remove(whose.record);
         this.#context.deps.checkpoints.remove(whose.record);
       }
-      this.#read(content, this.#mint(file, content, folder), file.path);
+      // By its record it is found again when it has its turn.
+      const record = this.#mint(file, content, folder);
+      if (isTaken) this.#read(content, record, asked);
       return "done";
     } finally {
       if (!isTaken) closeSync(content);
@@ -156,12 +162,14 @@ export class CompressedGenerations {
     if (original.kind !== "open") return false;
     try {
       const head = await unpackedHead(fd, FINGERPRINT_BYTES, options);
-      if (!isSameBytes(hashOf(head), readHead(original.fd, head.byteLength))) return false;
+      if (!holdsHead(original.fd, head)) return false;
       const content = await this.#unpack(file, fd, options);
       if (content === undefined) return true;
-      const isCopy = isCopyOf(original.fd, content, { mayBeShort: true });
-      closeSync(content);
-      return isCopy;
+      try {
+        return isCopyOf(original.fd, content, { mayBeShort: true });
+      } finally {
+        closeSync(content);
+      }
     } finally {
       closeSync(original.fd);
     }
@@ -177,49 +185,10 @@ export class CompressedGenerations {
     return unpack(fd, { folder, name: `unpacked-${identity.ino}`, endedAtMs, signal });
   }
 
-  async #whose(
-    content: number,
-    alike: readonly CheckpointRecord[],
-    ofLane: readonly CheckpointRecord[],
-  ): Promise<Whose> {
-    // What is known of its head may have been replaced since it was looked at.
-    for (const { fd, place, record } of this.#held.files.values()) {
-      if (place.kind === "moved" && isCopyOf(fd, content)) return { kind: "there", record };
-    }
-    const isFree = (record: CheckpointRecord) => this.#heldFile(record) === undefined;
-    const unsettled = new Set([...this.#held.contents()].map(({ id }) => id));
-    for (const record of [...alike, ...ofLane.filter(isUnwritten)].filter(isFree)) {
-      // Its content was replaced, and what was read of it is on its way.
-      if (unsettled.has(record.id)) {
-        if (holdsFurthest(content, record)) return { kind: "there", record };
-        continue;
-      }
-      const place = await whereIs(record, this.#context.deps.scans.folders);
-      if (place === "unknown") return { kind: "unclear" };
-      if (place !== "gone") {
-        if (this.#isCopyOf(place.path, content)) return { kind: "there", record };
-      } else if (isUnwritten(record)) return { kind: "unwritten", record };
-      else if (holdsShipped(content, record) && holdsFurthest(content, record))
-        return { kind: "gone", record };
-    }
-    return { kind: "nobody's" };
-  }
-
   #mint({ lane, identity }: UnseenFile, content: number | undefined, folder: string): CheckpointRecord {
     const record = mintPacked({ path: lane, fd: content, identity }, this.#context);
     this.#context.deps.checkpoints.foundIn(record, folder);
     return record;
-  }
-
-  /** Is this what a file holds that is still there? */
-  #isCopyOf(path: string, content: number): boolean {
-    const opened = openLogFile(path, this.#context.openLimits);
-    if (opened.kind !== "open") return false;
-    try {
-      return isCopyOf(opened.fd, content);
-    } finally {
-      closeSync(opened.fd);
-    }
   }
 
   #isOf(record: CheckpointRecord, { path, identity }: UnseenFile, known: KnownContents): Outcome {
@@ -232,13 +201,15 @@ export class CompressedGenerations {
     return "done";
   }
 
-  #read(content: number, record: CheckpointRecord, path: string): void {
+  #read(content: number, record: CheckpointRecord, asked: PackedFile): void {
+    const { path } = asked;
     const { checkpoints, clock } = this.#context.deps;
     const file = openUnpacked(content, record, this.#context);
     file.place = { kind: "moved", sinceMs: clock.monotonicMs() };
     // All of it is there: by this a later life knows how far it goes.
     checkpoints.reached(record, file.size, hashBefore(content, file.size));
     this.#hold(file);
+    this.#unpackTurns.taken(asked);
     this.#context.logger.info({ path, file: record.id }, "compressed file is read");
   }
 
@@ -250,36 +221,7 @@ export class CompressedGenerations {
     this.#context.deps.checkpoints.touch();
   }
 
-  #sizeOf(record: CheckpointRecord): number {
-    const held = this.#heldFile(record);
-    return held === undefined ? record.seen : fstatSync(held.fd).size;
-  }
-
-  #heldFile({ id }: CheckpointRecord): TailedFile | undefined {
-    for (const file of this.#held.files.values()) if (file.content.id === id) return file;
-    return undefined;
-  }
-
   #isBeingWritten(mtimeMs: number): boolean {
     return this.#context.deps.clock.wallMs() - mtimeMs < WRITING_MS;
   }
-}
-
-/** Was nothing in it when it was seen last, though something was yet to come? */
-function isUnwritten({ seen, fingerprint, isResting }: CheckpointRecord): boolean {
-  return seen === 0 && fingerprint.length === 0 && isResting !== true;
-}
-
-function readHead(fd: number, length: number): Buffer {
-  const head = Buffer.alloc(length);
-  return head.subarray(0, readSync(fd, head, 0, length, 0));
-}
-
-/** Is the content what an open file holds, or what it held when its last name went, or, where that may be, what it held once? */
-function isCopyOf(fd: number, content: number, { mayBeShort = false } = {}): boolean {
-  const { size, nlink } = fstatSync(fd);
-  const copied = fstatSync(content).size;
-  const isBeginning = copied < size && copied >= KNOWN_BYTES_MIN;
-  const isWhole = copied === size || (isBeginning && (nlink === 0 || mayBeShort));
-  return isWhole && holdsFurthest(fd, { furthest: { to: copied, tail: hashBefore(content, copied) } });
 }

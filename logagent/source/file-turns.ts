@@ -97,11 +97,14 @@ export class FileTurns {
     const isBehind = this.#unsettled.has(key) || this.#isBehindOther(file);
     if (isBehind) this.#openFiles.withdraw(key);
     else if (this.#openFiles.mayOpen(key, nowMs)) return true;
-    this.#leaveLane(this.#waiting.get(key));
-    this.#waiting.set(key, file);
-    this.#joinLane(file);
-    this.#found.add(key);
+    this.#enter(file);
     return false;
+  }
+
+  /** It waits for something else than a descriptor. */
+  wait(file: ClosedFile): void {
+    this.#openFiles.withdraw(file.key);
+    this.#enter(file);
   }
 
   /** May another closed file be looked into in this scan? */
@@ -181,6 +184,13 @@ export class FileTurns {
   #isBehindOther(file: ClosedFile): boolean {
     for (const other of this.#lanes.get(file.lanePath) ?? []) if (isBefore(other, file)) return true;
     return false;
+  }
+
+  #enter(file: ClosedFile): void {
+    this.#leaveLane(this.#waiting.get(file.key));
+    this.#waiting.set(file.key, file);
+    this.#joinLane(file);
+    this.#found.add(file.key);
   }
 
   #joinLane(file: ClosedFile): void {

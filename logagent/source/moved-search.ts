@@ -1,5 +1,5 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
+import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { findMoved } from "./moved-files.ts";
@@ -7,7 +7,10 @@ import { openInTurn } from "./open-in-turn.ts";
 import { openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, type TailedFile } from "./tailed-file.ts";
+import { UnpackTurns } from "./unpack-turns.ts";
 import { findUnseen, type UnseenFile } from "./unseen-files.ts";
+
+const NS_PER_MS = 1_000_000;
 
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
@@ -18,6 +21,7 @@ export class MovedSearch {
   readonly #held: HeldFiles;
   readonly #compressed: CompressedGenerations;
   readonly #unpackedAs = new UnpackedAs();
+  readonly #unpackTurns: UnpackTurns;
   readonly #hold: (file: TailedFile) => void;
   /** Shipped and deleted. */
   readonly #finished = new Set<CheckpointRecord>();
@@ -33,7 +37,9 @@ export class MovedSearch {
     this.#context = options.context;
     this.#held = options.held;
     this.#hold = options.hold;
-    this.#compressed = new CompressedGenerations({ ...options, unpackedAs: this.#unpackedAs });
+    this.#unpackTurns = new UnpackTurns(options.context, options.held);
+    const { unpackedAs, unpackTurns } = { unpackedAs: this.#unpackedAs, unpackTurns: this.#unpackTurns };
+    this.#compressed = new CompressedGenerations({ ...options, unpackedAs, unpackTurns });
   }
 
   /** Files changed places: the next scan searches. */
@@ -72,8 +78,7 @@ export class MovedSearch {
       else this.#note(await this.#compressed.goOn(record, path, options));
     }
     this.#openPlain(later);
-    // The youngest first: of a file and its copy (copytruncate), which hold the same, the copy is what was compressed.
-    for (const record of [...gone].sort((a, b) => Number(b.birthtimeNs - a.birthtimeNs))) {
+    for (const record of byAgeCopiesFirst(gone)) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
       if (!checkpoints.find(record).includes(record)) continue;
       if (record.isResting === true && record.seen <= record.offset) continue;
@@ -171,20 +176,25 @@ export class MovedSearch {
   }
 
   /**
-   * What rotation has compressed while nobody held it is read on from there. "none": it is in no compressed file; "moved": it may be
-   * in one that has gone on to another name meanwhile.
+   * What rotation has compressed while nobody held it is read on from there. "waiting": it will be; "none": it is in no compressed
+   * file; "moved": it may be in one that has gone on to another name meanwhile.
    */
   async #openCompressed(
     record: CheckpointRecord,
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<"opened" | "moved" | "none"> {
+  ): Promise<"opened" | "waiting" | "moved" | "none"> {
     if (!isTellable(record)) return "none";
     const { clock, scans } = this.#context.deps;
     let hasMoved = false;
     for (const packed of await compressedBeside(record, scans.folders)) {
       const { path, identity } = packed;
       if ((this.#unpackedAs.idOf(identity) ?? record.id) !== record.id) continue;
-      const fd = await unpacked(packed, record, this.#context, { signal });
+      if (!(await beginsLike(packed, record, this.#context, { signal }))) continue;
+      const asked = { path, identity, lane: record.path, endedAtMs: Number(record.birthtimeNs) / NS_PER_MS };
+      const fd = await this.#unpackTurns.run(asked, { signal }, () =>
+        unpacked(packed, record, this.#context, { signal }),
+      );
+      if (fd === "waiting") return "waiting";
       hasMoved ||= fd === "moved";
       if (typeof fd !== "number") continue;
       this.#unpackedAs.note(identity, record.id);
@@ -203,6 +213,12 @@ export class MovedSearch {
     record.isResting = true;
     this.#context.deps.checkpoints.touch();
   }
+}
+
+/** The oldest first; but of a file and its copy (copytruncate), which begin alike, the copy: it is what was compressed. */
+function byAgeCopiesFirst(records: readonly CheckpointRecord[]): readonly CheckpointRecord[] {
+  const alike = Map.groupBy(records.toSorted(byBirth), ({ fingerprint }) => fingerprint.hash);
+  return [...alike.values()].flatMap((group) => group.reverse());
 }
 
 function byBirth(a: CheckpointRecord, b: CheckpointRecord): number {

@@ -62,16 +62,17 @@ export class Rotation {
   /** A moved file with nothing new: when it is quiet for long enough, its last line is complete, and it is drained. */
   #drain(file: TailedFile, movedAtMs: number, nowMs: number): void {
     if (!this.#parts.lanes.hasTurn(file)) return;
-    const quietMs = nowMs - Math.max(file.grownAtMs, movedAtMs);
+    const quietMs = file.isUnpacked ? Number.POSITIVE_INFINITY : nowMs - Math.max(file.grownAtMs, movedAtMs);
     if (quietMs < ROTATE_QUIET_MS && nowMs - movedAtMs < ROTATE_WAIT_MAX_MS) return;
     if (file.size > file.offset) this.#parts.shipFinally(file);
     else this.drained(file);
   }
 
-  /** A drained file is held for late growth, and let go when there is none. */
+  /** A drained file is held for late growth, and let go when there is none; nothing is written into what was compressed. */
   #linger(file: TailedFile, drainedAtMs: number, nowMs: number): void {
+    const lingerMs = file.isUnpacked ? 0 : LINGER_MS;
     if (file.size > file.offset) {
       if (nowMs - file.grownAtMs >= ROTATE_QUIET_MS) this.#parts.shipFinally(file);
-    } else if (file.content.isSettled && nowMs - drainedAtMs >= LINGER_MS) this.#parts.release(file);
+    } else if (file.content.isSettled && nowMs - drainedAtMs >= lingerMs) this.#parts.release(file);
   }
 }

@@ -37,25 +37,37 @@ export function mayHaveSize(fd: number, bytes: number): boolean | undefined {
 }
 
 /** The first bytes of the content of a compressed file, as many as there are whole. */
-export async function unpackedHead(
+export function unpackedHead(
   fd: number,
   bytesMax: number,
   options: { readonly signal: AbortSignal },
 ): Promise<Buffer> {
-  let head = Buffer.alloc(0);
+  return unpackedBytes(fd, { from: 0, to: bytesMax }, options);
+}
+
+/** These bytes of the content of a compressed file, as many of them as there are whole. */
+export async function unpackedBytes(
+  fd: number,
+  { from, to }: { readonly from: number; readonly to: number },
+  options: { readonly signal: AbortSignal },
+): Promise<Buffer> {
+  let bytes = Buffer.alloc(0);
+  let at = 0;
   const take = async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) {
-      head = Buffer.concat([head, chunk]).subarray(0, bytesMax);
-      if (head.byteLength === bytesMax) return;
+      const wanted = chunk.subarray(Math.max(0, from - at), Math.max(0, to - at));
+      if (wanted.byteLength > 0) bytes = Buffer.concat([bytes, wanted]);
+      at += chunk.byteLength;
+      if (at >= to) return;
     }
   };
   try {
     await unpackTo(fd, options, take);
   } catch (error) {
     // Leaving the rest ends what would have read it.
-    if (head.byteLength < bytesMax) throw error;
+    if (at < to) throw error;
   }
-  return head;
+  return bytes;
 }
 
 /**

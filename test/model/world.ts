@@ -54,6 +54,8 @@ export class World {
     const packed = this.create(to);
     packed.content.isPacked = true;
     this.append(packed, pack === "gz" ? gzipSync(content.bytes) : zstdCompressSync(content.bytes));
+    // gzip and zstd hand it on.
+    packed.mtimeNs = inode.mtimeNs;
     this.closeWriter(packed);
     content.packedAt = to;
     this.closeWriter(inode);

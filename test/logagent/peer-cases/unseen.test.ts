@@ -16,6 +16,7 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { LINGER_MS } from "../../../logagent/source/rotation.ts";
+import { UNPACKED_MAX } from "../../../logagent/source/unpack-turns.ts";
 import type { Running, SourceBed } from "../../support/source-bed.ts";
 import { kernelTick, losses, numbered, openCase, SETTLED_MS, text, whileDown } from "./tail-case.ts";
 
@@ -38,7 +39,7 @@ const NAMINGS: Readonly<Record<string, Names>> = {
 /** One rotation: each generation moves on by one, however it is compressed. */
 function rotateTo(bed: SourceBed, names: Names): void {
   mkdirSync(dirname(bed.path(names(1))), { recursive: true });
-  for (let generation = 5; generation >= 1; generation -= 1) {
+  for (let generation = 12; generation >= 1; generation -= 1) {
     for (const pack of ["", ".gz", ".zst"]) {
       const from = bed.path(names(generation)) + pack;
       if (existsSync(from)) renameSync(from, bed.path(names(generation + 1)) + pack);
@@ -172,6 +173,31 @@ suite("generations that nobody saw at their path", () => {
     await bed.stop(running);
   });
 
+  for (const openFilesMax of [2, 1_000]) {
+    test(`ten of them compressed while the agent is down, with ${openFilesMax} open files: in order, a few unpacked at a time`, async () => {
+      await using bed = await openCase({ openFilesMax });
+      const names = NAMINGS["app.log.1"] as Names;
+      writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+      let running = bed.start({ path: bed.path("app.log") });
+      await bed.step(running);
+      running = await whileDown(bed, running, () => rotateAgain(bed, names, 10, 10, "gz"));
+      let most = 0;
+      for (let steps = 0; steps < 100 && bed.sink.lines().length < 120; steps += 1) {
+        await bed.run(running, 1_000);
+        const unpacked = [...running.source.files].filter(({ isUnpacked }) => isUnpacked).length;
+        most = Math.max(most, unpacked);
+      }
+      const read = bed.logged.filter(({ msg }) => msg === "compressed file is read").length;
+      assert.ok(
+        read >= 9 && most <= Math.min(UNPACKED_MAX, openFilesMax),
+        `${read} were read, ${most} at once`,
+      );
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 120));
+      assert.deepEqual(losses(bed), []);
+      await bed.stop(running);
+    });
+  }
+
   test("compressed by hand, and another one has come to its name since: each line once, in order", async () => {
     await using bed = await openCase();
     const names = NAMINGS["app.log.1"] as Names;
@@ -238,6 +264,27 @@ suite("generations that nobody saw at their path", () => {
       "banner",
     ]);
     assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
+  test("of a size and with a head that a shipped one has as well: each line once", async () => {
+    await using bed = await openCase();
+    const banner = text(numbered("banner", 0, 100));
+    writeFileSync(bed.path("app.log"), banner + text(numbered("app", 10, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.run(running, SETTLED_MS);
+    running = await whileDown(bed, running, async () => {
+      await kernelTick();
+      rotateTo(bed, NAMINGS["app.log.1"] as Names);
+      writeFileSync(bed.path("app.log"), banner + text(numbered("app", 20, 10)));
+      await kernelTick();
+      rotateTo(bed, NAMINGS["app.log.1"] as Names);
+      compress(bed.path("app.log.1"), "gz");
+      writeFileSync(bed.path("app.log"), text(numbered("app", 30, 10)));
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    const lines = bed.sink.lines().filter((line) => line.startsWith("app"));
+    assert.deepEqual(lines, numbered("app", 10, 30));
     await bed.stop(running);
   });
 
