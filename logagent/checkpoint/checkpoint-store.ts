@@ -207,6 +207,11 @@ export class CheckpointStore implements AsyncDisposable {
     return this.lostEverything || this.#entries.has(entryPath);
   }
 
+  /** When an agent has applied it last, milliseconds since the Unix epoch. */
+  appliedAtMs(entryPath: string): number | undefined {
+    return this.#entries.get(entryPath);
+  }
+
   markApplied(entryPath: string): void {
     this.#entries.set(entryPath, this.#options.clock.wallMs());
     this.touch();

@@ -1,3 +1,4 @@
+import { RECORD_KEEP_MS } from "../checkpoint/long-gone.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
@@ -25,6 +26,8 @@ export class MovedSearch {
   readonly #hold: (file: TailedFile) => void;
   /** Shipped and deleted. */
   readonly #finished = new Set<CheckpointRecord>();
+  /** When the entry was applied first, or by the life of the agent before this one. */
+  #sinceMs: number | undefined;
   #nextMs = 0;
   #hasChanged = false;
 
@@ -66,6 +69,7 @@ export class MovedSearch {
     const { checkpoints, clock, scans } = this.#context.deps;
     if (clock.monotonicMs() < this.#nextMs) return "not due";
     this.#hasChanged = false;
+    this.#sinceMs ??= checkpoints.appliedAtMs(this.#context.entry.path);
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
     // First, for it goes by when the others were seen last.
     const later = await this.#openUnseen(records, present, options);
@@ -144,6 +148,8 @@ export class MovedSearch {
       },
       isKnown: (file) => checkpoints.find(file).length > 0,
       isOwned: (path) => claims.ownerOf(path) !== undefined,
+      present: atPaths.keys(),
+      sinceMs: this.#lookingSinceMs(),
     });
     const plain = unseen.filter(({ compressed }) => compressed === undefined);
     const isOpen = this.#context.turns.areOpenFor(records.length + plain.length);
@@ -151,6 +157,15 @@ export class MovedSearch {
     const compressed = unseen.filter((file) => file.compressed !== undefined);
     this.#note(await this.#compressed.open(compressed, records, options));
     return isOpen ? [] : plain;
+  }
+
+  /**
+   * Since when whatever was at a path of the pattern, and was seen there, has left a record: of a path without one that is known, and
+   * what has left it since then was seen by nobody.
+   */
+  #lookingSinceMs(): number | undefined {
+    if (this.#sinceMs === undefined) return undefined;
+    return Math.max(this.#sinceMs, this.#context.deps.clock.wallMs() - RECORD_KEEP_MS);
   }
 
   #openPlain(unseen: readonly UnseenFile[]): void {

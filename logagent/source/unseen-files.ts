@@ -23,13 +23,24 @@ export interface UnseenQuestions {
   readonly isKnown: (file: FileIdentity) => boolean;
   /** Does an entry ship what is at this path? */
   readonly isOwned: (path: string) => boolean;
+  /** Paths of the pattern at which there is a file now. */
+  readonly present: Iterable<string>;
+  /** Since when a path at which a file was seen has a record, milliseconds since the Unix epoch; undefined: nobody has looked yet. */
+  readonly sinceMs: number | undefined;
+}
+
+/** A path that files leave, and since when a file that was there may have left it. */
+interface Lane {
+  readonly path: string;
+  readonly leftNs: bigint;
 }
 
 /**
- * Files that were at the path of one of these records and were rotated on before they were seen: they have a rotated name
- * beside it, in a folder below, or where one of that path was found before, and were born after the last file that was known there
- * was seen last. Oldest first, compressed ones behind the others. Nothing is said of lanes whose newest file is still at its path,
- * nor where the filesystem does not keep births.
+ * Files that were at the path of one of these records, or at one where there is a file now and none was ever seen, and were rotated
+ * on before they were seen: they have a rotated name beside it, in a folder below, or where one of that path was found before, and
+ * were born after the last file that was known there was seen last, or since the agent looks there at all. Oldest first, compressed
+ * ones behind the others. Nothing is said of lanes whose newest file is still at its path, nor where the filesystem does not keep
+ * births.
  */
 export async function findUnseen(
   records: Iterable<CheckpointRecord>,
@@ -39,7 +50,14 @@ export async function findUnseen(
   const all = [...records];
   // Of two that were born in one tick of the clock either may be the newest: it is asked of each.
   const current = new Set(all.filter(ask.isAtItsPath).map(({ path }) => path));
-  const left = [...newestByLane(all).values()].filter(({ path }) => !current.has(path));
+  const newest = newestByLane(all);
+  const left: Lane[] = [...newest.values()]
+    .filter(({ path }) => !current.has(path))
+    .map((last) => ({ path: last.path, leftNs: leftNs(last) }));
+  if (ask.sinceMs !== undefined) {
+    const sinceNs = wallNs(ask.sinceMs);
+    for (const path of ask.present) if (!newest.has(path)) left.push({ path, leftNs: sinceNs });
+  }
   const unseen: UnseenFile[] = [];
   for (const search of await placesOf(left, all, index)) {
     const { files } = await index.look(search.folder);
@@ -56,7 +74,7 @@ export async function findUnseen(
 /** A folder that is looked through, and of the lanes of which files may be there the name and who was seen last. */
 interface Place {
   readonly folder: string;
-  readonly lanes: ReadonlyMap<string, CheckpointRecord>;
+  readonly lanes: ReadonlyMap<string, Lane>;
   /** When the first of these was seen last. */
   readonly oldestNs: bigint;
 }
@@ -69,7 +87,7 @@ function unseenAt(
 ): UnseenFile | undefined {
   const name = namesBefore(path).find(({ before }) => lanes.has(before));
   const last = lanes.get(name?.before ?? "");
-  if (name === undefined || last === undefined || identity.birthtimeNs < leftNs(last)) return undefined;
+  if (name === undefined || last === undefined || identity.birthtimeNs < last.leftNs) return undefined;
   // In another folder it may be one of a log that is written there.
   const isForeign = folder !== dirname(last.path);
   if (isForeign && (names.has(name.before) || ask.isOwned(join(folder, name.before)))) return undefined;
@@ -78,7 +96,7 @@ function unseenAt(
   if (!isCompressedName(path)) return file;
   const stats = statOf(path);
   // What was written last before that has been seen at its path, and was compressed long after.
-  if (stats?.ino !== identity.ino || stats.mtimeNs < leftNs(last)) return undefined;
+  if (stats?.ino !== identity.ino || stats.mtimeNs < last.leftNs) return undefined;
   return { ...file, compressed: { endedAtMs: endedAt(stats) } };
 }
 
@@ -94,9 +112,14 @@ function byAge(a: UnseenFile, b: UnseenFile): number {
 const TICK_MS = 20;
 const NS_PER_MS = 1_000_000n;
 
+/** A tick before. */
+function wallNs(ms: number): bigint {
+  return BigInt(Math.floor(ms) - TICK_MS) * NS_PER_MS;
+}
+
 /** Not before that has it left its path. */
 function leftNs({ birthtimeNs, seenAtMs }: CheckpointRecord): bigint {
-  const seenAtNs = BigInt(Math.floor(seenAtMs) - TICK_MS) * NS_PER_MS;
+  const seenAtNs = wallNs(seenAtMs);
   return seenAtNs > birthtimeNs ? seenAtNs : birthtimeNs;
 }
 
@@ -117,13 +140,13 @@ function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, 
 
 /** Beside the paths of those that have left them, in the folders below, and where one of the same path was found. */
 async function placesOf(
-  left: readonly CheckpointRecord[],
+  left: readonly Lane[],
   records: readonly CheckpointRecord[],
   index: FolderIndex,
 ): Promise<readonly Place[]> {
-  const byFolder = new Map<string, Map<string, CheckpointRecord>>();
-  const enter = (folder: string, last: CheckpointRecord) => {
-    const lanes = byFolder.get(folder) ?? new Map<string, CheckpointRecord>();
+  const byFolder = new Map<string, Map<string, Lane>>();
+  const enter = (folder: string, last: Lane) => {
+    const lanes = byFolder.get(folder) ?? new Map<string, Lane>();
     byFolder.set(folder, lanes);
     const name = basename(last.path);
     // A file that has this name in its own folder comes before others that are rotated to there.
@@ -140,7 +163,7 @@ async function placesOf(
     if (last !== undefined) for (const folder of foldersOf(record)) enter(folder, last);
   }
   return [...byFolder].map(([folder, lanes]) => {
-    const [oldestNs = 0n] = [...lanes.values()].map(leftNs).sort((a, b) => Number(a - b));
+    const [oldestNs = 0n] = [...lanes.values()].map((lane) => lane.leftNs).sort((a, b) => Number(a - b));
     return { folder, lanes, oldestNs };
   });
 }

@@ -198,6 +198,36 @@ suite("generations that nobody saw at their path", () => {
     });
   }
 
+  for (const pack of [undefined, "gz"] as const) {
+    test(`of a path at which nobody ever saw a file, ${pack ?? "plain"}, as lives of the agent end early: each line once`, async () => {
+      await using bed = await openCase();
+      let running = bed.start({ path: bed.path("*.log") });
+      await bed.step(running);
+      running = await whileDown(bed, running, async () => {
+        await kernelTick();
+        await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 3, 0, pack);
+      });
+      await bed.run(running, 4 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
+      running = await whileDown(bed, running);
+      await bed.run(running, 4 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
+      await bed.stop(running);
+    });
+  }
+
+  test("older than the entry are no business of the agent", async () => {
+    await using bed = await openCase();
+    await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 2, 0);
+    await kernelTick();
+    let running = bed.start({ path: bed.path("*.log") });
+    await bed.run(running, 4 * SETTLED_MS);
+    running = await whileDown(bed, running);
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 20, 10));
+    await bed.stop(running);
+  });
+
   test("compressed by hand, and another one has come to its name since: each line once, in order", async () => {
     await using bed = await openCase();
     const names = NAMINGS["app.log.1"] as Names;
