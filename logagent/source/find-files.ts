@@ -118,7 +118,9 @@ class Walk {
   }
 
   #add(path: string, entry: Dirent | undefined): void {
-    const refusal = entry?.isSymbolicLink() ? this.#mounts.refusalBehind(path) : undefined;
+    // A literal name may be that of a link as well.
+    const isPlain = entry !== undefined && !entry.isSymbolicLink();
+    const refusal = isPlain ? this.#mounts.refusalAt(path) : this.#mounts.refusalBehind(path);
     if (refusal !== undefined) this.#refuse(path, refusal);
     else if (this.paths.size < this.#filesMax) this.paths.add(path);
     else this.#full();

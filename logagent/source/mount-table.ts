@@ -59,6 +59,13 @@ export class MountTable {
     }
   }
 
+  /** About a path that is no link, in a folder about which nothing was refused: something may be mounted right there. */
+  refusalAt(path: string): MountRefusal | undefined {
+    this.#refresh();
+    const type = this.#typeAt.get(path);
+    return type === undefined ? undefined : this.#refusalOf(type, path);
+  }
+
   /** About any other: links in it are followed, one by one, and none of them into a mount that is refused. */
   refusalBehind(path: string): MountRefusal | undefined {
     const asItIs = this.refusal(path);

@@ -136,12 +136,16 @@ suite("TailSource and mounts", () => {
     ["a link to a file in one", "{link,near}.log", "link.log"],
     ["a link to a folder in one", "{folder/*,near}.log", "folder"],
     ["a link to a folder, met on the way", "{*/far,near}.log", "nfs"],
+    ["a link to a file in one, by a literal name in any folder", "{*/app,near}.log", "app/app.log"],
+    ["a link to a file in one, by a literal name at any depth", "{**/app,near}.log", "app/app.log"],
   ] as const) {
     test(`never touches ${what}, says so, and ships the rest`, async () => {
       const { bed } = await openBed();
       await using _ = bed;
       symlinkSync(bed.path("nfs/far.log"), bed.path("link.log"));
       symlinkSync("nfs", bed.path("folder"));
+      mkdirSync(bed.path("app"));
+      symlinkSync(bed.path("nfs/far.log"), bed.path("app/app.log"));
       const paths = touched(bed.path("nfs"));
       try {
         const running = bed.start({ path: bed.path(pattern) });
@@ -160,6 +164,26 @@ suite("TailSource and mounts", () => {
       }
     });
   }
+
+  test("never touches a single file that a network mount is at, says so, and ships the rest", async () => {
+    const mounts = new Mounts();
+    await using bed = await SourceBed.open({ mounts: mounts.table() });
+    writeFileSync(bed.path("far.log"), "far\n");
+    writeFileSync(bed.path("near.log"), "near\n");
+    mounts.rows = [row(bed.path("far.log"), "nfs4")];
+    const paths = touched(bed.path("far.log"));
+    try {
+      const running = bed.start({ path: bed.path("*.log") });
+      await bed.run(running, 3_000);
+      assert.deepEqual(bed.sink.lines(), ["near"]);
+      const [problem = ""] = running.context.problems.list();
+      assert.ok(problem.startsWith(`Cannot read ${bed.path("far.log")}: it is on a network mount`), problem);
+      assert.deepEqual(paths, []);
+      await bed.stop(running);
+    } finally {
+      watchFs(undefined);
+    }
+  });
 
   test("ships what is on a network mount when that is allowed", async () => {
     const { bed } = await openBed(true);
