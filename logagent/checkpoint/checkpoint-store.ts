@@ -1,14 +1,13 @@
 import { join } from "node:path";
-import { type Clock, sleepUnlessAborted } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Disk } from "../../base/disk.ts";
-import { errorMessage } from "../../base/errors.ts";
 import { systemLater } from "../../base/later.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { runInSlices } from "../../base/steps.ts";
 import { addRemoved, newAccount, type RemovedSums } from "./account.ts";
 import { type CheckpointContent, encodeInSteps, snapshotOf } from "./checkpoint-codec.ts";
-import { CHECKPOINT_RETRY_MS, CheckpointPace } from "./checkpoint-pace.ts";
+import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { mintFileId } from "./file-id.ts";
 import { FreshRecords } from "./fresh-records.ts";
 import { LongGone, lossesOfGone } from "./long-gone.ts";
@@ -44,14 +43,7 @@ export class CheckpointStore implements AsyncDisposable {
   /** Of an agent that died: more was sent of their files, perhaps, than they say. */
   readonly #unsure: Set<CheckpointRecord>;
   readonly #fresh = new FreshRecords();
-  readonly #pace: CheckpointPace;
-  readonly #closing = new AbortController();
-  #version = 0;
-  #durableVersion = 0;
-  #running: Promise<void> = Promise.resolve();
-  #queued: Promise<void> | undefined;
-  #scheduled = false;
-  #failure: string | undefined;
+  readonly #writer: CheckpointWriter;
 
   private constructor(
     options: CheckpointStoreOptions,
@@ -64,8 +56,15 @@ export class CheckpointStore implements AsyncDisposable {
     this.#entries = new Map(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#longGone = new LongGone(options.clock);
-    this.#pace = new CheckpointPace(options.clock);
     for (const record of content.records) this.#records.add(record);
+    this.#writer = new CheckpointWriter({
+      path: join(options.folder, CURRENT_FILE),
+      clock: options.clock,
+      logger: options.logger,
+      prepare: () => this.#prune(),
+      write: (how) => this.#write(how),
+      ended: (version) => this.#fresh.written(version),
+    });
   }
 
   /**
@@ -86,12 +85,12 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** False while the last write has failed. */
   get healthy(): boolean {
-    return this.#failure === undefined;
+    return this.#writer.failure === undefined;
   }
 
   /** What the last write failed with, as a sentence. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#writer.failure;
   }
 
   /** May more have been sent of its file than the record says? Not while it is held, nor afterwards. */
@@ -138,7 +137,7 @@ export class CheckpointStore implements AsyncDisposable {
     const record = { id: mintFileId(this.#options.random), ...fields, account };
     this.#records.add(record);
     this.touch();
-    this.#fresh.add(record, this.#version);
+    this.#fresh.add(record, this.#writer.version);
     void this.persisted();
     return record;
   }
@@ -153,7 +152,7 @@ export class CheckpointStore implements AsyncDisposable {
    * record without one matches any content, and two contents must not share an id.
    */
   setFingerprint(record: CheckpointRecord, fingerprint: BytesHash): void {
-    if (record.fingerprint.length === 0) this.#fresh.add(record, this.#version + 1);
+    if (record.fingerprint.length === 0) this.#fresh.add(record, this.#writer.version + 1);
     record.fingerprint = fingerprint;
     this.touch();
   }
@@ -219,77 +218,37 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** Says that a record has changed: it is on disk within a second, or more where there are thousands of records. */
   touch(): void {
-    this.#version += 1;
-    void this.#schedule(this.healthy ? this.#pace.intervalMs : CHECKPOINT_RETRY_MS);
+    this.#writer.touch();
   }
 
   /** Resolves when everything changed so far is durable, or could not be written (see `healthy`). Never rejects. */
   persisted(): Promise<void> {
-    if (this.#durableVersion === this.#version) return Promise.resolve();
-    this.#queued ??= this.#writeNext();
-    return this.#queued;
+    return this.#writer.persisted();
   }
 
   /** Writes what is not written. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return this.persisted();
-    this.#closing.abort();
-    this.#version += 1;
-    await this.persisted();
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #schedule(afterMs: number): Promise<void> {
-    if (this.#scheduled || this.#closing.signal.aborted) return;
-    this.#scheduled = true;
-    await sleepUnlessAborted(this.#options.clock, afterMs, this.#closing);
-    this.#scheduled = false;
-    // close() writes by itself.
-    if (!this.#closing.signal.aborted) await this.persisted();
-  }
-
-  async #writeNext(): Promise<void> {
-    await this.#running;
-    await this.#pace.rest(this.#closing);
-    this.#queued = undefined;
-    this.#running = this.#write();
-    await this.#running;
-  }
-
-  async #write(): Promise<void> {
-    const { folder, disk, clock, logger } = this.#options;
-    await this.#prune();
-    const version = this.#version;
-    const path = join(folder, CURRENT_FILE);
-    try {
-      const content = snapshotOf({
-        records: this.#records.all(),
-        entries: this.#entries,
-        removed: this.#removed,
-        losses: this.#losses.state.last,
-        isClosed: this.#closing.signal.aborted && this.#unsure.size === 0,
-      });
-      const parts = await runInSlices({ clock, later: systemLater })(encodeInSteps(content));
-      // It may have been removed, by mistake, under a running agent.
-      if (this.#failure !== undefined) await disk.makeFolder(folder);
-      await this.#losses.flush();
-      this.#pace.wrote(await writeNewest(disk, folder, parts));
-      this.#durableVersion = version;
-      if (this.#failure !== undefined) logger.info({ path }, "checkpoints are written again");
-      this.#failure = undefined;
-    } catch (error) {
-      const failure = `Cannot write checkpoints ${path}: ${errorMessage(error)}`;
-      if (this.#failure === undefined) {
-        logger.error({ path, err: error }, "checkpoints cannot be written; a restart would send lines again");
-      }
-      this.#failure = failure;
-      void this.#schedule(CHECKPOINT_RETRY_MS);
-    }
-    // Also when it failed: shipping goes on, at the price of other ids after a crash.
-    this.#fresh.written(version);
+  async #write(how: { readonly isLast: boolean; readonly isRepeated: boolean }): Promise<number> {
+    const { folder, disk, clock } = this.#options;
+    const content = snapshotOf({
+      records: this.#records.all(),
+      entries: this.#entries,
+      removed: this.#removed,
+      losses: this.#losses.state.last,
+      isClosed: how.isLast && this.#unsure.size === 0,
+    });
+    const parts = await runInSlices({ clock, later: systemLater })(encodeInSteps(content));
+    // It may have been removed, by mistake, under a running agent.
+    if (how.isRepeated) await disk.makeFolder(folder);
+    await this.#losses.flush();
+    return await writeNewest(disk, folder, parts);
   }
 
   async #prune(): Promise<void> {
