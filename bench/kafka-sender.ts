@@ -58,7 +58,13 @@ const sink = openSink(
     },
   },
 );
-const checkpoints = await CheckpointStore.open({ folder, disk: nodeDisk, ...ports });
+const scans = new ScanQueue();
+const checkpoints = await CheckpointStore.open({
+  folder,
+  disk: nodeDisk,
+  folders: scans.folders,
+  ...ports,
+});
 const startCpu = process.cpuUsage();
 const startedAtMs = performance.now();
 const task = startTailTask(
@@ -71,7 +77,7 @@ const task = startTailTask(
     openFiles: new OpenFiles(OPEN_FILES_DEFAULT_MAX),
     chunks: new ChunkPool(),
     deletedFiles: new DeletedFiles({ logger }),
-    scans: new ScanQueue(),
+    scans,
     allow: compileAllowList([`${dirname(values.file)}/**`]),
     ...ports,
   },

@@ -37,7 +37,16 @@ try {
 
 async function measure(round: number): Promise<void> {
   const logger = pino({ level: "silent" });
-  const checkpoints = await CheckpointStore.open({ folder, disk: forgetfulDisk, clock, random, logger });
+  const scans = new ScanQueue();
+  const folders = scans.folders;
+  const checkpoints = await CheckpointStore.open({
+    folder,
+    disk: forgetfulDisk,
+    folders,
+    clock,
+    random,
+    logger,
+  });
   let arrived = 0;
   const sink = countingSink((delivery) => {
     arrived += delivery.spans.count;
@@ -47,7 +56,7 @@ async function measure(round: number): Promise<void> {
   const pools = {
     openFiles: new OpenFiles(OPEN_FILES_DEFAULT_MAX),
     chunks: new ChunkPool(),
-    scans: new ScanQueue(),
+    scans,
     deletedFiles: new DeletedFiles({ logger }),
   };
   const deps = { ip: "bench", sink, checkpoints, claims, ...pools, allow, clock, logger };

@@ -68,10 +68,12 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   const { endpoints } = config.store;
   const ip = await resolveIdentity({ ip: config.ip, endpoints, dataDir: config.dataDir, disk, log });
   const client = resources.use(await openStoreClient(config.store, log));
+  const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
   const checkpoints = resources.use(
     await CheckpointStore.open({
       folder: join(config.dataDir, "checkpoints"),
       disk,
+      folders: scans.folders,
       clock,
       random,
       logger: log,
@@ -86,7 +88,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   );
   const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
   const memory = resources.use(limitMemory(config, { chunks, sink, log }));
-  const supervisor = newSupervisor(config, { ip, sink, checkpoints, chunks, log });
+  const supervisor = newSupervisor(config, { ip, sink, checkpoints, chunks, scans, log });
   const remote = newRemoteConfig(config, {
     ip,
     client,
@@ -202,6 +204,7 @@ function newSupervisor(
     readonly sink: Sink;
     readonly checkpoints: CheckpointStore;
     readonly chunks: ChunkPool;
+    readonly scans: ScanQueue;
     readonly log: Logger;
   },
 ): Supervisor {
@@ -210,10 +213,9 @@ function newSupervisor(
   const { limit, warning } = openFilesLimit(config.openFilesMax);
   if (warning !== undefined) logger.warn({ warning }, "config warning");
   const openFiles = new OpenFiles(limit);
-  const scans = new ScanQueue(new MountTable({ clock, allowsNetwork: config.networkMounts }));
   const deletedFiles = new DeletedFiles({ bytesMax: config.deletedFiles.maxHeldBytes, logger });
   const allow = compileAllowList(config.allow);
-  const deps = { ...rest, claims, openFiles, scans, deletedFiles, allow, clock, logger };
+  const deps = { ...rest, claims, openFiles, deletedFiles, allow, clock, logger };
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),

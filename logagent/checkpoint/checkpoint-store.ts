@@ -10,6 +10,7 @@ import { type CheckpointContent, encodeInSteps, snapshotOf } from "./checkpoint-
 import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { mintFileId } from "./file-id.ts";
 import { FreshRecords } from "./fresh-records.ts";
+import type { Folders } from "./inodes-in.ts";
 import { LongGone, lossesOfGone } from "./long-gone.ts";
 import type { Loss, LossRecord } from "./loss.ts";
 import { LossJournal } from "./loss-journal.ts";
@@ -22,6 +23,8 @@ import { writeNewest } from "./write-newest.ts";
 export interface CheckpointStoreOptions {
   readonly folder: string;
   readonly disk: Disk;
+  /** Where files are that were not held for long. */
+  readonly folders: Folders;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -55,7 +58,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.lostEverything = isLost;
     this.#entries = new Map(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
-    this.#longGone = new LongGone(options.clock);
+    this.#longGone = new LongGone(options);
     for (const record of content.records) this.#records.add(record);
     this.#writer = new CheckpointWriter({
       path: join(options.folder, CURRENT_FILE),

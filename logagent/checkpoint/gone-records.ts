@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { type FolderInodes, inodesIn } from "./inodes-in.ts";
+import type { FolderInodes, Folders } from "./inodes-in.ts";
 import type { CheckpointRecord } from "./record.ts";
 
 /** The folders in which the file of a record was found. */
@@ -13,12 +13,13 @@ export function foldersOf({ path, folder }: CheckpointRecord): readonly string[]
  */
 export async function goneRecords(
   records: readonly CheckpointRecord[],
+  folders: Folders,
 ): Promise<readonly CheckpointRecord[]> {
   const gone = new Set(records);
   const byFolder = new Map<string, FolderInodes>();
   for (const record of records) {
     for (const folder of foldersOf(record)) {
-      const inodes = byFolder.get(folder) ?? (await inodesIn(folder));
+      const inodes = byFolder.get(folder) ?? (await folders.look(folder));
       byFolder.set(folder, inodes);
       const file = inodes.files.get(record.ino);
       if (!inodes.isComplete || file?.birthtimeNs === record.birthtimeNs) gone.delete(record);

@@ -24,6 +24,11 @@ export interface FolderInodes {
   readonly isComplete: boolean;
 }
 
+/** Where files are looked for, as far as that may be touched: FolderIndex, which asks the mounts. */
+export interface Folders {
+  look(folder: string): Promise<FolderInodes>;
+}
+
 /**
  * The files of a folder, under whatever name. A folder that is not there has none. It is read again while names change under
  * the eye: a file may have gone from a name that was not yet looked at to one that was, or that was not there.

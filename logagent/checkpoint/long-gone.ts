@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { goneRecords } from "./gone-records.ts";
+import type { Folders } from "./inodes-in.ts";
 import { type Loss, lossesOfRest } from "./loss.ts";
 import type { CheckpointRecord } from "./record.ts";
 
@@ -11,10 +12,12 @@ export const PRUNE_INTERVAL_MS = 10 * 60 * 1000;
 /** Finds the records whose files are gone for long, now and then. */
 export class LongGone {
   readonly #clock: Clock;
+  readonly #folders: Folders;
   #lookedAtMs: number;
 
-  constructor(clock: Clock) {
+  constructor({ clock, folders }: { readonly clock: Clock; readonly folders: Folders }) {
     this.#clock = clock;
+    this.#folders = folders;
     this.#lookedAtMs = clock.monotonicMs();
   }
 
@@ -24,7 +27,7 @@ export class LongGone {
     this.#lookedAtMs = this.#clock.monotonicMs();
     const oldestMs = this.#clock.wallMs() - RECORD_KEEP_MS;
     const stale = [...records].filter((record) => record.seenAtMs < oldestMs);
-    const gone = await goneRecords(stale);
+    const gone = await goneRecords(stale, this.#folders);
     // Others are held again meanwhile.
     return gone.filter((record) => record.seenAtMs < oldestMs);
   }

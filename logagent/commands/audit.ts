@@ -6,6 +6,8 @@ import { type Audit, audit } from "../audit/audit.ts";
 import { auditText } from "../audit/audit-text.ts";
 import { findPlaces } from "../audit/file-places.ts";
 import { readAccounts, type WrittenAccounts } from "../audit/read-accounts.ts";
+import { FolderIndex } from "../source/folder-index.ts";
+import { MountTable } from "../source/mount-table.ts";
 import { configOption } from "./config-option.ts";
 
 interface AuditFlags {
@@ -32,7 +34,9 @@ export function auditCommand(): Command {
 async function run({ config: path, output }: AuditFlags): Promise<void> {
   const { config } = await loadAgentConfig(path, process.env);
   const written = await readAccounts(join(config.dataDir, "checkpoints"));
-  const result = audit(written, await findPlaces(written.checkpoints.records));
+  const mounts = new MountTable({ allowsNetwork: config.networkMounts });
+  const places = await findPlaces(written.checkpoints.records, new FolderIndex(mounts));
+  const result = audit(written, places);
   process.stdout.write(output === "json" ? json(written, result) : `${auditText(result)}${asOf(written)}\n`);
   const { problems } = result;
   if (problems.length === 0) return;

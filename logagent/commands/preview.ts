@@ -67,7 +67,15 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
     linesMax: flags.lines ?? Number.POSITIVE_INFINITY,
     onEnough: end,
   });
-  const checkpoints = await CheckpointStore.open({ folder: "/", disk: forgetfulDisk, clock, random, logger });
+  const scans = new ScanQueue();
+  const checkpoints = await CheckpointStore.open({
+    folder: "/",
+    disk: forgetfulDisk,
+    folders: scans.folders,
+    clock,
+    random,
+    logger,
+  });
   const claims = new FileClaims();
   claims.add(entry.path);
   const chunks = new ChunkPool();
@@ -79,7 +87,7 @@ async function preview(path: string, flags: PreviewFlags): Promise<void> {
     openFiles: new OpenFiles(openFilesLimit(undefined).limit),
     chunks,
     deletedFiles: new DeletedFiles({ logger }),
-    scans: new ScanQueue(),
+    scans,
     allow: compileAllowList(allow),
     clock,
     logger,

@@ -14,7 +14,7 @@ export interface TailDeps {
   /** The identity of this agent. */
   readonly ip: string;
   readonly sink: Sink;
-  /** `await CheckpointStore.open({ folder, disk, clock, random, logger })`, closed after the last task has stopped. */
+  /** `await CheckpointStore.open({ folder, disk, folders, clock, random, logger })`, closed after the last task has stopped. */
   readonly checkpoints: CheckpointStore;
   /** `new FileClaims()`. Call `claims.setOrder(paths of the whole config)` before the tasks of a config start or stop. */
   readonly claims: FileClaims;

@@ -9,6 +9,7 @@ import { type Audit, audit } from "../../logagent/audit/audit.ts";
 import { auditText } from "../../logagent/audit/audit-text.ts";
 import { findPlaces } from "../../logagent/audit/file-places.ts";
 import { readAccounts, type WrittenAccounts } from "../../logagent/audit/read-accounts.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import type { JournaledLoss } from "../../logagent/checkpoint/loss-line.ts";
 import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
@@ -18,7 +19,7 @@ import { SourceBed } from "../support/source-bed.ts";
 const accountsOf = (bed: SourceBed) => readAccounts(join(bed.folder, "checkpoints"));
 
 async function audited(written: WrittenAccounts): Promise<Audit> {
-  return audit(written, await findPlaces(written.checkpoints.records));
+  return audit(written, await findPlaces(written.checkpoints.records, { look: inodesIn }));
 }
 
 async function auditOf(bed: SourceBed): Promise<Audit> {

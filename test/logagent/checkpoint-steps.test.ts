@@ -19,6 +19,7 @@ import {
   NEW_ID_BYTES_PER_SECOND_MAX,
 } from "../../logagent/checkpoint/checkpoint-pace.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { readNewest } from "../../logagent/checkpoint/read-newest.ts";
 import { type CheckpointRecord, NO_BYTES } from "../../logagent/checkpoint/record.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -129,6 +130,7 @@ suite("CheckpointStore with thousands of records", () => {
     CheckpointStore.open({
       folder,
       disk: options.disk ?? nodeDisk,
+      folders: { look: inodesIn },
       clock: options.clock ?? new ManualClock(),
       random: seededRandom(1),
       logger: pino({ enabled: false }),

@@ -20,6 +20,7 @@ import { nodeDisk } from "../../base/node-disk.ts";
 import { seededRandom } from "../../base/random.ts";
 import { CHECKPOINT_INTERVAL_MS, CHECKPOINT_RETRY_MS } from "../../logagent/checkpoint/checkpoint-pace.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { PRUNE_INTERVAL_MS, RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { type CheckpointRecord, NO_BYTES } from "../../logagent/checkpoint/record.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -43,6 +44,7 @@ function open(options: { readonly seed?: number; readonly disk?: Disk } = {}): P
   return CheckpointStore.open({
     folder,
     disk: options.disk ?? nodeDisk,
+    folders: { look: inodesIn },
     clock,
     random: seededRandom(options.seed ?? 1),
     logger: pino({ base: null }, { write: (line) => void logged.push(JSON.parse(line)) }),

@@ -11,6 +11,7 @@ import { seededRandom } from "../../base/random.ts";
 import { readAccounts } from "../../logagent/audit/read-accounts.ts";
 import { decodeCheckpoints } from "../../logagent/checkpoint/checkpoint-codec.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import {
   LOSSES_NEWEST_MAX,
   LOSSES_PENDING_MAX,
@@ -36,7 +37,14 @@ const previous = () => join(folder, "losses.previous.jsonl");
 const logger = () => pino({ base: null }, { write: (line) => void logged.push(JSON.parse(line)) });
 
 function open(disk: Disk = nodeDisk): Promise<CheckpointStore> {
-  return CheckpointStore.open({ folder, disk, clock, random: seededRandom(1), logger: logger() });
+  return CheckpointStore.open({
+    folder,
+    disk,
+    folders: { look: inodesIn },
+    clock,
+    random: seededRandom(1),
+    logger: logger(),
+  });
 }
 
 function mint(store: CheckpointStore, seen: number): CheckpointRecord {

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { audit } from "../../logagent/audit/audit.ts";
 import { findPlaces } from "../../logagent/audit/file-places.ts";
 import { readAccounts } from "../../logagent/audit/read-accounts.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { DeletedFiles, HELD_WARN_BYTES } from "../../logagent/source/deleted-files.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
@@ -61,7 +62,10 @@ suite("a deleted file that is held for a destination that is away", () => {
     await bed.run(running, 3_000);
     await bed.checkpoints.persisted();
     const written = await readAccounts(join(bed.folder, "checkpoints"));
-    const { problems, totals } = audit(written, await findPlaces(written.checkpoints.records));
+    const { problems, totals } = audit(
+      written,
+      await findPlaces(written.checkpoints.records, { look: inodesIn }),
+    );
     assert.deepEqual(
       [problems, totals.lost, totals.lossesUnknown],
       [[], LINE.length, 1],

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { PRUNE_INTERVAL_MS, RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
+import { NO_BYTES } from "../../logagent/checkpoint/record.ts";
 import { MOUNTS_AGE_MAX_MS, MountTable } from "../../logagent/source/mount-table.ts";
 import { watchFs } from "../model/watched-fs.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -184,6 +186,34 @@ suite("TailSource and mounts", () => {
       watchFs(undefined);
     }
   });
+
+  for (const [what, target] of [
+    ["looks behind a link into one when it looks for files long gone", "link.log"],
+    ["looks into one for files long gone", "nfs/gone.log"],
+  ] as const) {
+    test(`never ${what}`, async () => {
+      const { bed } = await openBed();
+      await using _ = bed;
+      symlinkSync(bed.path("nfs/far.log"), bed.path("link.log"));
+      bed.checkpoints.mint({
+        ...{ dev: 1n, ino: 7n, birthtimeNs: 7n, path: bed.path(target), entry: "e", topic: "t" },
+        ...{ fingerprint: NO_BYTES, offset: 0, tail: NO_BYTES, seen: 0, seenAtMs: bed.clock.wallMs() },
+      });
+      await bed.checkpoints.persisted();
+      bed.clock.advance(RECORD_KEEP_MS + PRUNE_INTERVAL_MS);
+      const paths = touched(bed.folder);
+      try {
+        bed.checkpoints.touch();
+        await bed.checkpoints.persisted();
+      } finally {
+        watchFs(undefined);
+      }
+      assert.ok(!paths.includes(bed.path("link.log")), "the link was looked behind");
+      assert.ok(!paths.includes(bed.path("nfs")), "the mount was looked into");
+      // Of what may not be looked at nobody knows whether it is gone.
+      assert.equal([...bed.checkpoints.records()].length, target === "link.log" ? 0 : 1);
+    });
+  }
 
   test("ships what is on a network mount when that is allowed", async () => {
     const { bed } = await openBed(true);

@@ -6,6 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
+import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
@@ -71,6 +72,7 @@ export class AgentLife {
     const checkpoints = await CheckpointStore.open({
       folder: `${options.logs}.c`,
       disk,
+      folders: { look: inodesIn },
       clock,
       random,
       logger,

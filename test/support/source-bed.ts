@@ -130,6 +130,7 @@ export class SourceBed implements AsyncDisposable {
     this.checkpoints = await CheckpointStore.open({
       folder: join(this.folder, "checkpoints"),
       disk: this.disk,
+      folders: this.scans.folders,
       clock: this.clock,
       random: this.#random,
       logger: this.logger,
