@@ -62,6 +62,11 @@ export class ContentLedger implements ShippedFile {
     return this.#acked.contiguousTo;
   }
 
+  /** Behind the last byte that is acknowledged, or waits for that. */
+  get sentTo(): number {
+    return this.#pending.at(-1)?.to ?? this.ackedTo;
+  }
+
   /** Is everything delivered acknowledged? */
   get isSettled(): boolean {
     return this.#pending.length === 0;

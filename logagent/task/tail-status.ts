@@ -67,8 +67,15 @@ function backlog(context: SourceContext, source: TailSource) {
     bytesBehind += behind;
     heldDeletedBytes += file.heldDeletedBytes;
   }
-  for (const { record } of context.turns.waiting.values()) {
-    if (record !== undefined) bytesBehind += Math.max(0, record.seen - record.offset);
+  for (const content of context.unsettled.contents()) {
+    const { record, sentTo, ackedTo } = content;
+    // What was not sent of a content that was replaced is lost.
+    const end = context.unsettled.isReplaced(record) ? sentTo : record.seen;
+    bytesBehind += Math.max(0, end - ackedTo);
+  }
+  for (const { key, record } of context.turns.waiting.values()) {
+    if (record === undefined || context.turns.isUnsettled(key)) continue;
+    bytesBehind += Math.max(0, record.seen - record.offset);
   }
   for (const content of source.contents()) {
     oldestReadAtMs = Math.min(oldestReadAtMs, content.oldestReadAtMs ?? Number.POSITIVE_INFINITY);

@@ -33,7 +33,7 @@ export interface TaskStatus {
   readonly bytesLost: number;
   /** Changes of files of which nobody can say how many bytes they took along. */
   readonly lossesUnknown: number;
-  /** Size of the files minus what is acknowledged. */
+  /** Size of the files minus what is acknowledged, and what was sent of replaced contents and is not. */
   readonly bytesBehind: number;
   /** Age of the oldest byte that was read and not acknowledged; 0 when there is none. */
   readonly oldestUnackedAgeMs: number;

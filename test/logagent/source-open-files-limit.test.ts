@@ -215,6 +215,23 @@ suite("TailSource with fewer descriptors than files", () => {
     await bed.stop(running);
   });
 
+  test("tells as behind what closed files have in flight, each byte once", async () => {
+    await using bed = await SourceBed.open({ openFilesMax: 2, autoAck: false });
+    const running = bed.start({ path: bed.path("*.log") });
+    for (let i = 0; i < 6; i += 1) writeFileSync(bed.path(`${i}.log`), `${i}\n`);
+    const behind = () => tailStatus("running", running.context, running.source).bytesBehind;
+    await bed.run(running, 10 * TURN_MS);
+    assert.deepEqual([bed.sink.inFlightBytes, behind()], [12, 12]);
+    for (let i = 0; i < 6; i += 1) appendFileSync(bed.path(`${i}.log`), "more\n");
+    await bed.run(running, 10 * TURN_MS);
+    assert.equal(behind(), 6 * 7);
+    bed.sink.autoAck = true;
+    bed.sink.ackAll();
+    await bed.run(running, 20 * TURN_MS);
+    assert.equal(behind(), 0);
+    await bed.stop(running);
+  });
+
   test("tells how many wait, and for what", async () => {
     await using bed = await SourceBed.open({ openFilesMax: 1, autoAck: false });
     const running = bed.start({ path: bed.path("*.log") });
