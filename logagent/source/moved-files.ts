@@ -1,6 +1,8 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Clock } from "../../base/clock.ts";
 import { errorCode } from "../../base/errors.ts";
+import { Slice } from "../../base/steps.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";
@@ -27,14 +29,16 @@ export interface MovedFiles {
 export async function findMoved(
   records: readonly CheckpointRecord[],
   index: FolderIndex,
-  options: { readonly signal: AbortSignal },
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
 ): Promise<MovedFiles> {
   const moved: { path: string; key: string; record: CheckpointRecord }[] = [];
   const gone: CheckpointRecord[] = [];
   const search = new Search(index);
+  const slice = new Slice(clock);
   for (const record of records) {
     const found = await search.find(record);
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
+    if (slice.isOver) await slice.giveTurn({ signal });
     if (found === "gone") gone.push(record);
     else if (found !== "unknown" && hasNews(record, found.stats)) {
       moved.push({ path: found.path, key: keyOf(found.stats), record });

@@ -76,7 +76,7 @@ export class MovedSearch {
     const isThere = this.#areThere(present);
     // When some have to wait, the older of a path are opened first.
     const missing = records.filter((record) => !isThere(record)).sort(byBirth);
-    const { moved, gone } = await findMoved(missing, scans.folders, options);
+    const { moved, gone } = await findMoved(missing, scans.folders, { ...options, clock });
     for (const { path, key, record } of moved) {
       if (record.isPacked !== true) this.#open(path, key);
       else this.#note(await this.#compressed.goOn(record, path, options));

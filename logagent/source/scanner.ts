@@ -1,7 +1,7 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorCode, errorMessage } from "../../base/errors.ts";
+import { Slice } from "../../base/steps.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
 import { bornNs } from "./file-turns.ts";
@@ -18,8 +18,6 @@ import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file
 
 /** So many scans in a row in which files change places open nothing new. */
 const STALE_SCANS_MAX = 3;
-/** The event loop gets its turn after so many names that were looked at. */
-const NAMES_PER_TURN = 2_000;
 
 /** Finds files by name: new ones are opened, and of the held ones it says which are no longer at their path. */
 export class Scanner {
@@ -125,13 +123,14 @@ export class Scanner {
     paths: readonly string[],
     options: { readonly signal: AbortSignal },
   ): Promise<Map<string, Present>> {
-    const { claims } = this.#context.deps;
+    const { claims, clock } = this.#context.deps;
     const present = new Map<string, Present>();
     const about = new Set<string>();
     const strange = new Set<string>();
     let overlap: Overlap | undefined;
-    for (const [index, path] of paths.entries()) {
-      if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await giveTurn(options);
+    const slice = new Slice(clock);
+    for (const path of paths) {
+      if (slice.isOver) await slice.giveTurn(options);
       const owner = claims.ownerOf(path);
       if (owner !== undefined && owner !== this.#context.entry.path) {
         overlap = { path: overlap?.path ?? path, owner, count: (overlap?.count ?? 0) + 1 };
@@ -216,9 +215,10 @@ export class Scanner {
     if (!this.#context.turns.areOpenFor(files.length)) {
       files.sort(([, a], [, b]) => Number(bornNs(a.stats) - bornNs(b.stats)));
     }
-    for (const [index, [key, { paths, stats }]] of files.entries()) {
+    const slice = new Slice(this.#context.deps.clock);
+    for (const [key, { paths, stats }] of files) {
       this.#openNew(key, paths, stats);
-      if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await giveTurn(options);
+      if (slice.isOver) await slice.giveTurn(options);
     }
   }
 
@@ -277,9 +277,4 @@ export class Scanner {
     this.#held.lanes.add(file);
     this.#context.turns.opened(file);
   }
-}
-
-async function giveTurn({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-  await nextTurn();
-  signal.throwIfAborted();
 }

@@ -67,7 +67,7 @@ function chunkBytes(file: TailedFile, context: SourceContext, needsLarge: boolea
   // Whatever is read is shipped, so that little is read beyond a limit.
   if (context.rateLimit !== undefined) return SMALL_CHUNK_BYTES;
   const unread = file.size - file.offset + file.tail.length;
-  return unread <= SMALL_CHUNK_BYTES || context.isStuck ? SMALL_CHUNK_BYTES : LARGE_CHUNK_BYTES;
+  return unread <= SMALL_CHUNK_BYTES || context.stuckTopic.isStuck ? SMALL_CHUNK_BYTES : LARGE_CHUNK_BYTES;
 }
 
 async function shipChunk(
@@ -182,7 +182,7 @@ async function deliver(
   }
   context.totals.bytesRead += spans.to - spans.from;
   context.rateLimit?.taken({ bytes: spans.to - spans.from, lines: spans.count }, clock.monotonicMs());
-  context.isStuck = false;
+  context.stuckTopic.took();
   file.advance(spans.to, tail);
 }
 

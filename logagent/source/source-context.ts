@@ -7,6 +7,7 @@ import { RateLimit } from "../rules/rate-limit.ts";
 import { FileTurns } from "./file-turns.ts";
 import type { OpenLimits } from "./open-file.ts";
 import { Problems } from "./problems.ts";
+import { StuckTopic } from "./stuck-topic.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
 import type { TailDeps } from "./types.ts";
@@ -24,10 +25,9 @@ export class SourceContext {
   /** Who waits while not all files can be open. */
   readonly turns: FileTurns;
   readonly unsettled: Unsettled;
+  readonly stuckTopic: StuckTopic;
   /** Of all files of the entry together. */
   readonly rateLimit: RateLimit | undefined;
-  /** The topic took nothing for a while: read one file at a time, and little, until it takes something again. */
-  isStuck = false;
 
   constructor(entry: Entry, deps: TailDeps) {
     this.entry = entry;
@@ -37,6 +37,7 @@ export class SourceContext {
     this.pipeline = new LinePipeline(entry);
     this.turns = new FileTurns(deps.openFiles);
     this.unsettled = new Unsettled(this);
+    this.stuckTopic = new StuckTopic(this);
     this.rateLimit = entry.rateLimit === undefined ? undefined : new RateLimit(entry.rateLimit);
   }
 

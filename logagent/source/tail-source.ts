@@ -1,6 +1,9 @@
+import { errorCode, errorMessage } from "../../base/errors.ts";
+import { Slice } from "../../base/steps.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
 import { flushDue } from "../rules/flush-due.ts";
+import { Closing } from "./closing.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
@@ -14,8 +17,7 @@ import { ScanTiming } from "./scan-timing.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import { holdsUpOthers } from "./stuck-delivery.ts";
-import { type FileStamp, LOOK_MS, type TailedFile } from "./tailed-file.ts";
+import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
 
 /**
  * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
@@ -28,6 +30,7 @@ export class TailSource {
   readonly #scanner: Scanner;
   readonly #rotation: Rotation;
   readonly #givingWay: GivingWay;
+  readonly #closing: Closing;
   readonly #scans = new ScanTiming();
   #polledAtMs = 0;
   #withoutFilesSinceMs: number | undefined;
@@ -45,9 +48,10 @@ export class TailSource {
       context,
       lanes: this.#lanes,
       shipFinally: (file) => this.#ship(file, FINAL_FLUSH),
-      release: (file) => this.#release(file),
+      release: (file) => this.#closing.release(file),
     });
-    this.#givingWay = new GivingWay(context, (file, stamp) => this.#release(file, stamp));
+    this.#closing = new Closing({ context, scanner: this.#scanner, holder: this });
+    this.#givingWay = new GivingWay(context, (file, stamp) => this.#closing.release(file, stamp));
   }
 
   get files(): Iterable<TailedFile> {
@@ -112,17 +116,30 @@ export class TailSource {
 
   /** Scans and looks as far as it is time for that, and starts shipping what there is. */
   async poll(): Promise<void> {
+    try {
+      if (this.#context.deps.clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
+    } finally {
+      // Whatever keeps new files from being found, those that are held are read on.
+      await this.#lookAtAll();
+    }
+  }
+
+  async #lookAtAll(): Promise<void> {
     const { clock, deletedFiles, openFiles } = this.#context.deps;
-    if (clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
-    const nowMs = clock.monotonicMs();
+    const slice = new Slice(clock);
+    let nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
     openFiles.makeRoom(nowMs);
     for (const file of [...this.#files.values()]) {
       if (this.#stopping.signal.aborted) return;
+      if (this.#files.get(file.key) !== file) continue;
       if (deletedFiles.mustGo(file)) this.#giveUp(file);
       else if (file.isLookDue(nowMs)) this.#lookAt(file, nowMs);
-      this.#freeStuck(file, nowMs);
+      if (!slice.isOver) continue;
+      await slice.giveTurn();
+      nowMs = clock.monotonicMs();
     }
+    this.#context.stuckTopic.free(nowMs);
     this.#context.unsettled.dropSettled();
   }
 
@@ -150,7 +167,7 @@ export class TailSource {
 
   /** Lets go of every file, after `stop()`. What is acknowledged from now on moves no checkpoint. */
   close(): void {
-    for (const file of [...this.#files.values()]) this.#close(file);
+    for (const file of [...this.#files.values()]) this.#closing.close(file);
     this.#context.close();
   }
 
@@ -160,15 +177,20 @@ export class TailSource {
     const { signal } = this.#stopping;
     const scan = async () => {
       const beganAtMs = clock.monotonicMs();
-      await this.#scanner.scan({ signal });
-      const endedAtMs = clock.monotonicMs();
-      this.#scans.scanned({ beganAtMs, endedAtMs, isStale: this.#scanner.isStale });
+      try {
+        await this.#scanner.scan({ signal });
+      } finally {
+        const endedAtMs = clock.monotonicMs();
+        this.#scans.scanned({ beganAtMs, endedAtMs, isStale: this.#scanner.isStale });
+      }
     };
     try {
       await scans.run(scan, { signal });
+      this.#context.problems.clear("scan");
     } catch (error) {
       if (signal.aborted) return;
-      throw error;
+      if (errorCode(error) === undefined) throw error;
+      this.#context.problems.set("scan", `Cannot look for files: ${errorMessage(error)}`);
     }
     const hasFiles = this.openFiles + this.closedFiles > 0;
     this.#withoutFilesSinceMs = hasFiles ? undefined : (this.#withoutFilesSinceMs ?? clock.monotonicMs());
@@ -196,7 +218,7 @@ export class TailSource {
     if (file.failedReads > 0 && !file.hasUnread) readWorked(file, this.#context);
     if (this.#giveWay(file, nowMs)) return;
     if (file.isLeaving) {
-      if (file.content.isSettled) this.#release(file);
+      if (file.content.isSettled) this.#closing.release(file);
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
       if (this.#lanes.hasTurn(file)) this.#ship(file, NO_FLUSH);
@@ -226,17 +248,20 @@ export class TailSource {
   }
 
   #ship(file: TailedFile, flush: Flush): void {
-    if (this.#stopping.signal.aborted || (this.#context.isStuck && this.#isShipping())) return;
+    if (this.#stopping.signal.aborted || !this.#context.stuckTopic.mayShip) return;
     if (file.drain.kind === "drained") this.#rotation.warnLate(file);
     file.abort = new AbortController();
     const { signal } = file.abort;
+    this.#context.stuckTopic.began(file);
     file.shipping = this.#shipToEnd(file, { signal, flush });
   }
 
   async #shipToEnd(file: TailedFile, options: ShipOptions): Promise<void> {
+    const { offset } = file;
     try {
       const end = await shipFile(file, this.#context, options);
-      readWorked(file, this.#context);
+      // Whoever was stopped may not have come to a read.
+      if (end !== "stopped" || file.offset > offset) readWorked(file, this.#context);
       if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
       if (end === "at end" && options.flush.final) this.#rotation.drained(file);
       if (end === "replaced" && file.next === undefined) {
@@ -247,18 +272,8 @@ export class TailSource {
       readFailed(file, error, this.#context);
     } finally {
       file.shipping = undefined;
+      this.#context.stuckTopic.ended(file);
     }
-  }
-
-  #isShipping(): boolean {
-    return [...this.#files.values()].some((file) => file.shipping !== undefined);
-  }
-
-  /** The topic takes nothing: what waits for it is given up, and tried again later. */
-  #freeStuck(file: TailedFile, nowMs: number): void {
-    if (!holdsUpOthers(file, this.#context, nowMs)) return;
-    this.#context.isStuck = true;
-    for (const other of this.#files.values()) other.abort.abort(new Error("the topic takes nothing"));
   }
 
   #giveUp(file: TailedFile): void {
@@ -266,35 +281,6 @@ export class TailSource {
     if (file.shipping !== undefined) return;
     takeNext(file, this.#context);
     giveUp(file, this.#context);
-    this.#drop(file);
-  }
-
-  #release(file: TailedFile, stamp?: FileStamp): void {
-    this.#scanner.letGo(file, stamp);
-    this.#close(file);
-  }
-
-  #close(file: TailedFile): void {
-    if (this.#context.turns.isUnsettled(file.key)) {
-      this.#context.unsettled.addClosed(file, this);
-      this.#shut(file);
-      return;
-    }
-    file.content.detach();
-    this.#drop(file);
-    if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
-      this.#scanner.finished(file.record);
-    }
-  }
-
-  #drop(file: TailedFile): void {
-    this.#shut(file);
-    this.#context.deps.claims.release(file.key, this);
-  }
-
-  #shut(file: TailedFile): void {
-    this.#scanner.forget(file);
-    file.close();
-    this.#context.deps.deletedFiles.forget(file);
+    this.#closing.drop(file);
   }
 }

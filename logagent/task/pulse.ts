@@ -1,12 +1,10 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import { Slice } from "../../base/steps.ts";
 import { FolderHints } from "../source/folder-hints.ts";
 
 /** Members are beaten on a grid no finer than this, so that a thousand of them cost few wake-ups, and a hint is soon heard. */
 export const BEAT_MIN_MS = 20;
-/** The event loop has its turn after so long: ten thousand files that are due together take a hundred of it. */
-const TURN_MS = 10;
 /** A nap ends after so long even when nobody is due. */
 const NAP_MAX_MS = 1_000;
 /** Why a nap ends before its time. Made once: there are many naps, and an error costs its stack trace. */
@@ -78,15 +76,13 @@ export class Pulse {
     this.#isRunning = false;
   }
 
-  /** Most of a beat goes on at once: after some of them others have their turn. */
+  /** Most of a beat goes on at once, and thousands of tasks may be due together: after some of them others have their turn. */
   async #beatDue(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    let turnEndsMs = nowMs + TURN_MS;
+    const slice = new Slice(this.#clock);
     for (const [member, seat] of this.#seats) {
       if (!seat.isBeating && seat.dueMs <= nowMs) void this.#beat(member, seat);
-      if (this.#clock.monotonicMs() < turnEndsMs) continue;
-      await nextTurn();
-      turnEndsMs = this.#clock.monotonicMs() + TURN_MS;
+      if (slice.isOver) await slice.giveTurn();
     }
   }
 

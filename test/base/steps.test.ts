@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runAtOnce, runInSlices } from "../../base/steps.ts";
+import { runAtOnce, runInSlices, Slice } from "../../base/steps.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 function* counting(count: number, onStep: (step: number) => void): Generator<undefined, string> {
@@ -55,4 +55,30 @@ test("runAtOnce() gives the result of all steps", () => {
     "5 steps",
   );
   assert.equal(steps, 5);
+});
+
+test("Slice is over after 10 ms, and the next begins when others have had their turn", async () => {
+  const clock = new ManualClock();
+  const slice = new Slice(clock);
+  clock.advance(9);
+  assert.equal(slice.isOver, false);
+  clock.advance(1);
+  assert.equal(slice.isOver, true);
+  let hadTurn = false;
+  setImmediate(() => {
+    hadTurn = true;
+    clock.advance(100);
+  });
+  await slice.giveTurn();
+  assert.equal(hadTurn, true);
+  assert.equal(slice.isOver, false);
+  clock.advance(10);
+  assert.equal(slice.isOver, true);
+});
+
+test("Slice.giveTurn() rejects with the reason of a signal that is aborted meanwhile", async () => {
+  const stop = new AbortController();
+  const turn = new Slice(new ManualClock()).giveTurn(stop);
+  stop.abort(new Error("the task stops"));
+  await assert.rejects(turn, /the task stops/);
 });

@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { findFiles, type WalkOptions } from "../../logagent/source/find-files.ts";
 import { compileGlob } from "../../logagent/source/glob.ts";
 import { MountTable } from "../../logagent/source/mount-table.ts";
 import { SCAN_MIN_MS, SCAN_MS, ScanTiming } from "../../logagent/source/scan-timing.ts";
+import { type Running, SourceBed } from "../support/source-bed.ts";
 
 const NAMES = 5_000;
 let folder: string;
@@ -100,6 +110,63 @@ test("inodesIn() gives the event loop its turn, and does not say that a folder w
   linkSync(join(folder, "file"), join(folder, "other"));
   assert.equal((await inodesIn(folder)).isComplete, true);
   assert.equal((await inodesIn(folder, { namesMax: NAMES })).isComplete, false);
+});
+
+suite("TailSource.poll() with very many files", () => {
+  const FILES = 300;
+
+  /** A millisecond passes whenever somebody asks for the time. */
+  function holding(bed: SourceBed): Running {
+    for (let i = 0; i < FILES; i += 1) writeFileSync(bed.path(`${i}.log`), `${i}\n`);
+    let nowMs = 0;
+    bed.clock.monotonicMs = () => {
+      nowMs += 1;
+      return nowMs;
+    };
+    return bed.start({ path: bed.path("*.log") });
+  }
+
+  test("gives the event loop its turn among files that are found and opened, and among those that are looked at", async () => {
+    await using bed = await SourceBed.open();
+    const running = holding(bed);
+    const turns = await turnsWhile(() => running.source.poll());
+    assert.equal(running.source.openFiles, FILES);
+    // It is asked after each file, by whoever finds, opens or looks at them.
+    assert.ok(turns >= (3 * FILES) / 11, `${turns} turns`);
+    await running.source.idle();
+    assert.equal(bed.sink.lines().length, FILES);
+    for (let i = 0; i < FILES; i += 1) appendFileSync(bed.path(`${i}.log`), "more\n");
+    for (const file of running.source.files) file.nextLookMs = 0;
+    const again = await turnsWhile(() => running.source.poll());
+    assert.ok(again >= FILES / 11, `${again} turns`);
+    await running.source.idle();
+    assert.equal(bed.sink.lines().length, 2 * FILES);
+    await bed.stop(running);
+  });
+
+  test("looks at no file that was closed while others had their turn", async () => {
+    await using bed = await SourceBed.open();
+    const running = holding(bed);
+    await bed.step(running);
+    for (const file of running.source.files) file.nextLookMs = 0;
+    const polled = running.source.poll();
+    await nextTurn();
+    running.source.close();
+    await polled;
+    assert.deepEqual(running.context.problems.list(), []);
+  });
+
+  test("ends in the turn in which the source is stopped", async () => {
+    await using bed = await SourceBed.open();
+    const running = holding(bed);
+    const polled = running.source.poll();
+    await nextTurn();
+    await nextTurn();
+    await running.source.stop();
+    await polled;
+    assert.ok(running.source.openFiles < FILES, `${running.source.openFiles} files were opened`);
+    running.source.close();
+  });
 });
 
 test("ScanTiming rests after a scan that took long, also when there is news", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, readlinkSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { CodedError } from "../../base/errors.ts";
-import { READ_RETRY_MAX_MS } from "../../logagent/source/read-trouble.ts";
+import { READ_RETRY_MAX_MS, READ_RETRY_MS } from "../../logagent/source/read-trouble.ts";
 import { ROTATE_WAIT_MAX_MS } from "../../logagent/source/rotation.ts";
 import { watchFs } from "../model/watched-fs.ts";
 import { SourceBed } from "../support/source-bed.ts";
@@ -136,6 +136,25 @@ suite("TailSource with a disk that cannot read", () => {
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.equal(bed.sink.lines().length, 201);
     assert.equal(running.context.totals.bytesLost, 0);
+    await bed.stop(running);
+  });
+
+  test("is not taken for over when a file is stopped before it is read", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE.repeat(200));
+    using _ = new BadPage(bed.path("a.log"), 2);
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    const [file] = running.source.files;
+    assert.equal(file?.failedReads, 1);
+    bed.chunks.resize(0);
+    bed.clock.advance(READ_RETRY_MS);
+    await running.source.poll();
+    assert.notEqual(file.shipping, undefined);
+    file.abort.abort(new Error("the topic takes nothing"));
+    await running.source.idle();
+    assert.equal(file.failedReads, 1);
+    assert.equal(running.context.problems.list().length, 1);
     await bed.stop(running);
   });
 });
