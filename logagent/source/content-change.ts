@@ -1,10 +1,11 @@
 import type { LossReason } from "../checkpoint/loss.ts";
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
-import { FINGERPRINT_BYTES, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
+import { holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { mintSuccessor, newLedger } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { Look, TailedFile } from "./tailed-file.ts";
+import { noteSeen } from "./unread.ts";
 
 /** What the agent believes is in a file now: the content it ships, or one that has taken its place meanwhile. */
 interface OnDisk {
@@ -37,7 +38,7 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
     context.shortened(record, file.size, onDisk);
     return undefined;
   }
-  return see(file, record, context);
+  return noteSeen(file, record, context.deps.checkpoints) ? undefined : "rewritten in place";
 }
 
 /**
@@ -61,13 +62,7 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
 /** Leaves the old content for the one that took its place, if there is one; acknowledgements of the old one may still come. */
 export function takeNext(file: TailedFile, context: SourceContext): void {
   if (file.next === undefined) return;
-  const { content: old, offset } = file;
-  const { record } = old;
-  context.lostRest(record, offset, file.next.reason);
-  // Until the last of it is acknowledged, its record says after a crash what was lost; and no less was seen of it than delivered.
-  context.deps.checkpoints.saw(record, offset);
-  context.deps.checkpoints.touch();
-  context.unsettled.addReplaced(old);
+  context.unsettled.leave(file, file.next.reason);
   file.startOver(file.next.content, context.deps.clock.monotonicMs());
 }
 
@@ -84,21 +79,4 @@ function onDiskOf(file: TailedFile): OnDisk {
     return { record: file.next.content.record, offset: 0, tail: NO_BYTES, sentTo: 0 };
   }
   return { record: file.record, offset: file.offset, tail: file.tail, sentTo: file.sentTo };
-}
-
-/**
- * The head that is known grows with the file: it may wait long for its turn, and of content that replaces it unread only the
- * head tells.
- */
-function see(file: TailedFile, record: CheckpointRecord, context: SourceContext): LossReason | undefined {
-  const { checkpoints } = context.deps;
-  const { fingerprint } = record;
-  const headBytes = Math.min(file.size, FINGERPRINT_BYTES);
-  if (headBytes > fingerprint.length) {
-    const head = longerHead(file.fd, fingerprint, headBytes);
-    if (head === undefined) return "rewritten in place";
-    checkpoints.setFingerprint(record, head);
-  }
-  checkpoints.saw(record, file.size);
-  return undefined;
 }

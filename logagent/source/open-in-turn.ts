@@ -1,9 +1,10 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { bornNs, type ClosedFile } from "./file-turns.ts";
 import { type OpenOptions, openTailedFile, tells } from "./open-tailed-file.ts";
-import { noteUnread, seeClosed } from "./see-closed.ts";
+import { seeClosed } from "./see-closed.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
+import { noteUnread } from "./unread.ts";
 
 /**
  * As `openTailedFile`, as far as there is a descriptor for it. "waiting": there is none, or one before it at its path

@@ -1,9 +1,9 @@
 import { closeSync, fstatSync } from "node:fs";
-import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { FINGERPRINT_BYTES, hashBefore, holdsFurthest, holdsShipped, longerHead } from "./file-hash.ts";
+import { holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
+import { noteUnread } from "./unread.ts";
 
 /**
  * Looks at a file that is closed, as one that is held is looked at while it waits: what there is now is told from what may
@@ -31,21 +31,4 @@ export function seeClosed(
   } finally {
     closeSync(fd);
   }
-}
-
-/** Enters by what the unread rest of a file is known later. False: its head is another by now. Throws what `read` throws. */
-export function noteUnread(
-  { fd, size }: { readonly fd: number; readonly size: number },
-  record: CheckpointRecord,
-  checkpoints: CheckpointStore,
-): boolean {
-  const headBytes = Math.min(size, FINGERPRINT_BYTES);
-  if (headBytes > record.fingerprint.length) {
-    const head = longerHead(fd, record.fingerprint, headBytes);
-    if (head === undefined) return false;
-    checkpoints.setFingerprint(record, head);
-  }
-  checkpoints.reached(record, size, hashBefore(fd, size));
-  checkpoints.saw(record, size);
-  return true;
 }

@@ -7,17 +7,16 @@ import { Closing } from "./closing.ts";
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
-import { giveUp } from "./give-up.ts";
 import { GivingWay } from "./giving-way.ts";
 import { Lanes } from "./lanes.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
-import { rememberUnread } from "./remember-unread.ts";
 import { Rotation } from "./rotation.ts";
 import { ScanTiming } from "./scan-timing.ts";
 import { Scanner } from "./scanner.ts";
 import { type ShipOptions, shipFile } from "./ship-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { LOOK_MS, type TailedFile } from "./tailed-file.ts";
+import { rememberUnread } from "./unread.ts";
 
 /**
  * The files of one entry: finds them, holds them, and ships what they grow by. Nothing happens but by `poll()`, which
@@ -280,7 +279,7 @@ export class TailSource {
     file.abort.abort(new Error("the disk it takes up is needed"));
     if (file.shipping !== undefined) return;
     takeNext(file, this.#context);
-    giveUp(file, this.#context);
+    this.#context.unsettled.leave(file, "deleted, and held for longer than there was room");
     this.#closing.drop(file);
   }
 }

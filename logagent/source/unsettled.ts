@@ -1,3 +1,4 @@
+import type { LossReason } from "../checkpoint/loss.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -6,7 +7,7 @@ import type { TailedFile } from "./tailed-file.ts";
 /** What was delivered and is not acknowledged of contents that are not held any more; their acknowledgements still count. */
 export class Unsettled {
   readonly #context: SourceContext;
-  /** Truncated away, or rewritten. */
+  /** Truncated away, rewritten, or given up. */
   readonly #replaced = new Map<CheckpointRecord, ContentLedger>();
   /** By key: files that gave way to others. They stay claimed, for whoever opens them goes on behind what is acknowledged. */
   readonly #closed = new Map<string, { readonly file: TailedFile; readonly holder: object }>();
@@ -24,8 +25,13 @@ export class Unsettled {
     for (const { file } of this.#closed.values()) yield file.content;
   }
 
-  addReplaced(content: ContentLedger): void {
-    this.#replaced.set(content.record, content);
+  /** Enters as lost what was not delivered of a file's content; what is delivered may still be acknowledged. */
+  leave({ content, offset }: Pick<TailedFile, "content" | "offset">, reason: LossReason): void {
+    const { record } = content;
+    this.#context.lostRest(record, offset, reason);
+    // Until the last of it is acknowledged, its record says after a crash what was lost; and no less was seen of it than delivered.
+    this.#context.deps.checkpoints.saw(record, offset);
+    this.#replaced.set(record, content);
   }
 
   /** Has its file another content by now, while not all that was sent of it is acknowledged? */
@@ -41,10 +47,7 @@ export class Unsettled {
   foundReplaced(key: string): void {
     const { file } = this.#closed.get(key) ?? {};
     if (file === undefined) return;
-    const { content, offset, record } = file;
-    this.#context.lostRest(record, offset, "rewritten in place");
-    this.#context.deps.checkpoints.saw(record, offset);
-    this.addReplaced(content);
+    this.leave(file, "rewritten in place");
     this.#giveBack(key);
   }
 

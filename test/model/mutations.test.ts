@@ -66,8 +66,8 @@ suite("the model finds", () => {
 
   test("a truncation that is not said", () =>
     assertFound({
-      file: "logagent/source/content-change.ts",
-      find: "  context.lostRest(record, offset, file.next.reason);",
+      file: "logagent/source/unsettled.ts",
+      find: "    this.#context.lostRest(record, offset, reason);",
       replace: "",
     }));
 
@@ -87,9 +87,9 @@ suite("the model finds", () => {
 
   test("what is seen of a closed file, and forgotten", () =>
     assertFound({
-      file: "logagent/source/see-closed.ts",
-      find: "  const headBytes = Math.min(size, FINGERPRINT_BYTES);",
-      replace: "  if (size > 0) return true;\n  const headBytes = Math.min(size, FINGERPRINT_BYTES);",
+      file: "logagent/source/unread.ts",
+      find: "  if (!noteSeen(file, record, checkpoints)) return false;",
+      replace: "  if (file.size > 0) return true;\n  if (!noteSeen(file, record, checkpoints)) return false;",
     }));
 
   test("a file that gave way and is read again before it is acknowledged", () =>
