@@ -44,7 +44,8 @@ export class RecordIndex {
   }
 }
 
-function addTo<Key>(map: Map<Key, Set<CheckpointRecord>>, key: Key, record: CheckpointRecord): void {
+/** Several records may have one key. */
+export function addTo<Key>(map: Map<Key, Set<CheckpointRecord>>, key: Key, record: CheckpointRecord): void {
   map.set(key, (map.get(key) ?? new Set()).add(record));
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from "../../base/log.ts";
 export const HELD_WARN_BYTES = 1024 ** 3;
 
 /** A held file, as far as it matters here. */
-export interface HeldFile {
+export interface DiskHolder {
   /** What it takes of the disk though no name leads to it, because something of it is not acknowledged; else 0. */
   readonly heldDeletedBytes: number;
   readonly record: { readonly path: string };
@@ -18,7 +18,7 @@ export class DeletedFiles {
   readonly #bytesMax: number;
   readonly #logger: Logger;
   /** With what each takes; the one that was deleted first comes first. */
-  readonly #held = new Map<HeldFile, number>();
+  readonly #held = new Map<DiskHolder, number>();
   #heldBytes = 0;
   #warnFromBytes = HELD_WARN_BYTES;
 
@@ -32,7 +32,7 @@ export class DeletedFiles {
   }
 
   /** After each look at a file, whether it is deleted or not. */
-  note(file: HeldFile): void {
+  note(file: DiskHolder): void {
     const bytes = file.heldDeletedBytes;
     const before = this.#held.get(file) ?? 0;
     if (bytes === before) return;
@@ -43,14 +43,14 @@ export class DeletedFiles {
   }
 
   /** It is held no more. */
-  forget(file: HeldFile): void {
+  forget(file: DiskHolder): void {
     this.#heldBytes -= this.#held.get(file) ?? 0;
     this.#held.delete(file);
     this.#warn();
   }
 
   /** Is it among the oldest, without which the others are within the limit? */
-  mustGo(file: HeldFile): boolean {
+  mustGo(file: DiskHolder): boolean {
     let excessBytes = this.#heldBytes - this.#bytesMax;
     // It may have been acknowledged since the last look.
     if (excessBytes <= 0 || !this.#held.has(file) || file.heldDeletedBytes === 0) return false;

@@ -1,7 +1,7 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { Present } from "./held-files.ts";
 import type { OpenFiles } from "./open-files.ts";
-import type { FileStamp, TailedFile } from "./tailed-file.ts";
+import { bornNs, type FileStamp, type TailedFile } from "./tailed-file.ts";
 
 /** Closed files that are opened for a moment in a scan because they have changed; of the others their size alone is noted. */
 const CLOSED_LOOKS_MAX = 1_000;
@@ -215,9 +215,4 @@ function isBefore(other: ClosedFile, file: ClosedFile): boolean {
   if (other.key === file.key) return false;
   if (!file.isMoved) return true;
   return other.isMoved && other.bornNs < file.bornNs;
-}
-
-/** By which the older of two files at a path is known: where births are not kept, what was rotated earlier was written earlier. */
-export function bornNs({ birthtimeNs, mtimeNs }: Pick<FileStamp, "birthtimeNs" | "mtimeNs">): bigint {
-  return birthtimeNs === 0n ? mtimeNs : birthtimeNs;
 }

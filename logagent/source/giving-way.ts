@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
 import { nextFlushMs } from "../rules/flush-due.ts";
 import { tells } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
+import { statOf } from "./stat-of.ts";
 import { type FileStamp, keyOf, type TailedFile } from "./tailed-file.ts";
 
 /** Closes files for others that wait for a descriptor, where nothing is lost by that. */
@@ -43,10 +43,6 @@ function stampToClose(file: TailedFile): FileStamp | undefined {
   const { kind } = file.hold;
   if (kind === "bound") return undefined;
   if (kind === "lingering") return file.stamp();
-  try {
-    const stats = statSync(file.lanePath, { bigint: true, throwIfNoEntry: false });
-    return stats !== undefined && keyOf(stats) === file.key ? stats : undefined;
-  } catch {
-    return undefined;
-  }
+  const stats = statOf(file.lanePath);
+  return stats !== undefined && keyOf(stats) === file.key ? stats : undefined;
 }

@@ -3,3 +3,6 @@
  * turn of who asks). What happens twice in one step shows once.
  */
 export const KERNEL_TICK_MS = 20;
+
+/** As the kernel says times. */
+export const NS_PER_MS = 1_000_000n;

@@ -1,4 +1,5 @@
 import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { addTo } from "../checkpoint/record-index.ts";
 import { hashOf } from "./file-hash.ts";
 
 /** Records by what is known of their contents; each stands for one file. */
@@ -37,8 +38,4 @@ export class KnownContents {
     this.#byLane.get(record.path)?.delete(record);
     this.#byHead.get(length)?.get(hash)?.delete(record);
   }
-}
-
-function addTo(map: Map<string, Set<CheckpointRecord>>, key: string, record: CheckpointRecord): void {
-  map.set(key, (map.get(key) ?? new Set()).add(record));
 }

@@ -1,11 +1,11 @@
-import { type BigIntStats, statSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
-import { errorCode } from "../../base/errors.ts";
 import { Slice } from "../../base/steps.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";
+import { statOf } from "./stat-of.ts";
 import { keyOf } from "./tailed-file.ts";
 
 /** Folders next to a file, where rotated ones may be put, that are searched for it. */
@@ -92,15 +92,5 @@ class Search {
     const known = this.#folders.get(folder) ?? this.#index.look(folder);
     this.#folders.set(folder, known);
     return known;
-  }
-}
-
-/** Undefined: it is not there, or nobody may look at it. */
-export function statOf(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    if (errorCode(error) !== undefined) return undefined;
-    throw error;
   }
 }

@@ -1,9 +1,10 @@
-import { type BigIntStats, statSync } from "node:fs";
-import { bornNs, type ClosedFile } from "./file-turns.ts";
+import type { BigIntStats } from "node:fs";
+import type { ClosedFile } from "./file-turns.ts";
 import { type OpenOptions, openTailedFile, tells } from "./open-tailed-file.ts";
 import { seeClosed } from "./see-closed.ts";
 import type { SourceContext } from "./source-context.ts";
-import { keyOf, TailedFile } from "./tailed-file.ts";
+import { statOf } from "./stat-of.ts";
+import { bornNs, keyOf, TailedFile } from "./tailed-file.ts";
 import { noteUnread } from "./unread.ts";
 
 /**
@@ -18,7 +19,7 @@ export function openInTurn(
 ): TailedFile | "moved" | "compressed" | "waiting" | "no descriptor" | undefined {
   const { turns, deps } = context;
   if (turns.areOpen) return openTailedFile(path, context, options);
-  const stats = options.found ?? lookAt(path);
+  const stats = options.found ?? statOf(path);
   if (stats === undefined || keyOf(stats) !== options.key) return "moved";
   // Of a compressed file the record is about what is in it: by its name it is only found out that it is one.
   if (deps.checkpoints.find(stats).some(({ isPacked }) => isPacked)) {
@@ -96,13 +97,4 @@ function warnOnce({ deps, logger }: SourceContext): void {
   if (!openFiles.isNews()) return;
   const { limit } = openFiles;
   logger.warn({ limit }, "more files have something to ship than may be open: they take turns (said once)");
-}
-
-function lookAt(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch {
-    // Its folder is another's by now, or may not be looked into.
-    return undefined;
-  }
 }

@@ -5,12 +5,12 @@ import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import { ContentLedger } from "./content-ledger.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
+import { NS_PER_MS } from "./kernel-tick.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
 import { isCompressed } from "./unpack.ts";
 
-const NS_PER_MS = 1_000_000n;
 /** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
 const UNFINISHED_LINE_BYTES_MAX = 64 * 1024;
 
@@ -33,8 +33,8 @@ export interface OpenOptions {
 
 /**
  * Opens a file, claims it, and finds out whether it is one that was shipped before: then it goes on where its checkpoint
- * says, else it gets an id of its own. "moved": the path is another file's by now, or nobody's. "compressed": what rotation made of a file is not its lines. Undefined when it cannot be
- * held now; the reason is among the problems.
+ * says, else it gets an id of its own. "moved": the path is another file's by now, or nobody's. "compressed": what rotation made
+ * of a file is not its lines. Undefined when it cannot be held now; the reason is among the problems.
  */
 export function openTailedFile(
   path: string,
@@ -102,8 +102,8 @@ export function openUnpacked(fd: number, record: CheckpointRecord, context: Sour
 }
 
 /**
- * A record for what is in a compressed file, unpacked into `fd`, that nobody saw before it was compressed. Undefined: nobody can
- * know what is in it.
+ * A record for what is in a compressed file that nobody saw before it was compressed. `fd`: it is unpacked into it; undefined:
+ * nobody can know what is in it.
  */
 export function mintPacked(
   file: { readonly path: string; readonly fd: number | undefined; readonly identity: FileIdentity },

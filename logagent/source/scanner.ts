@@ -4,7 +4,6 @@ import { errorCode, errorMessage } from "../../base/errors.ts";
 import { Slice } from "../../base/steps.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
-import { bornNs } from "./file-turns.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
@@ -14,7 +13,7 @@ import { openInTurn } from "./open-in-turn.ts";
 import { type Overlap, reportOverlap, reportWalk } from "./scan-problems.ts";
 import type { SourceContext } from "./source-context.ts";
 import { StartAtEnd } from "./start-at-end.ts";
-import { type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
+import { bornNs, type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
 
 /** So many scans in a row in which files change places open nothing new. */
 const STALE_SCANS_MAX = 3;
@@ -95,7 +94,7 @@ export class Scanner {
     return this.#isStale;
   }
 
-  /** Before a file is closed of which nothing is left to ship: it is opened again when it has changed. */
+  /** Before a file is closed: it is opened again when it has changed, or still has something to ship. */
   letGo(file: TailedFile, stamp: FileStamp = file.stamp()): void {
     const { record } = file;
     const isEarly = file.givesWaySinceMs !== undefined && !file.isDeleted && !file.isUnpacked;
@@ -211,7 +210,8 @@ export class Scanner {
     present: ReadonlyMap<string, Present>,
     options: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const files = [...present]; // When some have to wait, the older of a path are opened first.
+    const files = [...present].filter(([key, { stats }]) => this.#isToOpen(key, stats));
+    // When some have to wait, the older of a path are opened first.
     if (!this.#context.turns.areOpenFor(files.length)) {
       files.sort(([, a], [, b]) => Number(bornNs(a.stats) - bornNs(b.stats)));
     }
@@ -222,13 +222,18 @@ export class Scanner {
     }
   }
 
-  #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
-    if (this.#held.files.has(key)) return;
+  /** Is it not held, and new, or changed since it was let go? */
+  #isToOpen(key: string, stats: BigIntStats): boolean {
+    if (this.#held.files.has(key)) return false;
     const stamp = this.#letGo.get(key);
+    if (stamp === undefined || !sameStamp(stamp, stats)) return true;
+    const { turns, deps } = this.#context;
+    return turns.isFlushDue(key, deps.clock.monotonicMs());
+  }
+
+  #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
     const { turns, deps } = this.#context;
     const { claims, clock } = deps;
-    const isDue = turns.isFlushDue(key, clock.monotonicMs());
-    if (stamp !== undefined && sameStamp(stamp, stats) && !isDue) return;
     const [path = ""] = paths;
     if (claims.isHeldByOther(key, this.#held.holder)) {
       this.#context.problems.set(

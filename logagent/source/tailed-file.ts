@@ -221,6 +221,11 @@ export function sameStamp(a: FileStamp, b: FileStamp): boolean {
   );
 }
 
+/** By which the older of two files at a path is known: where births are not kept, what was rotated earlier was written earlier. */
+export function bornNs({ birthtimeNs, mtimeNs }: Pick<FileStamp, "birthtimeNs" | "mtimeNs">): bigint {
+  return birthtimeNs === 0n ? mtimeNs : birthtimeNs;
+}
+
 /** The name of an identity among files that exist at the same time. */
 export function keyOf(identity: Pick<FileIdentity, "dev" | "ino">): string {
   return `${identity.dev}:${identity.ino}`;

@@ -4,7 +4,9 @@ import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { endedAt } from "./compressed-file.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { compareMarks, isCompressedName, namesBefore } from "./generation-name.ts";
-import { SUBFOLDERS_MAX, statOf } from "./moved-files.ts";
+import { KERNEL_TICK_MS, NS_PER_MS } from "./kernel-tick.ts";
+import { SUBFOLDERS_MAX } from "./moved-files.ts";
+import { statOf } from "./stat-of.ts";
 
 /** A file that was at a path and left it before anybody looked. */
 export interface UnseenFile {
@@ -108,13 +110,9 @@ function byAge(a: UnseenFile, b: UnseenFile): number {
   return a.compressed.endedAtMs - b.compressed.endedAtMs || compareMarks(a.mark, b.mark);
 }
 
-/** The tick of the kernel's clock, which births are rounded to. */
-const TICK_MS = 20;
-const NS_PER_MS = 1_000_000n;
-
 /** A tick before. */
 function wallNs(ms: number): bigint {
-  return BigInt(Math.floor(ms) - TICK_MS) * NS_PER_MS;
+  return BigInt(Math.floor(ms) - KERNEL_TICK_MS) * NS_PER_MS;
 }
 
 /** Not before that has it left its path. */
