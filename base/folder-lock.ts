@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { CodedError, errorCode } from "./errors.ts";
 
@@ -29,7 +29,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   await makeFolders(folder);
   const { dev, ino } = await stat(folder, { bigint: true });
   const ownerPath = join(folder, OWNER_FILE);
-  const socket = await bindAbstract(`logagent-folder-${dev}-${ino}`);
+  const socket = await bindAbstract(socketName({ dev, ino }));
   const previous = await readOwner(ownerPath);
   if (socket === undefined || (previous !== undefined && isAlive(previous))) {
     socket?.close();
@@ -46,6 +46,17 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     return released;
   };
   return { folder, release, [Symbol.asyncDispose]: release };
+}
+
+/** Does a process own the folder? Takes nothing, also not for a moment. Throws what `stat` throws. */
+export async function isFolderLocked(folder: string): Promise<boolean> {
+  if (await answers(socketName(await stat(folder, { bigint: true })))) return true;
+  const owner = await readOwner(join(folder, OWNER_FILE));
+  return owner !== undefined && isAlive(owner);
+}
+
+function socketName({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `logagent-folder-${dev}-${ino}`;
 }
 
 /**
@@ -97,6 +108,19 @@ function bindAbstract(name: string): Promise<Server | undefined> {
       server.unref();
       resolve(server);
     });
+  });
+}
+
+/** Does somebody listen on an abstract socket? */
+function answers(name: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect({ path: `\0${name}` });
+    connection.once("connect", () => {
+      connection.destroy();
+      resolve(true);
+    });
+    // A listener that is too busy to take it (EAGAIN) is one.
+    connection.once("error", (error) => resolve(errorCode(error) !== "ECONNREFUSED"));
   });
 }
 

@@ -40,8 +40,15 @@ export interface Audit {
   readonly problems: readonly string[];
 }
 
+/** What is there now, beside what was written. */
+export interface Surroundings {
+  readonly places: ReadonlyMap<CheckpointRecord, FilePlace>;
+  /** Does an agent own the data folder? It may hold files that are gone. */
+  readonly hasAgent: boolean;
+}
+
 /** Holds the accounts against themselves, the loss journal, and the files on disk. */
-export function audit(written: WrittenAccounts, places: ReadonlyMap<CheckpointRecord, FilePlace>): Audit {
+export function audit(written: WrittenAccounts, { places, hasAgent }: Surroundings): Audit {
   const { records, removed } = written.checkpoints;
   const current = new Map(records.map((record) => [identityOf(record), record]));
   const rows = records.map((record) => rowOf(record, places.get(record), current.get(identityOf(record))));
@@ -53,6 +60,7 @@ export function audit(written: WrittenAccounts, places: ReadonlyMap<CheckpointRe
   const problems = [
     ...written.damaged,
     ...rows.flatMap((row, index) => rowProblems(row, records[index]?.offset ?? 0, hasLoss)),
+    ...(hasAgent ? [] : rows.flatMap(abandonedBytes)),
     ...sumProblems("files long gone", { ...removed, held: 0 }),
     ...sumProblems("all files", totals),
     ...lossProblems(written, totals),
@@ -110,6 +118,15 @@ function rowProblems(row: AuditRow, offset: number, hasLoss: ReadonlySet<string>
     );
   }
   return problems;
+}
+
+/** With no agent, nobody has the file open any more. */
+function abandonedBytes({ path, id, held, state }: AuditRow): readonly string[] {
+  if (state !== "gone" || held <= 0) return [];
+  return [
+    `${path} (${id}): ${held} bytes are held by nobody: no agent runs, and the file is gone; ` +
+      "the next start of the agent enters them as lost, unless it finds the file compressed",
+  ];
 }
 
 function sumProblems(name: string, account: FileAccount & { readonly held: number }): readonly string[] {

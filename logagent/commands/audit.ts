@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { CodedError } from "../../base/errors.ts";
+import { CodedError, errorCode } from "../../base/errors.ts";
+import { isFolderLocked } from "../../base/folder-lock.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
 import { type Audit, audit } from "../audit/audit.ts";
 import { auditText } from "../audit/audit-text.ts";
@@ -33,16 +34,28 @@ export function auditCommand(): Command {
 
 async function run({ config: path, output }: AuditFlags): Promise<void> {
   const { config } = await loadAgentConfig(path, process.env);
+  // Before its checkpoints are read: an agent that ends writes them first.
+  const hasAgent = await hasAgentIn(config.dataDir);
   const written = await readAccounts(join(config.dataDir, "checkpoints"));
   const mounts = new MountTable({ allowsNetwork: config.networkMounts });
   const places = await findPlaces(written.checkpoints.records, new FolderIndex(mounts));
-  const result = audit(written, places);
+  const result = audit(written, { places, hasAgent });
   process.stdout.write(output === "json" ? json(written, result) : `${auditText(result)}${asOf(written)}\n`);
   const { problems } = result;
   if (problems.length === 0) return;
   const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
   if (problems.length > shown.length) shown.push(`and ${problems.length - shown.length} more`);
   throw new CodedError("EAUDIT", `It does not add up:\n${shown.join("\n")}`);
+}
+
+/** False where there is no data folder: that nothing is in it is said by whoever reads it. */
+async function hasAgentIn(dataDir: string): Promise<boolean> {
+  try {
+    return await isFolderLocked(dataDir);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return false;
+    throw error;
+  }
 }
 
 function asOf({ checkpoints, writtenAtMs }: WrittenAccounts): string {

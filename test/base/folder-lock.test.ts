@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { lockFolder } from "../../base/folder-lock.ts";
+import { isFolderLocked, lockFolder } from "../../base/folder-lock.ts";
 
 const LOCK_MODULE = join(import.meta.dirname, "../../base/folder-lock.ts");
 /** Locks the folder, says how that went, releases when told to, and stays. */
@@ -143,6 +143,26 @@ suite("lockFolder()", () => {
       }
     }));
 });
+
+test("isFolderLocked() tells a folder that a process owns from one that is free, and takes nothing", () =>
+  inFolder(async (folder) => {
+    await using owner = new Locker(folder);
+    await owner.says(/^locked\n/);
+    assert.equal(await isFolderLocked(folder), true);
+    const file = join(folder, "owner.json");
+    const written = await readFile(file, "utf8");
+    await rm(file);
+    assert.equal(await isFolderLocked(folder), true);
+    owner.release();
+    await owner.says(/released\n/);
+    assert.equal(await isFolderLocked(folder), false);
+    await (await lockFolder(folder)).release();
+    // Its socket is in another network namespace.
+    await writeFile(file, written);
+    assert.equal(await isFolderLocked(folder), true);
+    await owner.kill();
+    assert.equal(await isFolderLocked(folder), false);
+  }));
 
 test("lockFolder() fails, and does not try for ever, where the file system makes no folders", async () => {
   await assert.rejects(lockFolder("/proc/logagent/data"), { code: "ENOENT" });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { suite, test } from "node:test";
 import { eventually, runBin, temporaryFolder } from "../support/process.ts";
@@ -73,6 +73,28 @@ suite("logagent audit", () => {
     const json = await audit(agent, "-o", "json");
     assert.equal(json.code, 1);
     assert.deepEqual((JSON.parse(json.stdout) as Printed).addsUp, false);
+  });
+
+  test("fails when an agent has ended in peace and a file of which it held bytes is gone", async () => {
+    await using store = await startLogstore();
+    await using agent = await startAgent({
+      endpoint: store.endpoint,
+      // Nobody listens there.
+      sink: { type: "kafka", brokers: ["127.0.0.1:1"] },
+      more: { shutdown: { drainMs: 0 } },
+    });
+    await using client = openClient(store.endpoint);
+    const file = path.join(agent.logs, "a.log");
+    writeFileSync(file, "one\n");
+    await putConfig(client, agent, [{ path: file, topic: "t" }]);
+    await eventually(async () => assert.equal((await printed(agent)).totals.held, 4));
+    await agent.running().stop();
+    assert.equal((await printed(agent)).isClosed, true);
+    rmSync(file);
+    const { code, stdout, stderr } = await audit(agent);
+    assert.equal(code, 1);
+    assert.match(stdout, /the agent has ended in peace$/m);
+    assert.match(stderr, /a\.log \(\w+\): 4 bytes are held by nobody: no agent runs, and the file is gone;/);
   });
 
   test("exits 1 where no agent has ever run, and 2 with wrong usage", async () => {

@@ -18,13 +18,16 @@ import { SourceBed } from "../support/source-bed.ts";
 
 const accountsOf = (bed: SourceBed) => readAccounts(join(bed.folder, "checkpoints"));
 
-async function audited(written: WrittenAccounts): Promise<Audit> {
-  return audit(written, await findPlaces(written.checkpoints.records, { look: inodesIn }));
+async function audited(written: WrittenAccounts, hasAgent = true): Promise<Audit> {
+  return audit(written, {
+    places: await findPlaces(written.checkpoints.records, { look: inodesIn }),
+    hasAgent,
+  });
 }
 
-async function auditOf(bed: SourceBed): Promise<Audit> {
+async function auditOf(bed: SourceBed, hasAgent = true): Promise<Audit> {
   await bed.checkpoints.persisted();
-  return audited(await accountsOf(bed));
+  return audited(await accountsOf(bed), hasAgent);
 }
 
 /** 12 bytes acknowledged, 6 lost with a truncation, 4 of the new content held. */
@@ -80,6 +83,28 @@ suite("audit()", () => {
       ],
     );
     assert.deepEqual(problems, []);
+  });
+
+  test("does not add up with bytes that nobody holds of a file that is gone, until a start enters them", async () => {
+    await using bed = await SourceBed.open({ autoAck: false });
+    writeFileSync(bed.path("a.log"), "line 1\n");
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    await bed.stop(running);
+    assert.deepEqual((await auditOf(bed, false)).problems, []);
+    unlinkSync(bed.path("a.log"));
+    assert.deepEqual((await auditOf(bed, true)).problems, []);
+    const { problems } = await auditOf(bed, false);
+    assert.equal(problems.length, 1);
+    assert.match(
+      problems[0] ?? "",
+      /a\.log \(\w+\): 7 bytes are held by nobody: no agent runs, and the file is gone; the next start/,
+    );
+    const again = bed.start({ path: bed.path("*.log") });
+    await bed.run(again, 12_000);
+    await bed.stop(again);
+    const after = await auditOf(bed, false);
+    assert.deepEqual([after.problems, after.totals.lost], [[], 7]);
   });
 
   test("takes a compressed file that nobody saw before for what is in it, not for a file cut short", async () => {

@@ -62,10 +62,8 @@ suite("a deleted file that is held for a destination that is away", () => {
     await bed.run(running, 3_000);
     await bed.checkpoints.persisted();
     const written = await readAccounts(join(bed.folder, "checkpoints"));
-    const { problems, totals } = audit(
-      written,
-      await findPlaces(written.checkpoints.records, { look: inodesIn }),
-    );
+    const places = await findPlaces(written.checkpoints.records, { look: inodesIn });
+    const { problems, totals } = audit(written, { places, hasAgent: true });
     assert.deepEqual(
       [problems, totals.lost, totals.lossesUnknown],
       [[], LINE.length, 1],

@@ -23,7 +23,10 @@ export async function checkWritten(disk: Disk, folder: string): Promise<void> {
     checkpoints.losses,
   );
   const byNumber = new Map(losses.map((loss) => [loss.number, loss]));
-  const { problems } = audit({ checkpoints, losses: byNumber, damaged, writtenAtMs: 0 }, new Map());
+  const { problems } = audit(
+    { checkpoints, losses: byNumber, damaged, writtenAtMs: 0 },
+    { places: new Map(), hasAgent: true },
+  );
   hold(
     "what is written adds up",
     problems.length === 0,
