@@ -4,8 +4,11 @@ import type { HeldFiles } from "./held-files.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf } from "./tailed-file.ts";
 
-/** Compressed files of one entry that are unpacked at one time: each takes up disk until it is shipped. */
-export const UNPACKED_MAX = 4;
+/**
+ * Compressed files of one entry that are unpacked at one time: each takes up disk until it is shipped. As many as rotation keeps,
+ * mostly: when some have to wait, younger ones may be shipped before them.
+ */
+export const UNPACKED_MAX = 64;
 const NS_PER_MS = 1_000_000;
 
 /** A compressed file whose content is to be read. */
