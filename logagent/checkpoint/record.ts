@@ -48,6 +48,8 @@ export interface CheckpointRecord extends FileIdentity {
   furthest?: { readonly to: number; readonly tail: BytesHash };
   /** When the file was last held or matched, milliseconds since the Unix epoch. */
   seenAtMs: number;
+  /** When it was at its path last, if it is not there any more: others may have been there since then. */
+  leftAtMs?: number;
   /** What became of its bytes. */
   readonly account: FileAccount;
   /** It was rotated, shipped to its end and quiet for long when it was let go: if it goes, nothing is lost. */

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
+import { errorCode } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isTellable, type UnpackedAs, unpacked } from "./compressed-file.ts";
 import { FINGERPRINT_BYTES, hashBefore } from "./file-hash.ts";
@@ -122,7 +123,9 @@ export class CompressedGenerations {
     for (const record of alike) {
       if (await this.#whose.isWhole(fd, record, options)) return this.#isOf(record, file, known);
     }
-    const content = await this.#unpack(file, fd, options);
+    const content = await (alike.length > 0
+      ? this.#unpack(file, fd, options)
+      : this.#unpackOrMint(file, fd, options));
     if (content === undefined) {
       if (this.#isBeingWritten(fstatSync(fd).mtimeMs)) return "later";
       this.#damaged(this.#mint(file, undefined, folder), file.path);
@@ -172,6 +175,21 @@ export class CompressedGenerations {
       }
     } finally {
       closeSync(original.fd);
+    }
+  }
+
+  /** When it cannot be unpacked it gets its record all the same: by that it is found again. Throws what the disk throws. */
+  async #unpackOrMint(
+    file: UnseenFile,
+    fd: number,
+    options: Options & { readonly folder: string },
+  ): Promise<number | undefined> {
+    try {
+      return await this.#unpack(file, fd, options);
+    } catch (error) {
+      if (!options.signal.aborted && errorCode(error) !== undefined)
+        this.#mint(file, undefined, options.folder);
+      throw error;
     }
   }
 

@@ -56,7 +56,10 @@ export function whereIs(
 }
 
 function hasNews(record: CheckpointRecord, stats: BigIntStats): boolean {
-  if (record.isPacked === true) return record.offset < record.seen;
+  // Of a compressed one that could not be unpacked nobody knows yet what is in it.
+  if (record.isPacked === true) {
+    return record.offset < record.seen || (record.seen === 0 && record.isResting !== true);
+  }
   return Number(stats.size) !== record.offset || record.offset < record.seen;
 }
 

@@ -99,7 +99,10 @@ export class MovedSearch {
   noteSeen(present: ReadonlyMap<string, Present>, atMs: number): void {
     const isThere = this.#areThere(present);
     for (const record of this.#context.deps.checkpoints.recordsOf(this.#context.entry.path)) {
-      if (isThere(record)) record.seenAtMs = atMs;
+      if (!isThere(record)) continue;
+      if (present.get(keyOf(record))?.paths.includes(record.path)) delete record.leftAtMs;
+      else record.leftAtMs ??= record.seenAtMs;
+      record.seenAtMs = atMs;
     }
     this.#forgetFinished(atMs);
   }

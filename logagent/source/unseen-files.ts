@@ -58,7 +58,9 @@ export async function findUnseen(
     .map((last) => ({ path: last.path, leftNs: leftNs(last) }));
   if (ask.sinceMs !== undefined) {
     const sinceNs = wallNs(ask.sinceMs);
-    for (const path of ask.present) if (!newest.has(path)) left.push({ path, leftNs: sinceNs });
+    // Also those of which all that is known was found where it went.
+    const paths = new Set([...ask.present, ...all.map(({ path }) => path)]);
+    for (const path of paths) if (!newest.has(path)) left.push({ path, leftNs: sinceNs });
   }
   const unseen: UnseenFile[] = [];
   for (const search of await placesOf(left, all, index)) {
@@ -116,14 +118,14 @@ function wallNs(ms: number): bigint {
 }
 
 /** Not before that has it left its path. */
-function leftNs({ birthtimeNs, seenAtMs }: CheckpointRecord): bigint {
-  const seenAtNs = wallNs(seenAtMs);
+function leftNs({ birthtimeNs, seenAtMs, leftAtMs }: CheckpointRecord): bigint {
+  const seenAtNs = wallNs(leftAtMs ?? seenAtMs);
   return seenAtNs > birthtimeNs ? seenAtNs : birthtimeNs;
 }
 
 /** Was it seen at its path, and not only found where it went? */
-function wasSeen({ birthtimeNs, seenAtMs, isPacked }: CheckpointRecord): boolean {
-  return isPacked !== true && birthtimeNs !== 0n && seenAtMs >= Number(birthtimeNs / NS_PER_MS);
+function wasSeen({ birthtimeNs, seenAtMs, leftAtMs, isPacked }: CheckpointRecord): boolean {
+  return isPacked !== true && birthtimeNs !== 0n && (leftAtMs ?? seenAtMs) >= Number(birthtimeNs / NS_PER_MS);
 }
 
 function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, CheckpointRecord> {

@@ -448,7 +448,8 @@ export class Sequence implements FsWatcher, SinkWatcher {
     this.#sentTo.set(file.id, to);
     const durable = this.#durable.get(file.id) ?? 0;
     hold("nothing durable is sent again", from >= durable, () => `${where}, but ${durable} is durable`);
-    const holders = this.ids.sent(file.id, from, bytes, this.world.contents);
+    const isClockSteady = !this.plan.ops.some(({ kind }) => kind === "jump clock");
+    const holders = this.ids.sent(file.id, from, bytes, { contents: this.world.contents, isClockSteady });
     for (const content of this.world.contents)
       content.noteSent(from, from + content.sharedBytes(bytes, from));
     if (!this.plan.hasBirthTimes) this.#noteTakenFor(parcel.file.id, holders);

@@ -228,6 +228,25 @@ suite("generations that nobody saw at their path", () => {
     await bed.stop(running);
   });
 
+  test("compressed, while the data folder has no room to unpack them: each line once as soon as it has", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, () =>
+      rotateAgain(bed, NAMINGS["app.log.1"] as Names, 3, 10, "gz"),
+    );
+    // As if its disk were full.
+    Object.defineProperty(bed.checkpoints, "folder", { value: bed.path("full"), configurable: true });
+    await bed.run(running, 2 * SETTLED_MS);
+    assert.ok(running.context.problems.list().some((problem) => problem.startsWith("Cannot unpack ")));
+    Reflect.deleteProperty(bed.checkpoints, "folder");
+    await bed.run(running, 6 * SETTLED_MS);
+    assert.deepEqual([...bed.sink.lines()].sort(), numbered("app", 0, 50).sort());
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
   test("compressed by hand, and another one has come to its name since: each line once, in order", async () => {
     await using bed = await openCase();
     const names = NAMINGS["app.log.1"] as Names;
