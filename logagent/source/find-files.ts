@@ -1,4 +1,4 @@
-import { type Dirent, statSync } from "node:fs";
+import { type Dirent, lstatSync, statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock } from "../../base/clock.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
@@ -98,7 +98,8 @@ class Walk {
     for (const [index, entry] of (await this.#read(folder, { segment, isLast })).entries()) {
       if (index % NAMES_PER_TURN === NAMES_PER_TURN - 1) await this.#giveTurn();
       const path = child(folder, entry.name);
-      if (segment.kind === "wild") await this.#step(path, glob, at, entry);
+      if (isMisread(entry, path)) this.#cannotName(path, { entry, segment, isLast });
+      else if (segment.kind === "wild") await this.#step(path, glob, at, entry);
       else if (entry.isDirectory()) await this.descend(path, glob, at);
       else this.#add(path, entry);
     }
@@ -129,6 +130,20 @@ class Walk {
   #full(): void {
     this.#isFull = true;
     this.problems.add(`Cannot ship every file: more than ${this.#filesMax} paths match`);
+  }
+
+  #cannotName(
+    path: string,
+    {
+      entry,
+      segment,
+      isLast,
+    }: { readonly entry: Dirent; readonly segment: Segment; readonly isLast: boolean },
+  ): void {
+    const why = "its name is not valid UTF-8, expected a name of characters";
+    if (!entry.isDirectory()) {
+      if (isLast) this.problems.add(`Cannot ship ${path}: ${why}`);
+    } else if (!isLast || segment.kind === "any-depth") this.problems.add(`Cannot look into ${path}: ${why}`);
   }
 
   #tooManyFolders(): void {
@@ -201,6 +216,18 @@ class Walk {
 function leadsOn(entry: Dirent, segment: Segment, isLast: boolean): boolean {
   if (segment.kind === "wild") return segment.matches(entry.name);
   return !entry.name.startsWith(".") && (isLast || entry.isDirectory());
+}
+
+/** Node reads what is no UTF-8 in a name as U+FFFD, and then there is nothing of that name; a name may have one in earnest. */
+function isMisread(entry: Dirent, path: string): boolean {
+  if (!entry.name.includes("\ufffd")) return false;
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch (error) {
+    // A folder that shows its names and may not be entered: whoever opens the file says so.
+    if (errorCode(error) !== undefined) return false;
+    throw error;
+  }
 }
 
 function child(folder: string, name: string): string {

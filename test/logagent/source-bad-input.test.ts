@@ -69,6 +69,31 @@ suite("TailSource with bad input", () => {
     await bed.stop(running);
   });
 
+  test("says that a name is not valid UTF-8, of a file and of a folder; U+FFFD in a name is a character", async () => {
+    await using bed = await SourceBed.open();
+    const latin1 = (name: string) => Buffer.from(bed.path(name), "latin1");
+    writeFileSync(latin1("caf\xe9.log"), "a\n");
+    writeFileSync(latin1("caf\xe9.txt"), "not matched\n");
+    mkdirSync(latin1("d\xe9"));
+    mkdirSync(latin1("e\xe9.log"));
+    writeFileSync(Buffer.concat([latin1("d\xe9/"), Buffer.from("b.log")]), "b\n");
+    writeFileSync(bed.path("\ufffd.log"), "c\n");
+    const why = "its name is not valid UTF-8, expected a name of characters";
+    const problemsOf = async (pattern: string) => {
+      const running = bed.start({ path: bed.path(pattern) });
+      await bed.step(running);
+      await bed.stop(running);
+      return running.context.problems.list().filter((problem) => problem.includes(why));
+    };
+    const file = `Cannot ship ${bed.path("caf\ufffd.log")}: ${why}`;
+    const folder = `Cannot look into ${bed.path("d\ufffd")}: ${why}`;
+    assert.deepEqual(await problemsOf("*.log"), [file]);
+    assert.deepEqual(bed.sink.lines(), ["c"]);
+    assert.deepEqual(await problemsOf("d*/*.log"), [folder]);
+    const other = `Cannot look into ${bed.path("e\ufffd.log")}: ${why}`;
+    assert.deepEqual(await problemsOf("**/*.log"), [file, folder, other]);
+  });
+
   test("never opens a FIFO, a socket or a device, and says so", async () => {
     await using bed = await SourceBed.open({ allow: ["/**"] });
     execFileSync("mkfifo", [bed.path("fifo.log")]);
