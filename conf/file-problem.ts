@@ -7,6 +7,8 @@ export function fileProblem(error: unknown): string {
       return "there is no such file";
     case "EISDIR":
       return "it is a folder, expected a file";
+    case "ENOTDIR":
+      return "a part of its path is a file, expected a folder";
     case "EACCES":
       return "this user may not read it";
     default:

@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError, errorCode, errorMessage } from "../../base/errors.ts";
+import { cannotRead } from "../checkpoint/cannot-read.ts";
 import { type CheckpointContent, decodeCheckpoints } from "../checkpoint/checkpoint-codec.ts";
 import { decodeJournal, type JournalFile } from "../checkpoint/decode-journal.ts";
 import { LOSSES_FILE, LOSSES_PREVIOUS_FILE } from "../checkpoint/loss-journal.ts";
@@ -20,8 +21,8 @@ export interface WrittenAccounts {
 
 /**
  * Reads the checkpoints and then the loss journal: an agent that runs writes them the other way round, so that no loss is
- * missing of which the checkpoints know. Throws CodedError "ENOACCOUNTS" when there are none, those of the two formats for a newer
- * version, and what the disk throws.
+ * missing of which the checkpoints know. Throws CodedError "ENOACCOUNTS" when there are none, "EUNREADABLE" when a file cannot be read, and
+ * those of the two formats for a newer version.
  */
 export async function readAccounts(folder: string): Promise<WrittenAccounts> {
   const damaged: string[] = [];
@@ -44,8 +45,9 @@ async function readCheckpoints(folder: string, damaged: string[]) {
       return { checkpoints: decodeCheckpoints(await readFile(path), path), writtenAtMs };
     } catch (error) {
       if (errorCode(error) === "ENOENT") continue;
-      if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw error;
-      damaged.push(errorMessage(error));
+      if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw cannotRead("checkpoints", path, error);
+      // The newest is looked at twice.
+      if (!damaged.includes(errorMessage(error))) damaged.push(errorMessage(error));
     }
   }
   const why = damaged.length > 0 ? damaged.join("; ") : `there are no checkpoints in ${folder}`;
@@ -57,6 +59,6 @@ async function readIfThere(path: string): Promise<JournalFile> {
     return { path, bytes: await readFile(path) };
   } catch (error) {
     if (errorCode(error) === "ENOENT") return { path, bytes: Buffer.alloc(0) };
-    throw error;
+    throw cannotRead("loss records", path, error);
   }
 }

@@ -72,7 +72,7 @@ export class CheckpointStore implements AsyncDisposable {
 
   /**
    * Reads the newest checkpoints that are whole. Throws CodedError "ECHECKPOINT_VERSION" or "ELOSSES_VERSION" when they are
-   * of a newer version, and what the disk throws when they cannot be read at all.
+   * of a newer version, and "EUNREADABLE" when they cannot be read at all.
    */
   static async open(options: CheckpointStoreOptions): Promise<CheckpointStore> {
     await options.disk.makeFolder(options.folder);

@@ -4,6 +4,7 @@ import type { Disk } from "../../base/disk.ts";
 import { errorCode } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { cutTornLine } from "../../base/torn-line.ts";
+import { cannotRead } from "./cannot-read.ts";
 import type { CheckpointContent } from "./checkpoint-codec.ts";
 import { decodeJournal, type JournalFile } from "./decode-journal.ts";
 import { type Loss, type LossRecord, lostBytes } from "./loss.ts";
@@ -53,12 +54,19 @@ export class LossJournal {
     this.#last = state;
   }
 
-  /** Goes on where the checkpoints left off. Throws CodedError "ELOSSES_VERSION", and what the disk throws. */
+  /** Goes on where the checkpoints left off. Throws CodedError "ELOSSES_VERSION" or "EUNREADABLE". */
   static async open(options: LossJournalOptions, checkpoints: CheckpointContent): Promise<LossJournal> {
     const { folder, disk, logger } = options;
     const current = await readJournalFile(disk, join(folder, LOSSES_FILE));
     const previous = await readJournalFile(disk, join(folder, LOSSES_PREVIOUS_FILE));
     const { losses, damaged, tornFrom } = decodeJournal({ previous, current }, checkpoints.losses);
+    const { losses: last } = checkpoints;
+    if (last > 0 && !losses.some(({ number }) => number === last)) {
+      logger.warn(
+        { folder, last },
+        "the last loss record is not in the journal; the sums in the checkpoints stand",
+      );
+    }
     if (damaged.length > 0) logger.error({ folder, damaged }, "loss records are damaged");
     if (tornFrom !== undefined) await cutBack(disk, current.path, tornFrom);
     return new LossJournal(options, losses, lossState(checkpoints));
@@ -142,7 +150,7 @@ async function readJournalFile(disk: Disk, path: string): Promise<JournalFile> {
     return { path, bytes: await readWholeFile(disk, path) };
   } catch (error) {
     if (errorCode(error) === "ENOENT") return { path, bytes: Buffer.alloc(0) };
-    throw error;
+    throw cannotRead("loss records", path, error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Disk } from "../../base/disk.ts";
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { newRemovedSums } from "./account.ts";
+import { cannotRead } from "./cannot-read.ts";
 import { type CheckpointContent, decodeCheckpoints } from "./checkpoint-codec.ts";
 
 export const CURRENT_FILE = "checkpoints";
@@ -19,7 +20,7 @@ const NOTHING: CheckpointContent = {
 
 /**
  * Reads the newest checkpoints of a folder that are whole; `isLost`: there were some, and none can be used. Throws CodedError
- * "ECHECKPOINT_VERSION" when they are of a newer version, and what the disk throws when they cannot be read at all.
+ * "ECHECKPOINT_VERSION" when they are of a newer version, and "EUNREADABLE" when they cannot be read at all.
  */
 export async function readNewest(options: {
   readonly folder: string;
@@ -38,7 +39,7 @@ export async function readNewest(options: {
       return { content: { ...content, isClosed: false }, isLost: false };
     } catch (error) {
       if (errorCode(error) === "ENOENT") continue;
-      if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw error;
+      if (errorCode(error) !== "ECHECKPOINT_DAMAGED") throw cannotRead("checkpoints", path, error);
       damaged += 1;
       logger.error({ path, reason: errorMessage(error) }, "checkpoints are damaged");
     }

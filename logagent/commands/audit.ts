@@ -9,7 +9,7 @@ import { findPlaces } from "../audit/file-places.ts";
 import { readAccounts, type WrittenAccounts } from "../audit/read-accounts.ts";
 import { FolderIndex } from "../source/folder-index.ts";
 import { MountTable } from "../source/mount-table.ts";
-import { configOption } from "./config-option.ts";
+import { withConfig } from "./config-option.ts";
 
 interface AuditFlags {
   readonly config: string;
@@ -21,11 +21,10 @@ const PROBLEMS_SHOWN_MAX = 100;
 
 /** `logagent audit`: what became of every byte, by what the agent has written and the files on disk. It only reads. */
 export function auditCommand(): Command {
-  return new Command("audit")
+  return withConfig(new Command("audit"))
     .description(
       "print what became of the bytes of each file, and fail when that does not add up; only reads",
     )
-    .addOption(configOption())
     .addOption(
       new Option("-o, --output <format>", "how it is printed").choices(["table", "json"]).default("table"),
     )
@@ -48,12 +47,12 @@ async function run({ config: path, output }: AuditFlags): Promise<void> {
   throw new CodedError("EAUDIT", `It does not add up:\n${shown.join("\n")}`);
 }
 
-/** False where there is no data folder: that nothing is in it is said by whoever reads it. */
+/** False where it cannot be told: whoever reads the folder then says why. */
 async function hasAgentIn(dataDir: string): Promise<boolean> {
   try {
     return await isFolderLocked(dataDir);
   } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return false;
+    if (errorCode(error) !== undefined) return false;
     throw error;
   }
 }

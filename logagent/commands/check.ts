@@ -9,7 +9,7 @@ import { loadAgentConfig } from "../../conf/load.ts";
 import { parseCollectConfig } from "../../conf/parse-collect-config.ts";
 import { insideAllow } from "../config/inside-allow.ts";
 import { type AllowList, compileAllowList } from "../source/allow-list.ts";
-import { configOption } from "./config-option.ts";
+import { withConfig } from "./config-option.ts";
 
 interface CheckOptions {
   readonly config: string;
@@ -18,9 +18,8 @@ interface CheckOptions {
 
 /** `logagent check`: validates the agent's file, and a collect config against it; runs nothing. */
 export function checkCommand(): Command {
-  return new Command("check")
+  return withConfig(new Command("check"))
     .description("validate the agent's file, and a collect config with it; runs nothing")
-    .addOption(configOption())
     .option("--collect <file>", "a collect config (JSON), as it would be put into the store; - is stdin")
     .action(check);
 }

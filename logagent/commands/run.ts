@@ -1,16 +1,15 @@
 import { Command } from "commander";
 import { createLogger, type Logger } from "../../base/log.ts";
 import { loadAgentConfig } from "../../conf/load.ts";
-import { configOption } from "./config-option.ts";
+import { withConfig } from "./config-option.ts";
 
 /** After a second signal the process ends within this time, whatever hangs. */
 const HURRY_MS = 2_000;
 
 /** `logagent run`: an agent, until SIGTERM or SIGINT. */
 export function runCommand(): Command {
-  return new Command("run")
+  return withConfig(new Command("run"))
     .description("run the agent until SIGTERM; a second signal stops it at once")
-    .addOption(configOption())
     .action(({ config }: { readonly config: string }) => run(config));
 }
 

@@ -37,6 +37,11 @@ suite("logagent", () => {
       ["check", "--config", "x", "--colect", "y"],
       /unknown option '--colect'[\s\S]*Did you mean --collect/,
     ],
+    [
+      "a misspelled option in place of a required one",
+      ["run", "--confg", "x"],
+      /unknown option '--confg'[\s\S]*Did you mean --config/,
+    ],
     ["a missing option", ["run"], /required option '--config <file>' not specified/],
     ["an argument too many", ["check", "--config", "x", "y"], /too many arguments/],
   ] as const) {

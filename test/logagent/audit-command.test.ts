@@ -106,6 +106,17 @@ suite("logagent audit", () => {
       stdout: "",
       stderr: `Cannot audit: there are no checkpoints in ${folder}/checkpoints\n`,
     });
+    writeFileSync(path.join(folder, "file"), "");
+    const inFile = await runBin("logagent", ["audit", "--config", config], {
+      env: { LOGAGENT_DATA_DIR: path.join(folder, "file") },
+    });
+    assert.deepEqual(
+      [inFile.code, inFile.stderr],
+      [
+        1,
+        `Cannot read checkpoints ${folder}/file/checkpoints/checkpoints: a part of its path is a file, expected a folder\n`,
+      ],
+    );
     const wrong = await runBin("logagent", ["audit", "--config", config, "-o", "xml"]);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /'xml' is invalid\. Allowed choices are table, json/);

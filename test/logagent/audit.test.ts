@@ -279,6 +279,20 @@ suite("audit()", () => {
     assert.deepEqual((await auditOf(bed)).problems, []);
   });
 
+  test("names each file of checkpoints once when both are damaged", async () => {
+    await using bed = await truncatedFile();
+    await bed.checkpoints.close();
+    const folder = join(bed.folder, "checkpoints");
+    for (const name of ["checkpoints", "checkpoints.previous"]) writeFileSync(join(folder, name), "rubbish");
+    await assert.rejects(readAccounts(folder), ({ message }: Error) => {
+      assert.deepEqual(message.match(/checkpoints\/checkpoints[.a-z]*/g), [
+        "checkpoints/checkpoints",
+        "checkpoints/checkpoints.previous",
+      ]);
+      return true;
+    });
+  });
+
   test("leaves out what an agent noticed right before it died, and says so", async () => {
     await using bed = await truncatedFile();
     await bed.checkpoints.persisted();

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
@@ -8,6 +16,7 @@ import { pino } from "pino";
 import type { Disk } from "../../base/disk.ts";
 import { nodeDisk } from "../../base/node-disk.ts";
 import { seededRandom } from "../../base/random.ts";
+import { audit } from "../../logagent/audit/audit.ts";
 import { readAccounts } from "../../logagent/audit/read-accounts.ts";
 import { decodeCheckpoints } from "../../logagent/checkpoint/checkpoint-codec.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
@@ -63,9 +72,55 @@ function mint(store: CheckpointStore, seen: number): CheckpointRecord {
   });
 }
 
+const auditedHere = async () =>
+  audit(await readAccounts(folder), { places: new Map(), hasAgent: true }).problems;
 const losses = (path = current()) => decodeLosses(readFileSync(path), path).losses;
 
 suite("LossJournal", () => {
+  test("open() says that the last record is gone; the audit adds up again with the next one", async () => {
+    const store = await open();
+    const record = mint(store, 100);
+    store.lost(record, { from: 40, to: 100, reason: "rewritten in place" });
+    await store.close();
+    rmSync(current());
+    assert.match(
+      (await auditedHere()).join(),
+      /loss record 1, the last of which the checkpoints know, is not in the journal/,
+    );
+    const again = await open();
+    assert.deepEqual(
+      logged.map(({ level, msg }) => [level, msg]),
+      [[40, "the last loss record is not in the journal; the sums in the checkpoints stand"]],
+    );
+    const [found] = again.records();
+    assert.ok(found !== undefined);
+    again.saw(found, 60);
+    again.lost(found, { from: 40, to: 60, reason: "rewritten in place" });
+    await again.close();
+    assert.deepEqual(await auditedHere(), []);
+    logged = [];
+    await (await open()).close();
+    assert.deepEqual(logged, []);
+  });
+
+  test("open() names the file that it cannot read", async () => {
+    mkdirSync(current());
+    await assert.rejects(open(), {
+      code: "EUNREADABLE",
+      message: `Cannot read loss records ${current()}: it is a folder, expected a file`,
+    });
+    await assert.rejects(readAccounts(folder), { code: "ENOACCOUNTS" });
+    rmSync(current(), { recursive: true });
+    const newest = join(folder, "checkpoints");
+    mkdirSync(newest);
+    const expected = {
+      code: "EUNREADABLE",
+      message: `Cannot read checkpoints ${newest}: it is a folder, expected a file`,
+    };
+    await assert.rejects(open(), expected);
+    await assert.rejects(readAccounts(folder), expected);
+  });
+
   test("a loss is on disk before the checkpoint that passes over it, wherever the process dies", async () => {
     let died = 0;
     for (let operations = 0; operations < 30; operations += 1) {
