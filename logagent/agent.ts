@@ -29,6 +29,7 @@ import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
 import { DeletedFiles } from "./source/deleted-files.ts";
 import { FileClaims } from "./source/file-claims.ts";
+import { followPaths } from "./source/follow-paths.ts";
 import { MountTable } from "./source/mount-table.ts";
 import { OpenFiles } from "./source/open-files.ts";
 import { ScanQueue } from "./source/scan-queue.ts";
@@ -219,7 +220,7 @@ function newSupervisor(
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),
-    setOrder: (paths) => claims.setOrder(paths),
+    setOrder: (entries) => void followPaths(entries, deps),
     drainMs: config.shutdown.drainMs,
     clock,
     log: logger,

@@ -41,8 +41,9 @@ export class Closing {
 
   /** Closes a file of which nothing more is to be known. */
   drop(file: TailedFile): void {
+    const { claims } = this.#context.deps;
     this.#shut(file);
-    this.#context.deps.claims.release(file.key, this.#holder);
+    claims.release(file.isUnpacked ? file.record.id : file.key, this.#holder);
   }
 
   #shut(file: TailedFile): void {

@@ -1,4 +1,12 @@
+import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
+import { keyOf } from "./tailed-file.ts";
+
+interface Claim {
+  readonly holder: object;
+  /** Tells a file from one that had its inode before. */
+  readonly birthtimeNs: bigint | undefined;
+}
 
 interface Claimant {
   readonly path: string;
@@ -17,7 +25,7 @@ export class FileClaims {
   /** By the path of the entry, in config order. */
   #order: ReadonlyMap<string, Claimant> = new Map();
   readonly #owners = new Map<string, string | undefined>();
-  readonly #holders = new Map<string, object>();
+  readonly #claims = new Map<string, Claim>();
 
   /** Sets the order. The supervisor calls it with the `path` of every entry, before it starts or stops tasks for a config. */
   setOrder(paths: readonly string[]): void {
@@ -47,20 +55,47 @@ export class FileClaims {
     return undefined;
   }
 
+  /**
+   * The entry that goes on with a file which another one shipped so far; undefined: it stays. A file that came to its entry under
+   * another name than the first stays as long as there is that entry.
+   */
+  heirOf({ path, entry }: Pick<CheckpointRecord, "path" | "entry">): string | undefined {
+    const claimant = this.#order.get(entry);
+    if (claimant !== undefined && !matchesAny(claimant.globs, path)) return undefined;
+    const owner = this.ownerOf(path);
+    return owner === entry ? undefined : owner;
+  }
+
   isHeldByOther(key: string, holder: object): boolean {
-    const current = this.#holders.get(key);
-    return current !== undefined && current !== holder;
+    const claim = this.#claims.get(key);
+    return claim !== undefined && claim.holder !== holder;
+  }
+
+  /** Does another task hold what a record is about, the file or what was unpacked? */
+  isContentHeldByOther(record: CheckpointRecord, holder: object): boolean {
+    const key = keyOf(record);
+    if (this.isHeldByOther(record.id, holder)) return true;
+    return this.isHeldByOther(key, holder) && this.#claims.get(key)?.birthtimeNs === record.birthtimeNs;
   }
 
   /** Takes the file for `holder`; false when another holds it. */
-  take(key: string, holder: object): boolean {
-    if (this.isHeldByOther(key, holder)) return false;
-    this.#holders.set(key, holder);
-    return true;
+  take(file: FileIdentity, holder: object): boolean {
+    return this.#take(keyOf(file), { holder, birthtimeNs: file.birthtimeNs });
   }
 
-  /** Gives the file back; does nothing when `holder` does not hold it. */
+  /** Takes what was unpacked, which has no name; its record stands for it. False when another holds it. */
+  takeUnpacked({ id }: CheckpointRecord, holder: object): boolean {
+    return this.#take(id, { holder, birthtimeNs: undefined });
+  }
+
+  /** Gives a file, by its key, or what was unpacked, by the id of its record, back; does nothing when `holder` does not hold it. */
   release(key: string, holder: object): void {
-    if (this.#holders.get(key) === holder) this.#holders.delete(key);
+    if (this.#claims.get(key)?.holder === holder) this.#claims.delete(key);
+  }
+
+  #take(key: string, claim: Claim): boolean {
+    if (this.isHeldByOther(key, claim.holder)) return false;
+    this.#claims.set(key, claim);
+    return true;
   }
 }

@@ -39,6 +39,11 @@ export class Lanes {
     return true;
   }
 
+  /** Is there no file before it, drained or not? */
+  isOldest(file: TailedFile): boolean {
+    return this.at(file.lanePath)[0] === file;
+  }
+
   /** Is there a file that came after this one? */
   hasSuccessor(file: TailedFile): boolean {
     return this.#lanes.get(file.lanePath)?.at(-1) !== file;

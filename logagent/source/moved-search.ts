@@ -75,24 +75,33 @@ export class MovedSearch {
     const later = await this.#openUnseen(records, present, options);
     const isThere = this.#areThere(present);
     // When some have to wait, the older of a path are opened first.
-    const missing = records.filter((record) => !isThere(record)).sort(byBirth);
+    const mayTake = (record: CheckpointRecord) => this.#mayTake(record);
+    const missing = records.filter((record) => !isThere(record) && mayTake(record)).sort(byBirth);
     const { moved, gone } = await findMoved(missing, scans.folders, { ...options, clock });
     for (const { path, key, record } of moved) {
+      if (!mayTake(record)) continue;
       if (record.isPacked !== true) this.#open(path, key);
       else this.#note(await this.#compressed.goOn(record, path, options));
     }
     this.#openPlain(later);
     for (const record of byAgeCopiesFirst(gone)) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
-      if (!checkpoints.find(record).includes(record)) continue;
+      if (!checkpoints.find(record).includes(record) || !mayTake(record)) continue;
       if (record.isResting === true && record.seen <= record.offset) continue;
       const compressed = await this.#openCompressed(record, options);
       if (compressed === "none") this.#gone(record);
       this.#hasChanged ||= compressed === "moved";
     }
     if (this.#hasChanged) return "stale";
-    this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
+    // A task that is on its way out, or whose entry comes later by now, gives them back soon.
+    if (records.every(mayTake)) this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
     return "done";
+  }
+
+  /** Not what another task still holds, nor what has passed to another entry since the search began. */
+  #mayTake(record: CheckpointRecord): boolean {
+    const { entry, deps } = this.#context;
+    return record.entry === entry.path && !deps.claims.isContentHeldByOther(record, this.#held.holder);
   }
 
   /** What was there at `atMs`, wall clock, when a scan with a search began in which nothing changed places. */

@@ -51,7 +51,7 @@ export function openTailedFile(
   if (result.kind !== "open") return undefined;
   const { fd, stats } = result;
   const key = keyOf(stats);
-  if (key !== options.key || !claims.take(key, options.holder)) {
+  if (key !== options.key || !claims.take(identityOf(stats), options.holder)) {
     closeSync(fd);
     return key === options.key ? undefined : "moved";
   }
@@ -149,14 +149,17 @@ function mintRecord(
   offset: number,
   context: SourceContext,
 ): CheckpointRecord {
-  const { checkpoints, clock } = context.deps;
+  const { checkpoints, claims, clock } = context.deps;
   const { dev, ino, birthtimeNs } = file.identity;
+  const { path } = file;
+  const entry = context.entry.path;
   return checkpoints.mint({
     dev,
     ino,
     birthtimeNs,
-    path: file.path,
-    entry: context.entry.path,
+    path,
+    // The task may be on its way out.
+    entry: claims.heirOf({ path, entry }) ?? entry,
     topic: context.entry.topic,
     fingerprint: hashHead(file.fd),
     offset,

@@ -16,6 +16,8 @@ export class ScanQueue {
   /** Where none of them may look. */
   readonly mounts: MountTable;
   readonly #queue = new PQueue({ concurrency: SCANS_AT_ONCE_MAX });
+  /** What further scans wait for. */
+  #holdUps = 0;
 
   constructor(mounts: MountTable = new MountTable()) {
     this.mounts = mounts;
@@ -25,6 +27,18 @@ export class ScanQueue {
   /** Scans that wait for their turn. */
   get waiting(): number {
     return this.#queue.size;
+  }
+
+  /** Does something of which no further scan begins before it has ended. */
+  async runFirst(work: () => Promise<void>): Promise<void> {
+    this.#holdUps += 1;
+    this.#queue.pause();
+    try {
+      await work();
+    } finally {
+      this.#holdUps -= 1;
+      if (this.#holdUps === 0) this.#queue.start();
+    }
   }
 
   /**

@@ -273,12 +273,14 @@ export class Scanner {
   }
 
   #hold(file: TailedFile): void {
-    if (this.#held.files.has(file.key)) {
+    const { files, holder } = this.#held;
+    const isTaken = file.isUnpacked && !this.#context.deps.claims.takeUnpacked(file.record, holder);
+    if (isTaken || files.has(file.key)) {
       file.close();
       return;
     }
     this.#letGo.delete(file.key);
-    this.#held.files.set(file.key, file);
+    files.set(file.key, file);
     this.#held.lanes.add(file);
     this.#context.turns.opened(file);
   }

@@ -217,7 +217,8 @@ export class TailSource {
     if (file.failedReads > 0 && !file.hasUnread) readWorked(file, this.#context);
     if (this.#giveWay(file, nowMs)) return;
     if (file.isLeaving) {
-      if (file.content.isSettled) this.#closing.release(file);
+      // Whoever goes on with them is to find the oldest first.
+      if (file.content.isSettled && this.#lanes.isOldest(file)) this.#closing.release(file);
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
       if (this.#lanes.hasTurn(file)) this.#ship(file, NO_FLUSH);

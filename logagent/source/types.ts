@@ -16,7 +16,7 @@ export interface TailDeps {
   readonly sink: Sink;
   /** `await CheckpointStore.open({ folder, disk, folders, clock, random, logger })`, closed after the last task has stopped. */
   readonly checkpoints: CheckpointStore;
-  /** `new FileClaims()`. Call `claims.setOrder(paths of the whole config)` before the tasks of a config start or stop. */
+  /** `new FileClaims()`. Call `followPaths(the whole config, deps)` before the tasks of a config start or stop. */
   readonly claims: FileClaims;
   /** `new OpenFiles(limit)`. */
   readonly openFiles: OpenFiles;

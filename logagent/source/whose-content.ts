@@ -49,6 +49,8 @@ export class WhoseContent {
         if (holdsFurthest(content, record)) return { kind: "there", record };
         continue;
       }
+      if (this.#context.deps.claims.isContentHeldByOther(record, this.#held.holder))
+        return { kind: "unclear" };
       const place = await whereIs(record, this.#context.deps.scans.folders);
       if (place === "unknown") return { kind: "unclear" };
       if (place !== "gone") {

@@ -9,7 +9,7 @@ export interface SupervisorDeps {
   /** Starts at once; the task never fails for good. */
   readonly startTask: (entry: Entry) => TailTask;
   /** Called with the whole list before anything of it starts or stops. */
-  readonly setOrder: (paths: readonly string[]) => void;
+  readonly setOrder: (entries: readonly Entry[]) => void;
   /** How long a task that is replaced or removed may wait for acknowledgements; the rest is sent again. */
   readonly drainMs: number;
   readonly clock: Clock;
@@ -50,7 +50,7 @@ export class Supervisor {
     if (this.#isClosed) return;
     const desired = [...this.#slots.values()].flatMap((slot) => slot.desired ?? []);
     const diff = diffEntries(desired, entries);
-    this.#deps.setOrder(entries.map((entry) => entry.path));
+    this.#deps.setOrder(entries);
     for (const entry of diff.stop) this.#want(entry.path, undefined);
     for (const { to } of diff.replace) this.#want(to.path, to);
     for (const entry of diff.start) this.#want(entry.path, entry);

@@ -34,6 +34,24 @@ suite("ScanQueue", () => {
     assert.equal(scans.waiting, 0);
   });
 
+  test("runFirst() lets no scan begin before its work has ended, whoever asks for one meanwhile", async () => {
+    const scans = new ScanQueue();
+    const [one, two] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const first = [scans.runFirst(() => one.promise), scans.runFirst(() => two.promise)];
+    let hasBegun = false;
+    const scan = async () => {
+      hasBegun = true;
+    };
+    const scanning = scans.run(scan, { signal });
+    one.resolve();
+    await first[0];
+    for (let turns = 0; turns < 10; turns++) await nextTurn();
+    assert.ok(!hasBegun);
+    two.resolve();
+    await Promise.all([first[1], scanning]);
+    assert.ok(hasBegun);
+  });
+
   test("run() leaves the queue when its signal is aborted, and its scan never begins", async () => {
     const scans = new ScanQueue();
     const held = Promise.withResolvers<void>();

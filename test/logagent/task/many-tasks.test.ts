@@ -6,6 +6,7 @@ import { systemClock } from "../../../base/clock.ts";
 import { nodeDisk } from "../../../base/node-disk.ts";
 import { seededRandom } from "../../../base/random.ts";
 import type { Entry } from "../../../conf/collect-config.ts";
+import { followPaths } from "../../../logagent/source/follow-paths.ts";
 import { Pulse } from "../../../logagent/task/pulse.ts";
 import { Supervisor } from "../../../logagent/task/supervisor.ts";
 import { startTailTask } from "../../../logagent/task/tail-task.ts";
@@ -28,7 +29,7 @@ function supervise(bed: SourceBed): Supervisor {
   const pulse = new Pulse(deps);
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),
-    setOrder: (paths) => bed.claims.setOrder(paths),
+    setOrder: (entries) => void followPaths(entries, bed.deps),
     drainMs: 10_000,
     clock: systemClock,
     log: recordedLog().log,

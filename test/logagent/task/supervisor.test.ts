@@ -56,7 +56,7 @@ function bed() {
       tasks.push(task);
       return task;
     },
-    setOrder: (paths) => void orders.push(paths),
+    setOrder: (entries) => void orders.push(entries.map(({ path }) => path)),
     drainMs: DRAIN_MS,
     clock,
     log,
