@@ -42,14 +42,19 @@ const tlsSchema = z.strictObject({
   ...tlsFiles,
 });
 
-const saslSchema = z.strictObject({
-  mechanism: z
-    .enum(["none", "plain", "scram-sha-256", "scram-sha-512"])
-    .default("none")
-    .describe("How to log in to the brokers: none, plain, scram-sha-256 or scram-sha-512."),
-  username: z.string().default("").describe("Used unless the mechanism is none."),
-  password: z.string().default("").describe("Better set by its variable than in the file."),
-});
+const saslSchema = z
+  .strictObject({
+    mechanism: z
+      .enum(["none", "plain", "scram-sha-256", "scram-sha-512"])
+      .default("none")
+      .describe("How to log in to the brokers: none, plain, scram-sha-256 or scram-sha-512."),
+    username: z.string().default("").describe("Used unless the mechanism is none."),
+    password: z.string().default("").describe("Better set by its variable than in the file."),
+  })
+  .refine(({ mechanism, username }) => mechanism === "none" || username !== "", {
+    path: ["username"],
+    error: "a user to log in as, or mechanism: none",
+  });
 
 /** Where the lines go. */
 const sinkSchema = z.strictObject({

@@ -7,6 +7,9 @@ import { type FieldIssue, parseFields, shownValue } from "./field-issues.ts";
 import { fileProblem } from "./file-problem.ts";
 import { fieldNamesAt } from "./schema-fields.ts";
 
+/** A further test of a config that fits the schema. */
+export type AgentConfigCheck = (config: AgentConfig) => readonly FieldIssue[];
+
 export interface LoadedAgentConfig {
   readonly config: AgentConfig;
   /** Sentences for the log: what was ignored. */
@@ -23,14 +26,16 @@ const FILE_BYTES_MAX = 1024 * 1024;
 export async function loadAgentConfig(
   path: string,
   env: Readonly<Record<string, string | undefined>>,
+  check?: AgentConfigCheck,
 ): Promise<LoadedAgentConfig> {
-  return parseAgentConfig({ path, text: await readText(path) }, env);
+  return parseAgentConfig({ path, text: await readText(path) }, env, check);
 }
 
 /** As {@link loadAgentConfig}, from the text of the file. */
 export function parseAgentConfig(
   file: { readonly path: string; readonly text: string },
   env: Readonly<Record<string, string | undefined>>,
+  check: AgentConfigCheck = () => [],
 ): LoadedAgentConfig {
   const lines = new LineCounter();
   const document = parseDocument(file.text, { lineCounter: lines, prettyErrors: false });
@@ -42,10 +47,11 @@ export function parseAgentConfig(
   const { overrides, unknown } = readOverrides(env);
   const input = withOverrides(withoutEmptySections(toObject(file.path, document)), overrides);
   const parsed = parseFields(agentConfigSchema, input);
-  if (parsed.kind === "invalid") {
+  const issues = parsed.kind === "invalid" ? parsed.issues : check(parsed.value);
+  if (parsed.kind === "invalid" || issues.length > 0) {
     throw badFile(
       file.path,
-      parsed.issues.map((issue) => `${placeOf(issue, document, lines, overrides)}: ${issue.sentence}`),
+      issues.map((issue) => `${placeOf(issue, document, lines, overrides)}: ${issue.sentence}`),
     );
   }
   return {

@@ -58,7 +58,7 @@ const REVOKE_MS = 2_000;
 
 /**
  * Runs an agent until `stop` is aborted, and resolves when everything is written and closed. Throws, before anything is
- * read, CodedError: "EDATADIR", "ELOCKED" or "EVERSION" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG",
+ * read, CodedError: "EDATADIR", "ELOCKED", "EVERSION" or "EUNREADABLE" for the data folder, "EIDENTITY", "ELISTEN", "EBADCONFIG",
  * "ENOSTDOUT", "EMEMORY"; and DeliveryError as soon as standard output, where it is the sink, has no reader any more.
  */
 export async function runAgent(config: AgentConfig, log: Logger, signals: AgentSignals): Promise<void> {

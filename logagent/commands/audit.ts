@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { CodedError, errorCode } from "../../base/errors.ts";
 import { isFolderLocked } from "../../base/folder-lock.ts";
-import { loadAgentConfig } from "../../conf/load.ts";
 import { type Audit, audit } from "../audit/audit.ts";
 import { auditText } from "../audit/audit-text.ts";
 import { findPlaces } from "../audit/file-places.ts";
@@ -10,6 +9,7 @@ import { readAccounts, type WrittenAccounts } from "../audit/read-accounts.ts";
 import { FolderIndex } from "../source/folder-index.ts";
 import { MountTable } from "../source/mount-table.ts";
 import { withConfig } from "./config-option.ts";
+import { loadConfig } from "./load-config.ts";
 
 interface AuditFlags {
   readonly config: string;
@@ -32,7 +32,7 @@ export function auditCommand(): Command {
 }
 
 async function run({ config: path, output }: AuditFlags): Promise<void> {
-  const { config } = await loadAgentConfig(path, process.env);
+  const { config } = await loadConfig(path);
   // Before its checkpoints are read: an agent that ends writes them first.
   const hasAgent = await hasAgentIn(config.dataDir);
   const written = await readAccounts(join(config.dataDir, "checkpoints"));

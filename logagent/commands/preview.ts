@@ -7,7 +7,6 @@ import { systemRandom as random } from "../../base/random.ts";
 import { type Entry, entrySchema } from "../../conf/collect-config.ts";
 import { parseFields, shownValue } from "../../conf/field-issues.ts";
 import { findJsonError } from "../../conf/json-syntax.ts";
-import { loadAgentConfig } from "../../conf/load.ts";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { forgetfulDisk } from "../checkpoint/forgetful-disk.ts";
 import { openFilesLimit } from "../open-files-limit.ts";
@@ -20,6 +19,7 @@ import { ScanQueue } from "../source/scan-queue.ts";
 import { SourceContext } from "../source/source-context.ts";
 import { TailSource } from "../source/tail-source.ts";
 import { LOOK_MS } from "../source/tailed-file.ts";
+import { loadConfig } from "./load-config.ts";
 import { PreviewSink } from "./preview-sink.ts";
 
 interface PreviewFlags {
@@ -51,8 +51,7 @@ export function previewCommand(): Command {
 
 async function preview(path: string, flags: PreviewFlags): Promise<void> {
   const entry = parseEntry(path, flags);
-  const allow =
-    flags.config === undefined ? ["/**"] : (await loadAgentConfig(flags.config, process.env)).config.allow;
+  const allow = flags.config === undefined ? ["/**"] : (await loadConfig(flags.config)).config.allow;
   const logger = createLogger({ name: "preview", level: "error" });
   const ending = new AbortController();
   const end = () => ending.abort(new Error("preview ends"));

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { createLogger, type Logger } from "../../base/log.ts";
-import { loadAgentConfig } from "../../conf/load.ts";
 import { withConfig } from "./config-option.ts";
+import { loadConfig } from "./load-config.ts";
 
 /** After a second signal the process ends within this time, whatever hangs. */
 const HURRY_MS = 2_000;
@@ -14,7 +14,7 @@ export function runCommand(): Command {
 }
 
 async function run(path: string): Promise<void> {
-  const { config, warnings } = await loadAgentConfig(path, process.env);
+  const { config, warnings } = await loadConfig(path);
   const log = createLogger({ name: "logagent", level: config.logLevel });
   for (const warning of warnings) log.warn({ warning }, "config warning");
   // Loaded here alone: the other commands need none of the agent's machinery to start.

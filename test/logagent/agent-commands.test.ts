@@ -101,8 +101,18 @@ suite("logagent check", () => {
     ],
     [
       "a bad pattern",
-      'allow: ["/var/../etc/*"]\n',
-      'Cannot use path pattern "/var/../etc/*": it has a ".." segment',
+      'ip: a\nallow: ["/var/log/**", "/var/../etc/*"]\n',
+      'bad.yaml: line 2, column 24: field "allow[1]" is "/var/../etc/*": it has a ".." segment',
+    ],
+    [
+      "a PEM file for the store that is not there",
+      "store: { tls: { ca: /nowhere.pem } }\n",
+      'bad.yaml: field "store.tls.ca" is "/nowhere.pem": there is no such file',
+    ],
+    [
+      "a PEM file for the brokers that is not there",
+      "sink: { tls: { enabled: true, key: /nowhere.pem } }\n",
+      'bad.yaml: field "sink.tls.key" is "/nowhere.pem": there is no such file',
     ],
   ] as const) {
     test(`exits 1 with ${what}`, async () => {

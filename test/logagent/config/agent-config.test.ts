@@ -96,6 +96,12 @@ suite("parseAgentConfig()", () => {
       'field "ip" is "a/b", expected auto, an address',
     ],
     [
+      "a login without a user",
+      "sink:\n  sasl: { mechanism: plain }\n",
+      {},
+      'line 2, column 3: field "sink.sasl.username" is missing, expected a user to log in as, or mechanism: none',
+    ],
+    [
       "a bad value of a variable, by the variable's name",
       "",
       { LOGAGENT_DATA_DIR: "data" },
