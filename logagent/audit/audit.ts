@@ -120,12 +120,16 @@ function rowProblems(row: AuditRow, offset: number, hasLoss: ReadonlySet<string>
   return problems;
 }
 
-/** With no agent, nobody has the file open any more. */
+/** With no agent, nobody has a file open any more, and nobody has in memory what was read of it. */
 function abandonedBytes({ path, id, held, state }: AuditRow): readonly string[] {
-  if (state !== "gone" || held <= 0) return [];
+  if (held <= 0 || (state !== "gone" && state !== "replaced")) return [];
+  const [what, unless] =
+    state === "gone"
+      ? ["the file is gone", ", unless it finds the file compressed"]
+      : ["its content was replaced", ""];
   return [
-    `${path} (${id}): ${held} bytes are held by nobody: no agent runs, and the file is gone; ` +
-      "the next start of the agent enters them as lost, unless it finds the file compressed",
+    `${path} (${id}): ${held} bytes are held by nobody: no agent runs, and ${what}; ` +
+      `the next start of the agent enters them as lost${unless}`,
   ];
 }
 

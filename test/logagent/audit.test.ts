@@ -107,6 +107,29 @@ suite("audit()", () => {
     assert.deepEqual([after.problems, after.totals.lost], [[], 7]);
   });
 
+  test("does not add up with bytes that nobody holds of a content that was replaced", async () => {
+    await using bed = await SourceBed.open({ autoAck: false });
+    writeFileSync(bed.path("a.log"), "line 1\n");
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    truncateSync(bed.path("a.log"), 0);
+    appendFileSync(bed.path("a.log"), "new\n");
+    await bed.run(running, 500);
+    await bed.stop(running);
+    assert.deepEqual((await auditOf(bed, true)).problems, []);
+    const { problems } = await auditOf(bed, false);
+    assert.equal(problems.length, 1);
+    assert.match(
+      problems[0] ?? "",
+      /7 bytes are held by nobody: no agent runs, and its content was replaced; the next start of the agent enters them as lost$/,
+    );
+    const again = bed.start({ path: bed.path("*.log") });
+    await bed.run(again, 12_000);
+    await bed.stop(again);
+    const after = await auditOf(bed, false);
+    assert.deepEqual([after.problems, after.totals.lost], [[], 7]);
+  });
+
   test("takes a compressed file that nobody saw before for what is in it, not for a file cut short", async () => {
     await using bed = await SourceBed.open();
     bed.clock.wallMs = Date.now;
