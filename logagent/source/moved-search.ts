@@ -109,7 +109,10 @@ export class MovedSearch {
     const isThere = this.#areThere(present);
     for (const record of this.#context.deps.checkpoints.recordsOf(this.#context.entry.path)) {
       if (!isThere(record)) continue;
-      if (present.get(keyOf(record))?.paths.includes(record.path)) delete record.leftAtMs;
+      const there = present.get(keyOf(record));
+      // Its inode may be another file's by now.
+      const isSame = there?.stats.birthtimeNs === record.birthtimeNs;
+      if (isSame && there.paths.includes(record.path)) delete record.leftAtMs;
       else record.leftAtMs ??= record.seenAtMs;
       record.seenAtMs = atMs;
     }

@@ -51,9 +51,12 @@ export function openTailedFile(
   if (result.kind !== "open") return undefined;
   const { fd, stats } = result;
   const key = keyOf(stats);
-  if (key !== options.key || !claims.take(identityOf(stats), options.holder)) {
+  // By its number alone it may be one that came when the other had gone.
+  const isFound =
+    key === options.key && (options.found?.birthtimeNs ?? stats.birthtimeNs) === stats.birthtimeNs;
+  if (!isFound || !claims.take(identityOf(stats), options.holder)) {
     closeSync(fd);
-    return key === options.key ? undefined : "moved";
+    return isFound ? undefined : "moved";
   }
   try {
     if (checkpoints.find(identityOf(stats)).every(({ isPacked }) => isPacked) && isCompressed(fd)) {

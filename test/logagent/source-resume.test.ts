@@ -4,6 +4,7 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
@@ -14,7 +15,9 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RECORD_KEEP_MS } from "../../logagent/checkpoint/long-gone.ts";
 import { MOVED_SCAN_MS } from "../../logagent/source/moved-search.ts";
+import { openTailedFile } from "../../logagent/source/open-tailed-file.ts";
 import { LINGER_MS } from "../../logagent/source/rotation.ts";
+import { keyOf } from "../../logagent/source/tailed-file.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
 /** Ends the source and starts another on the checkpoints that the first one left. */
@@ -109,6 +112,19 @@ suite("TailSource after a restart", () => {
     writeFileSync(bed.path("a.log"), "3\n");
     await bed.run(running, 8_000);
     assert.deepEqual(bed.sink.lines(), ["2", "3"]);
+    await bed.stop(running);
+  });
+
+  test("takes a file for another when it has the inode of the one that was found, and was born since", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "1\n");
+    const running = bed.start({ path: bed.path("a.log") });
+    const stats = statSync(bed.path("a.log"), { bigint: true });
+    const options = { fromEnd: false, keepLane: false, holder: running, key: keyOf(stats) };
+    const found = Object.assign(Object.create(stats), { birthtimeNs: stats.birthtimeNs - 1n });
+    assert.equal(openTailedFile(bed.path("a.log"), running.context, { ...options, found }), "moved");
+    await bed.run(running, 1_000);
+    assert.deepEqual(bed.sink.lines(), ["1"]);
     await bed.stop(running);
   });
 
