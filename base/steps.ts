@@ -1,9 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "./clock.ts";
 import type { Later } from "./later.ts";
 
 /** Longest time one piece of long work holds the event loop: heartbeats and small requests wait no longer for it. */
-const SLICE_MS = 10;
+export const SLICE_MS = 10;
 
 /** Runs long work, which yields between bounded steps, to its end, and leaves the event loop to others meanwhile. */
 export type RunSteps = <Result>(steps: Generator<undefined, Result>) => Promise<Result>;
@@ -34,30 +33,6 @@ export function runSlice<Result>(
   for (;;) {
     const step = steps.next();
     if (step.done === true || clock.monotonicMs() >= endMs) return step;
-  }
-}
-
-/** For long work that is no generator: whoever does it asks between any two of its parts, and gives others their turn. */
-export class Slice {
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  #endMs: number;
-
-  /** It begins now. */
-  constructor(clock: Pick<Clock, "monotonicMs">) {
-    this.#clock = clock;
-    this.#endMs = clock.monotonicMs() + SLICE_MS;
-  }
-
-  /** Has the event loop been held for 10 ms? */
-  get isOver(): boolean {
-    return this.#clock.monotonicMs() >= this.#endMs;
-  }
-
-  /** Resolves when others have had their turn, and the next slice begins. Rejects with the signal's reason. */
-  async giveTurn(options?: { readonly signal: AbortSignal }): Promise<void> {
-    await nextTurn();
-    options?.signal.throwIfAborted();
-    this.#endMs = this.#clock.monotonicMs() + SLICE_MS;
   }
 }
 

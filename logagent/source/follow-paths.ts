@@ -1,4 +1,4 @@
-import { Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
 import type { Entry } from "../../conf/collect-config.ts";
 import type { TailDeps } from "./types.ts";
 

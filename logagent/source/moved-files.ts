@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../../base/clock.ts";
-import { Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";

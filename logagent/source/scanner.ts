@@ -1,7 +1,7 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, errorMessage } from "../../base/errors.ts";
-import { Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
 import { findFiles } from "./find-files.ts";

@@ -1,5 +1,5 @@
 import { errorCode, errorMessage } from "../../base/errors.ts";
-import { Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
 import { untilAborted } from "../../base/until-aborted.ts";
 import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
 import { flushDue } from "../rules/flush-due.ts";

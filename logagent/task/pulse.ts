@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import { Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
 import { FolderHints } from "../source/folder-hints.ts";
 
 /** Members are beaten on a grid no finer than this, so that a thousand of them cost few wake-ups, and a hint is soon heard. */

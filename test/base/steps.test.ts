@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runAtOnce, runInSlices, Slice } from "../../base/steps.ts";
+import { Slice } from "../../base/slice.ts";
+import { runAtOnce, runInSlices } from "../../base/steps.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 function* counting(count: number, onStep: (step: number) => void): Generator<undefined, string> {
