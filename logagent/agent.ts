@@ -20,18 +20,13 @@ import { resolveIdentity } from "./identity.ts";
 import { garbageCollector, keepHeapSmall } from "./memory/heap.ts";
 import { fullReadingBytes, memoryLimitBytes } from "./memory/limit-bytes.ts";
 import { MemoryLimit } from "./memory/memory-limit.ts";
-import { openFilesLimit } from "./open-files-limit.ts";
+import { openSupervisor } from "./open-supervisor.ts";
 import type { BatchedSink } from "./sink/batched-sink.ts";
 import { openSink } from "./sink/open-sink.ts";
 import type { SinkObserver } from "./sink/options.ts";
-import type { Sink } from "./sink/port.ts";
 import { compileAllowList } from "./source/allow-list.ts";
 import { CHUNK_POOL_BYTES, ChunkPool } from "./source/chunk-pool.ts";
-import { DeletedFiles } from "./source/deleted-files.ts";
-import { FileClaims } from "./source/file-claims.ts";
-import { followPaths } from "./source/follow-paths.ts";
 import { MountTable } from "./source/mount-table.ts";
-import { OpenFiles } from "./source/open-files.ts";
 import { ScanQueue } from "./source/scan-queue.ts";
 import type { AgentView } from "./status/agent-view.ts";
 import { buildStatus } from "./status/build-status.ts";
@@ -40,9 +35,7 @@ import { type AgentMetrics, createMetrics } from "./status/metrics.ts";
 import { PreviousLease } from "./status/previous-lease.ts";
 import { StatusWriter } from "./status/status-writer.ts";
 import { openStoreClient } from "./store-client.ts";
-import { Pulse } from "./task/pulse.ts";
-import { Supervisor } from "./task/supervisor.ts";
-import { startTailTask } from "./task/tail-task.ts";
+import type { Supervisor } from "./task/supervisor.ts";
 
 export interface AgentSignals {
   /** Aborted: stop reading, wait for acknowledgements within `shutdown.drainMs`, write checkpoints, end. */
@@ -89,7 +82,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signals: AgentS
   );
   const chunks = new ChunkPool(Math.min(CHUNK_POOL_BYTES, config.memory.maxInFlightBytes));
   const memory = resources.use(limitMemory(config, { chunks, sink, log }));
-  const supervisor = newSupervisor(config, { ip, sink, checkpoints, chunks, scans, log });
+  const supervisor = openSupervisor(config, { ip, sink, checkpoints, chunks, scans, log });
   const remote = newRemoteConfig(config, {
     ip,
     client,
@@ -196,35 +189,6 @@ function limitMemory(
   };
   const collect = garbageCollector();
   return MemoryLimit.start({ limitBytes, fullBytes, onBudget, rssBytes, collect, clock, logger });
-}
-
-function newSupervisor(
-  config: AgentConfig,
-  parts: {
-    readonly ip: string;
-    readonly sink: Sink;
-    readonly checkpoints: CheckpointStore;
-    readonly chunks: ChunkPool;
-    readonly scans: ScanQueue;
-    readonly log: Logger;
-  },
-): Supervisor {
-  const { log: logger, ...rest } = parts;
-  const claims = new FileClaims();
-  const { limit, warning } = openFilesLimit(config.openFilesMax);
-  if (warning !== undefined) logger.warn({ warning }, "config warning");
-  const openFiles = new OpenFiles(limit);
-  const deletedFiles = new DeletedFiles({ bytesMax: config.deletedFiles.maxHeldBytes, logger });
-  const allow = compileAllowList(config.allow);
-  const deps = { ...rest, claims, openFiles, deletedFiles, allow, clock, logger };
-  const pulse = new Pulse(deps);
-  return new Supervisor({
-    startTask: (entry) => startTailTask(entry, deps, pulse),
-    setOrder: (entries) => void followPaths(entries, deps),
-    drainMs: config.shutdown.drainMs,
-    clock,
-    log: logger,
-  });
 }
 
 function newRemoteConfig(

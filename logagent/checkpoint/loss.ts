@@ -25,6 +25,7 @@ export type LossReason =
   | "replaced while the agent was down"
   | "gone while nobody held it"
   | "deleted, and held for longer than there was room"
+  | "deleted, and left by its entry"
   | "compressed, and damaged";
 
 /** Bytes known to be lost. */

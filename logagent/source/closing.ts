@@ -1,3 +1,5 @@
+import { fstatSync } from "node:fs";
+import { presentPath } from "./open-file.ts";
 import type { Scanner } from "./scanner.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { FileStamp, TailedFile } from "./tailed-file.ts";
@@ -33,6 +35,7 @@ export class Closing {
       return;
     }
     file.content.detach();
+    if (this.#leave(file)) return;
     this.drop(file);
     if (file.isDeleted && file.content.isSettled && file.offset >= file.size) {
       this.#scanner.finished(file.record);
@@ -46,9 +49,39 @@ export class Closing {
     claims.release(file.isUnpacked ? file.record.id : file.key, this.#holder);
   }
 
+  /** A deleted file that is not shipped to its end is for the task that goes on with it, if there may be one. */
+  #leave(file: TailedFile): boolean {
+    const { claims, leftFiles } = this.#context.deps;
+    // What was unpacked is found again in the compressed file.
+    if (leftFiles?.isOpen !== true || file.isUnpacked) return false;
+    if (!isDeletedUnread(file)) return false;
+    this.#forget(file);
+    claims.release(file.key, this.#holder);
+    const { lanePath, record, dev, ino, birthtimeNs } = file;
+    const identity = { dev, ino, birthtimeNs };
+    leftFiles.leave({ fd: file.takeDescriptor(), identity, record, lanePath });
+    return true;
+  }
+
   #shut(file: TailedFile): void {
-    this.#scanner.forget(file);
+    this.#forget(file);
     file.close();
+  }
+
+  #forget(file: TailedFile): void {
+    this.#scanner.forget(file);
     this.#context.deps.deletedFiles.forget(file);
+  }
+}
+
+function isDeletedUnread({ fd, record }: TailedFile): boolean {
+  try {
+    // A look at the size of one that is there would have to be entered.
+    if (presentPath(fd) !== undefined) return false;
+    const { nlink, size } = fstatSync(fd);
+    return nlink === 0 && size > record.offset;
+  } catch {
+    // Nobody could read on; whatever goes wrong with one, the others are closed as well.
+    return false;
   }
 }

@@ -6,6 +6,7 @@ import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoin
 import { ContentLedger } from "./content-ledger.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { NS_PER_MS } from "./kernel-tick.ts";
+import type { LeftFile } from "./left-files.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
@@ -77,10 +78,7 @@ export function openTailedFile(
       checkpoints.saw(record, Number(options.found.size));
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
-    checkpoints.saw(record, file.size);
-    // One that is cut off in what was sent is another content: the first look says that.
-    const isSame = file.size >= Math.max(file.offset, file.sentTo);
-    if (file.size < record.seen && isSame) context.shortened(record, file.size, file);
+    seeSize(file, context);
     return file;
   } catch (error) {
     claims.release(key, options.holder);
@@ -88,6 +86,36 @@ export function openTailedFile(
     context.problems.set(path, `Cannot read ${path}: ${errorMessage(error)}`);
     return undefined;
   }
+}
+
+/** Goes on with a deleted file that another task has left, behind what is acknowledged of it. */
+export function openLeft(
+  { fd, identity, record, lanePath }: LeftFile,
+  context: SourceContext,
+  holder: object,
+): TailedFile {
+  const { checkpoints, claims, clock } = context.deps;
+  claims.take(identity, holder);
+  checkpoints.held(record);
+  checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
+  record.isResting = false;
+  const content = newLedger(record, context);
+  const nowMs = clock.monotonicMs();
+  const file = new TailedFile({ fd, identity, lanePath, content, nowMs });
+  file.place = { kind: "moved", sinceMs: nowMs };
+  file.isDeleted = true;
+  // If its content is another by now, the first look says so.
+  if (mayGoOn(record, fd, file.size, checkpoints)) seeSize(file, context);
+  return file;
+}
+
+/** Enters the size of a file that goes on with a record. */
+function seeSize(file: TailedFile, context: SourceContext): void {
+  const { record, size } = file;
+  context.deps.checkpoints.saw(record, size);
+  // One that is cut off in what was sent is another content: the first look says that.
+  const isSame = size >= Math.max(file.offset, file.sentTo);
+  if (size < record.seen && isSame) context.shortened(record, size, file);
 }
 
 /** Goes on with the content of a compressed file, unpacked into `fd`, under its record, or that of the file that it was before. */

@@ -10,6 +10,7 @@ import type { HeldFiles, Present } from "./held-files.ts";
 import { MovedSearch } from "./moved-search.ts";
 import { presentPath, wrongKind } from "./open-file.ts";
 import { openInTurn } from "./open-in-turn.ts";
+import { openLeft } from "./open-tailed-file.ts";
 import { type Overlap, reportOverlap, reportWalk } from "./scan-problems.ts";
 import type { SourceContext } from "./source-context.ts";
 import { StartAtEnd } from "./start-at-end.ts";
@@ -60,7 +61,7 @@ export class Scanner {
 
   /** Rejects with the signal's reason, and leaves the files as they were found so far. */
   async scan(options: { readonly signal: AbortSignal }): Promise<void> {
-    const { checkpoints, clock, scans } = this.#context.deps;
+    const { checkpoints, clock, leftFiles, scans } = this.#context.deps;
     const { entry } = this.#context;
     const beganAtMs = clock.wallMs();
     const found = await findFiles(this.#globs, { ...options, mounts: scans.mounts });
@@ -80,6 +81,9 @@ export class Scanner {
     // Successors come behind those that were there before them: first all of these are to be found.
     this.#staleScans = this.#isStale ? this.#staleScans + 1 : 0;
     const mayOpen = !this.#isStale || this.#staleScans > STALE_SCANS_MAX;
+    for (const left of leftFiles?.takeFor(entry.path) ?? []) {
+      this.#hold(openLeft(left, this.#context, this.#held.holder));
+    }
     if (mayOpen) await this.#openAll(present, options);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
     if (isComplete && mayOpen) turns.end(present);

@@ -204,6 +204,12 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.#isFresh = true;
   }
 
+  /** Whoever takes the descriptor closes it. Not while it is shipping. */
+  takeDescriptor(): number {
+    this.#closed = true;
+    return this.fd;
+  }
+
   /** Not while it is shipping. Idempotent. */
   close(): void {
     if (this.#closed) return;

@@ -6,6 +6,7 @@ import type { AllowList } from "./allow-list.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
 import type { DeletedFiles } from "./deleted-files.ts";
 import type { FileClaims } from "./file-claims.ts";
+import type { LeftFiles } from "./left-files.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { ScanQueue } from "./scan-queue.ts";
 
@@ -24,6 +25,8 @@ export interface TailDeps {
   readonly chunks: ChunkPool;
   /** `new DeletedFiles({ bytesMax, logger })`. */
   readonly deletedFiles: DeletedFiles;
+  /** `new LeftFiles({ checkpoints, claims, openFiles, clock, logger })`. Undefined: no task ever goes on where another has ended. */
+  readonly leftFiles?: LeftFiles;
   /** `new ScanQueue()`. */
   readonly scans: ScanQueue;
   /** `compileAllowList(config.allow)`. */

@@ -10,6 +10,8 @@ export interface SupervisorDeps {
   readonly startTask: (entry: Entry) => TailTask;
   /** Called with the whole list before anything of it starts or stops. */
   readonly setOrder: (entries: readonly Entry[]) => void;
+  /** Called before all tasks are stopped for good. */
+  readonly onClose: () => void;
   /** How long a task that is replaced or removed may wait for acknowledgements; the rest is sent again. */
   readonly drainMs: number;
   readonly clock: Clock;
@@ -69,6 +71,7 @@ export class Supervisor {
   /** Stops every task, draining until the signal is aborted, and resolves when all have stopped. Idempotent. */
   async close(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#isClosed = true;
+    this.#deps.onClose();
     const hurry = () => this.#hurry.abort(options.signal.reason);
     if (options.signal.aborted) hurry();
     options.signal.addEventListener("abort", hurry, { once: true });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { appendFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { followPaths } from "../../logagent/source/follow-paths.ts";
+import { LEFT_MS } from "../../logagent/source/left-files.ts";
 import type { Running } from "../support/source-bed.ts";
 import { SourceBed } from "../support/source-bed.ts";
 
@@ -137,4 +139,139 @@ suite("A config that changes entries", () => {
     assert.equal(bed.claims.heirOf({ path: bed.path("in-1.log"), entry: from.path }), undefined);
     assert.equal(bed.claims.heirOf({ path: "/nobody's", entry: "/removed" }), undefined);
   });
+
+  test("a topic that changes: a deleted file that is held is shipped to its end, to the new one", async () => {
+    await using bed = await SourceBed.open();
+    const path = bed.path("*.log");
+    const before = await holdDeleted(bed, { path });
+    assert.deepEqual(bed.sink.lines("t"), ["1"]);
+    await follow(bed, [{ path, topic: "t2" }]);
+    await bed.stop(before);
+    const after = bed.start({ path, topic: "t2" });
+    await run(bed, [after], 5_000);
+    assert.deepEqual(bed.sink.lines("t2"), ["2", "3"]);
+    assert.deepEqual(lossesOf(bed), []);
+    await bed.stop(after);
+    assert.equal(openFds(bed), 0);
+  });
+
+  test("from a pattern to a path: a deleted file that is held goes over, before its successor", async () => {
+    await using bed = await SourceBed.open();
+    const before = await holdDeleted(bed, { path: bed.path("*.log") });
+    writeFileSync(bed.path("app.log"), "4\n");
+    bed.clock.advance(1_000);
+    await before.source.poll();
+    await follow(bed, [{ path: bed.path("app.log"), topic: "t2" }]);
+    const after = bed.start({ path: bed.path("app.log"), topic: "t2" });
+    await run(bed, [after], 12_000);
+    await bed.stop(before);
+    await run(bed, [after], 12_000);
+    assert.deepEqual(bed.sink.lines("t2"), ["2", "3", "4"]);
+    assert.deepEqual(lossesOf(bed), []);
+    await bed.stop(after);
+  });
+
+  test("an overlap whose order changes: a deleted file that is held goes over", async () => {
+    await using bed = await SourceBed.open();
+    const [all, one] = [{ path: bed.path("*.log") }, { path: bed.path("app.log"), topic: "t2" }];
+    const first = await holdDeleted(bed, all);
+    await follow(bed, [one, all]);
+    const second = bed.start(one);
+    bed.clock.advance(1_000);
+    // Idle it is only when it has noticed.
+    await first.source.poll();
+    await run(bed, [first, second], 12_000);
+    assert.deepEqual(bed.sink.lines("t2"), ["2", "3"]);
+    assert.deepEqual(lossesOf(bed), []);
+    await bed.stop(first);
+    await bed.stop(second);
+  });
+
+  test("an entry that is removed: what was not shipped of a deleted file that it held is said, once nobody has come for it", async () => {
+    await using bed = await SourceBed.open();
+    const before = await holdDeleted(bed, { path: bed.path("*.log") });
+    await follow(bed, []);
+    await bed.stop(before);
+    assert.equal(openFds(bed), 1);
+    bed.clock.advance(LEFT_MS - 1);
+    await turns();
+    assert.deepEqual(lossesOf(bed), []);
+    bed.clock.advance(1);
+    await turns();
+    const said = lossesOf(bed).map(({ from, to, reason }) => ({ from, to, reason }));
+    const reason = "deleted, and left by its entry";
+    assert.deepEqual(said.toReversed(), [
+      { from: 2, to: 6, reason },
+      { from: 6, to: "unknown", reason },
+    ]);
+    assert.equal(openFds(bed), 0);
+    assert.equal(bed.openFiles.held, 0);
+    for (const { account, seen, offset } of bed.checkpoints.records()) {
+      assert.equal(account.seen, account.acked + account.lost + (seen - offset));
+    }
+  });
+
+  test("an entry that is back in time goes on with a deleted file that it held", async () => {
+    await using bed = await SourceBed.open();
+    const all = { path: bed.path("*.log"), topic: "t2" };
+    const before = await holdDeleted(bed, { path: all.path });
+    await follow(bed, []);
+    await bed.stop(before);
+    bed.clock.advance(LEFT_MS - 1_000);
+    await follow(bed, [all]);
+    const after = bed.start(all);
+    await run(bed, [after], LEFT_MS);
+    assert.deepEqual(bed.sink.lines("t2"), ["2", "3"]);
+    assert.deepEqual(lossesOf(bed), []);
+    await bed.stop(after);
+  });
+
+  test("at the end of the agent a deleted file is left to the next life, and said where no entry is left for it", async () => {
+    for (const isRemoved of [false, true]) {
+      await using bed = await SourceBed.open();
+      const all = { path: bed.path("*.log") };
+      const before = await holdDeleted(bed, all);
+      await follow(bed, isRemoved ? [] : [all]);
+      await bed.stop(before);
+      bed.leftFiles.close();
+      assert.equal(lossesOf(bed).length, isRemoved ? 2 : 0);
+      assert.equal(openFds(bed), 0);
+      const late = bed.start(all);
+      await run(bed, [late], 1_000);
+      await bed.stop(late);
+      assert.equal(openFds(bed), 0);
+      assert.equal(lossesOf(bed).length, 2);
+    }
+  });
 });
+
+/** Holds app.log, of which the first of three lines is acknowledged, with its name gone. The topic "t" takes no more. */
+async function holdDeleted(bed: SourceBed, entry: { readonly path: string }): Promise<Running> {
+  await follow(bed, [entry]);
+  const running = bed.start(entry);
+  writeFileSync(bed.path("app.log"), "1\n");
+  await bed.step(running);
+  bed.sink.closeTopic("t");
+  appendFileSync(bed.path("app.log"), "2\n3\n");
+  for (let i = 0; i < 8; i++) {
+    if (i === 4) rmSync(bed.path("app.log"));
+    bed.clock.advance(250);
+    await running.source.poll();
+  }
+  return running;
+}
+
+/** Of the files under the bed's folder. */
+function openFds(bed: SourceBed): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(bed.path(""));
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await nextTurn();
+}

@@ -11,6 +11,7 @@ import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
+import { LeftFiles } from "../../logagent/source/left-files.ts";
 import { OpenFiles } from "../../logagent/source/open-files.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
@@ -45,20 +46,25 @@ export class AgentLife {
   readonly #options: LifeOptions;
   readonly #scans = new CountedScans();
   readonly #deps: TailDeps;
+  readonly #leftFiles: LeftFiles;
 
   private constructor(options: LifeOptions, disk: DyingDisk, checkpoints: CheckpointStore) {
     this.#options = options;
     this.disk = disk;
     this.checkpoints = checkpoints;
     const { sink, clock, logger, logs } = options;
+    const claims = new FileClaims();
+    const openFiles = new OpenFiles(options.openFilesMax);
+    this.#leftFiles = new LeftFiles({ checkpoints, claims, openFiles, clock, logger });
     this.#deps = {
       ip: "10.0.0.1",
       sink,
       checkpoints,
-      claims: new FileClaims(),
-      openFiles: new OpenFiles(options.openFilesMax),
+      claims,
+      openFiles,
       chunks: new ChunkPool(options.chunkPoolBytes),
       deletedFiles: new DeletedFiles({ logger }),
+      leftFiles: this.#leftFiles,
       scans: this.#scans,
       allow: compileAllowList([`${logs}/**`]),
       clock,
@@ -106,6 +112,7 @@ export class AgentLife {
 
   /** All is written. */
   async stop(): Promise<void> {
+    this.#leftFiles.close();
     await this.removeEntry();
     await this.#atRest(this.checkpoints.close());
   }
@@ -113,6 +120,7 @@ export class AgentLife {
   /** Nothing is written any more, nothing read, nothing said. */
   async die(): Promise<void> {
     this.disk.dieAfter(0);
+    this.#leftFiles.close();
     const { source } = this;
     this.source = undefined;
     this.context = undefined;

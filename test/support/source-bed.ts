@@ -13,6 +13,7 @@ import { compileAllowList } from "../../logagent/source/allow-list.ts";
 import { ChunkPool } from "../../logagent/source/chunk-pool.ts";
 import { DeletedFiles } from "../../logagent/source/deleted-files.ts";
 import { FileClaims } from "../../logagent/source/file-claims.ts";
+import { LeftFiles } from "../../logagent/source/left-files.ts";
 import type { MountTable } from "../../logagent/source/mount-table.ts";
 import { OpenFiles } from "../../logagent/source/open-files.ts";
 import { ScanQueue } from "../../logagent/source/scan-queue.ts";
@@ -49,6 +50,7 @@ export class SourceBed implements AsyncDisposable {
   readonly logger: Logger;
   disk: Disk;
   checkpoints: CheckpointStore;
+  leftFiles: LeftFiles;
   readonly #random: Random;
   readonly #allow: readonly string[];
 
@@ -67,6 +69,7 @@ export class SourceBed implements AsyncDisposable {
     );
     this.deletedFiles = new DeletedFiles({ bytesMax: options.heldDeletedBytesMax, logger: this.logger });
     this.checkpoints = undefined as unknown as CheckpointStore;
+    this.leftFiles = undefined as unknown as LeftFiles;
   }
 
   static async open(options: BedOptions = {}): Promise<SourceBed> {
@@ -91,6 +94,7 @@ export class SourceBed implements AsyncDisposable {
       openFiles: this.openFiles,
       chunks: this.chunks,
       deletedFiles: this.deletedFiles,
+      leftFiles: this.leftFiles,
       scans: this.scans,
       allow: compileAllowList(this.#allow),
       clock: this.clock,
@@ -127,6 +131,7 @@ export class SourceBed implements AsyncDisposable {
 
   /** Reads the checkpoints again, as a new process would. */
   async openCheckpoints(): Promise<void> {
+    this.leftFiles?.close();
     this.checkpoints = await CheckpointStore.open({
       folder: join(this.folder, "checkpoints"),
       disk: this.disk,
@@ -135,9 +140,11 @@ export class SourceBed implements AsyncDisposable {
       random: this.#random,
       logger: this.logger,
     });
+    this.leftFiles = new LeftFiles(this);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.leftFiles.close();
     await this.checkpoints.close();
     rmSync(this.folder, { recursive: true, force: true });
   }

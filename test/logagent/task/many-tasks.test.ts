@@ -30,6 +30,7 @@ function supervise(bed: SourceBed): Supervisor {
   return new Supervisor({
     startTask: (entry) => startTailTask(entry, deps, pulse),
     setOrder: (entries) => void followPaths(entries, bed.deps),
+    onClose: () => deps.leftFiles?.close(),
     drainMs: 10_000,
     clock: systemClock,
     log: recordedLog().log,

@@ -57,6 +57,7 @@ function bed() {
       return task;
     },
     setOrder: (entries) => void orders.push(entries.map(({ path }) => path)),
+    onClose: () => undefined,
     drainMs: DRAIN_MS,
     clock,
     log,
