@@ -79,7 +79,8 @@ function isDeletedUnread({ fd, record }: TailedFile): boolean {
     // A look at the size of one that is there would have to be entered.
     if (presentPath(fd) !== undefined) return false;
     const { nlink, size } = fstatSync(fd);
-    return nlink === 0 && size > record.offset;
+    // A shorter one has another content.
+    return nlink === 0 && size !== record.offset;
   } catch {
     // Nobody could read on; whatever goes wrong with one, the others are closed as well.
     return false;
