@@ -54,7 +54,7 @@ suite("the model finds", () => {
       file: "logagent/source/tail-source.ts",
       find: "    } else if (file.hasUnread) {",
       replace:
-        '    } else if (file.place.kind === "moved") { this.#release(file);\n    } else if (file.hasUnread) {',
+        '    } else if (file.place.kind === "moved") { this.#closing.release(file);\n    } else if (file.hasUnread) {',
     }));
 
   test("a checkpoint that moves over a gap", () =>
