@@ -1,7 +1,7 @@
 import { addAccount, type FileAccount, newRemovedSums, type RemovedSums } from "../checkpoint/account.ts";
 import type { JournaledLoss } from "../checkpoint/loss-line.ts";
 import { weightOf } from "../checkpoint/loss-line.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
 import type { FilePlace } from "./file-places.ts";
 import { accountedLosses, lossProblems } from "./loss-problems.ts";
 import type { WrittenAccounts } from "./read-accounts.ts";
@@ -50,8 +50,9 @@ export interface Surroundings {
 /** Holds the accounts against themselves, the loss journal, and the files on disk. */
 export function audit(written: WrittenAccounts, { places, hasAgent }: Surroundings): Audit {
   const { records, removed } = written.checkpoints;
-  const current = new Map(records.map((record) => [identityOf(record), record]));
-  const rows = records.map((record) => rowOf(record, places.get(record), current.get(identityOf(record))));
+  // A content that replaced another one in a file has its identity, and was minted later.
+  const current = new Map(records.map((record) => [lastingKeyOf(record), record]));
+  const rows = records.map((record) => rowOf(record, places.get(record), current.get(lastingKeyOf(record))));
   const totals = { ...newRemovedSums(), held: 0 };
   for (const account of [removed, ...rows]) addAccount(totals, account);
   for (const { held } of rows) totals.held += held;
@@ -96,11 +97,6 @@ function stateOf(
   if (place.kind !== "there") return place.kind;
   if (record.isPacked === true) return "compressed";
   return place.path === record.path ? "at its path" : "moved";
-}
-
-/** A content that replaced another one in a file has its identity, and was minted later. */
-function identityOf({ ino, birthtimeNs }: CheckpointRecord): string {
-  return `${ino}:${birthtimeNs}`;
 }
 
 function rowProblems(row: AuditRow, offset: number, hasLoss: ReadonlySet<string>): readonly string[] {

@@ -18,6 +18,11 @@ export interface FileIdentity {
   readonly birthtimeNs: bigint;
 }
 
+/** The name of an identity over time and over reboots; by `dev` and `ino` alone only files that exist together are told apart. */
+export function lastingKeyOf({ ino, birthtimeNs }: Pick<FileIdentity, "ino" | "birthtimeNs">): string {
+  return `${ino}:${birthtimeNs}`;
+}
+
 /** How far one file is shipped. Its content after a truncation counts as another file, with another id. */
 export interface CheckpointRecord extends FileIdentity {
   /** As it was when the file was held last. */

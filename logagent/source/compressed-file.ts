@@ -2,15 +2,15 @@ import { closeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode } from "../../base/errors.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
-import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
+import { type CheckpointRecord, type FileIdentity, lastingKeyOf } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { isCompressedName } from "./generation-name.ts";
+import { NS_PER_MS } from "./kernel-tick.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
 
-const NS_PER_MS = 1_000_000n;
 /** Logs of one program begin alike: what is known by fewer bytes may be another file's. */
 export const KNOWN_BYTES_MIN = 64;
 
@@ -49,11 +49,11 @@ export class UnpackedAs {
 
   /** Undefined: it is nobody's, or was forgotten. */
   idOf(file: FileIdentity): string | undefined {
-    return this.#ids.get(nameOf(file));
+    return this.#ids.get(lastingKeyOf(file));
   }
 
   note(file: FileIdentity, id: string): void {
-    this.#ids.set(nameOf(file), id);
+    this.#ids.set(lastingKeyOf(file), id);
     for (const oldest of this.#ids.keys()) {
       if (this.#ids.size <= UNPACKED_KEPT_MAX) break;
       this.#ids.delete(oldest);
@@ -116,8 +116,4 @@ export function endedAt(stats: { readonly mtimeNs: bigint; readonly birthtimeNs:
   const { mtimeNs, birthtimeNs } = stats;
   const endedAtNs = birthtimeNs !== 0n && birthtimeNs < mtimeNs ? birthtimeNs : mtimeNs;
   return Number(endedAtNs / (NS_PER_MS / 1_000n)) / 1_000;
-}
-
-function nameOf({ ino, birthtimeNs }: FileIdentity): string {
-  return `${ino}:${birthtimeNs}`;
 }

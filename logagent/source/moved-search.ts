@@ -1,5 +1,5 @@
 import { RECORD_KEEP_MS } from "../checkpoint/long-gone.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
@@ -41,8 +41,11 @@ export class MovedSearch {
     this.#held = options.held;
     this.#hold = options.hold;
     this.#unpackTurns = new UnpackTurns(options.context, options.held);
-    const { unpackedAs, unpackTurns } = { unpackedAs: this.#unpackedAs, unpackTurns: this.#unpackTurns };
-    this.#compressed = new CompressedGenerations({ ...options, unpackedAs, unpackTurns });
+    this.#compressed = new CompressedGenerations({
+      ...options,
+      unpackedAs: this.#unpackedAs,
+      unpackTurns: this.#unpackTurns,
+    });
   }
 
   /** Files changed places: the next scan searches. */
@@ -141,9 +144,8 @@ export class MovedSearch {
   #areThere(present: ReadonlyMap<string, Present>): (record: CheckpointRecord) => boolean {
     const held = new Set([...this.#held.contents()].map((content) => content.id));
     // Not by inode alone, which may be another file's by now, nor by device, which may have changed its number.
-    const there = new Set([...present.values()].map(({ stats }) => `${stats.ino}:${stats.birthtimeNs}`));
-    return ({ id, ino, birthtimeNs, isPacked }) =>
-      held.has(id) || (isPacked !== true && there.has(`${ino}:${birthtimeNs}`));
+    const there = new Set([...present.values()].map(({ stats }) => lastingKeyOf(stats)));
+    return (record) => held.has(record.id) || (record.isPacked !== true && there.has(lastingKeyOf(record)));
   }
 
   /** Those that are to be opened later, behind older ones, because some have to wait. */
