@@ -48,6 +48,11 @@ export class FileClaims {
     return owner;
   }
 
+  /** The `path` of an entry, while there is that entry. */
+  known(entry: string): string | undefined {
+    return this.#order.get(entry)?.path;
+  }
+
   #find(path: string): string | undefined {
     for (const claimant of this.#order.values()) {
       if (matchesAny(claimant.globs, path)) return claimant.path;

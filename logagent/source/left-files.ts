@@ -111,8 +111,10 @@ export class LeftFiles {
     this.#waiting.delete(held.key);
   }
 
+  /** Of a file that was never seen but where it was moved to, no path is anybody's: it stays with its entry. */
   #ownerOf(file: LeftFile): string | undefined {
-    return this.#options.claims.ownerOf(this.#laneOf(file));
+    const { claims } = this.#options;
+    return claims.ownerOf(this.#laneOf(file)) ?? claims.known(file.record.entry);
   }
 
   /** The path at which it was first, if anybody ships that. */

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { suite, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { followPaths } from "../../logagent/source/follow-paths.ts";
@@ -240,6 +248,28 @@ suite("A config that changes entries", () => {
     assert.deepEqual(bed.sink.lines("t2"), ["2", "3"]);
     assert.deepEqual(lossesOf(bed), []);
     await bed.stop(after);
+  });
+
+  // Seed 16093 of the model: found first where it had been moved to, it waited for an entry that ships that path.
+  test("LeftFiles.takeFor() gives a file whose paths are nobody's to the entry it had", async () => {
+    await using bed = await SourceBed.open();
+    const path = bed.path("app.log");
+    const before = await holdDeleted(bed, { path });
+    const [file] = before.source.files;
+    assert.ok(file !== undefined);
+    const { dev, ino, birthtimeNs } = file;
+    const moved = bed.path("app.log.4");
+    const record = { ...file.record, path: moved };
+    await bed.stop(before);
+    const { leftFiles } = bed.deps;
+    assert.ok(leftFiles !== undefined);
+    for (const { fd } of leftFiles.takeFor(path)) {
+      leftFiles.leave({ fd, identity: { dev, ino, birthtimeNs }, record, lanePath: moved });
+    }
+    assert.deepEqual(leftFiles.takeFor(bed.path("other.log")), []);
+    const taken = leftFiles.takeFor(path);
+    assert.equal(taken.length, 1);
+    for (const { fd } of taken) closeSync(fd);
   });
 
   test("at the end of the agent a deleted file is left to the next life, and said where no entry is left for it", async () => {
