@@ -17,10 +17,10 @@ import { TopicReader } from "./topic-reader.ts";
  * How long is written, rotated, killed and stopped; the rest of a round, which is to take 15 s at most, is for catching up. What a
  * rotation, a kill or an outage makes everybody wait for begins before the end of it.
  */
-const TROUBLE_MS = 8_000;
-const ROTATE_UNTIL_MS = TROUBLE_MS - 1_500;
+const TROUBLE_MS = 7_000;
+const ROTATE_UNTIL_MS = TROUBLE_MS - 1_000;
 const KILL_EVERY_MS = 2_000;
-const KILL_UNTIL_MS = TROUBLE_MS - 1_000;
+const KILL_UNTIL_MS = TROUBLE_MS - 500;
 /** A rotated file is at rest for two seconds before its successor has its turn: with none but short pauses little would be under way. */
 const ROTATE_AFTER_MS = { least: 700, most: [2_000, 5_000] };
 /** So that the broker, which takes some seconds to start, is there again at the end. */
