@@ -1,15 +1,15 @@
-import type { CheckpointRecord } from "../../logagent/checkpoint/record.ts";
 import { hold } from "../support/violation.ts";
+import type { Arrival } from "./arrivals.ts";
 import { ByteSet } from "./byte-set.ts";
 import type { Content } from "./content.ts";
-import type { Sequence } from "./sequence.ts";
+import type { Facts } from "./facts.ts";
 
 /** At the end: every byte that there was is where the agent says it is. */
-export function checkEnd(sequence: Sequence): void {
-  const { contents } = sequence.world;
+export function checkEnd(facts: Facts): void {
+  const { contents } = facts.world;
   for (const content of contents) {
-    if (!isPromised(content, sequence)) continue;
-    const lost = lostOf(content, sequence);
+    if (!isPromised(content, facts)) continue;
+    const lost = lostOf(content, facts);
     const gone = new ByteSet();
     gone.addAll(content.settled);
     gone.addAll(lost);
@@ -33,8 +33,8 @@ export function checkEnd(sequence: Sequence): void {
     const gap = there.firstGap(content.size);
     hold("what is there is settled", gap === undefined, () => say(content, gap));
   }
-  for (const loss of sequence.lossRecords) {
-    const { ids } = sequence;
+  for (const loss of facts.lossRecords) {
+    const { ids } = facts;
     const about = contents.filter((one) => ids.mayBe(loss.file, one) || ids.isUnsent(loss.file, one));
     const isTrue = about.some((content) => content.isCut || content.unheld);
     hold("what is lost is not there", isTrue, () => `${JSON.stringify(loss)} ${about.join(", ")}`);
@@ -44,16 +44,8 @@ export function checkEnd(sequence: Sequence): void {
   }
 }
 
-/** At every moment: what was seen of a content is acknowledged, lost, or held. */
-export function checkSums({ id, seen, offset, account }: CheckpointRecord): void {
-  const { acked, lost, framed, read } = account;
-  const isWhole = account.seen === acked + lost + (seen - offset) && seen >= offset;
-  hold("what was seen is acked, lost or held", isWhole, () => JSON.stringify({ id, seen, offset, account }));
-  hold("acked <= framed <= read", acked <= framed && framed <= read, () => JSON.stringify({ id, account }));
-}
-
 /** What was at a path earlier arrives earlier, but for what was written after it had moved. */
-export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
+export function checkOrderOfLanes({ plan }: Facts, arrivals: readonly Arrival[]): void {
   // Nothing tells the older file: neither its birth nor its last change.
   if (!plan.hasBirthTimes && plan.tickMs > 0) return;
   // After a restart births are all there is, and they went back.
@@ -72,14 +64,14 @@ export function checkOrderOfLanes({ arrivals, plan }: Sequence): void {
 }
 
 /** Only what was at a path of the entry once is the agent's. */
-function isPromised(content: Content, sequence: Sequence): boolean {
+function isPromised(content: Content, facts: Facts): boolean {
   if (content.isPacked) return false;
-  if (sequence.matches(content.lane)) return true;
+  if (facts.matches(content.lane)) return true;
   return content.seen > 0;
 }
 
 /** Of which a record says that it is lost. */
-function lostOf(content: Content, { lossRecords, ids }: Sequence): ByteSet {
+function lostOf(content: Content, { lossRecords, ids }: Facts): ByteSet {
   const lost = new ByteSet();
   for (const { file, from, to } of lossRecords) {
     if (ids.mayBe(file, content)) lost.add(from, to === "unknown" ? Number.POSITIVE_INFINITY : to);

@@ -35,7 +35,13 @@ export async function runPlan(plan: Plan): Promise<Outcome> {
     await sequence.close();
     for (const path of [folder, `${folder}.c`]) real.rmSync(path, { recursive: true, force: true });
   }
-  const { history, contents, deliveries, losses } = sequence;
-  const shown = history.map((line) => line.replaceAll(folder, ""));
-  return { plan, violation, history: shown, contents, deliveries, losses };
+  const { world, lossRecords, history } = sequence.facts;
+  return {
+    plan,
+    violation,
+    history: history.map((line) => line.replaceAll(folder, "")),
+    contents: world.contents.length,
+    deliveries: sequence.deliveries,
+    losses: lossRecords.length,
+  };
 }
