@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import {
-  appendFileSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
-import { gzipSync, zstdCompressSync } from "node:zlib";
-import type { SourceBed } from "../../support/source-bed.ts";
 import {
+  compress,
   copyTruncate,
   kernelTick,
   losses,
@@ -24,13 +15,6 @@ import {
   whileDown,
 } from "./tail-case.ts";
 
-/** What gzip and zstd do: the compressed file takes the place of the other. */
-function compress(bed: SourceBed, name: string, kind: "gz" | "zst"): void {
-  const content = readFileSync(bed.path(name));
-  writeFileSync(bed.path(`${name}.${kind}`), kind === "gz" ? gzipSync(content) : zstdCompressSync(content));
-  unlinkSync(bed.path(name));
-}
-
 suite("a file that is compressed after it was rotated", () => {
   for (const kind of ["gz", "zst"] as const) {
     test(`with unread lines, while it is held: it is read to its end, its .${kind} is not`, async () => {
@@ -41,7 +25,7 @@ suite("a file that is compressed after it was rotated", () => {
       await bed.step(running);
       appendFileSync(bed.path("app.log"), "rest\n");
       rotate(bed, "app.log", 1);
-      compress(bed, "app.log.1", kind);
+      compress(bed.path("app.log.1"), kind);
       appendFileSync(bed.path("app.log"), "next\n");
       await bed.run(running, 90_000);
       assert.deepEqual(bed.sink.lines(), [...noise, "rest", "next"]);
@@ -58,7 +42,7 @@ suite("a file that is compressed after it was rotated", () => {
         appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
         rotate(bed, "app.log", 1);
         await kernelTick();
-        compress(bed, "app.log.1", kind);
+        compress(bed.path("app.log.1"), kind);
         appendFileSync(bed.path("app.log"), text(numbered("app", 150, 50)));
       });
       await bed.run(running, 2 * SETTLED_MS);
@@ -84,7 +68,7 @@ suite("a file that is compressed after it was rotated", () => {
       running = await whileDown(bed, running, () => {
         appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
         rotate(bed, "app.log", 1);
-        compress(bed, "app.log.1", "gz");
+        compress(bed.path("app.log.1"), "gz");
         happens(bed.path("app.log.1.gz"));
       });
       await bed.run(running, 2 * SETTLED_MS);
@@ -102,7 +86,7 @@ suite("a file that is compressed after it was rotated", () => {
     running = await whileDown(bed, running, () => {
       unlinkSync(bed.path("app.log"));
       writeFileSync(bed.path("other.log"), "log\nof another\n");
-      compress(bed, "other.log", "gz");
+      compress(bed.path("other.log"), "gz");
     });
     await bed.run(running, 2 * SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), ["log"]);
@@ -120,7 +104,7 @@ suite("a file that is compressed after it was rotated", () => {
         running = await whileDown(bed, running, () => {
           appendFileSync(bed.path("app.log"), text(numbered("app", 100, 50)));
           rotate(bed, "app.log", 1);
-          compress(bed, "app.log.1", "gz");
+          compress(bed.path("app.log.1"), "gz");
           renameSync(bed.path("app.log.1.gz"), bed.path(name));
         });
         const { folders } = bed.scans;
@@ -152,7 +136,7 @@ suite("a file that is compressed after it was rotated", () => {
       appendFileSync(bed.path("app.log"), text(numbered("app", 20, 10)));
       await kernelTick();
       rotate(bed, "app.log", 2);
-      compress(bed, "app.log.2", "gz");
+      compress(bed.path("app.log.2"), "gz");
       appendFileSync(bed.path("app.log"), text(numbered("app", 30, 10)));
     });
     await bed.run(running, 4 * SETTLED_MS);
@@ -170,7 +154,7 @@ suite("a file that is compressed after it was rotated", () => {
     running = await whileDown(bed, running, () => {
       unlinkSync(bed.path("app.log"));
       appendFileSync(bed.path("app.log.1"), "rest\n");
-      compress(bed, "app.log.1", "gz");
+      compress(bed.path("app.log.1"), "gz");
     });
     await bed.run(running, 2 * SETTLED_MS);
     const rest = bed.sink.arrived.filter(({ value }) => value.toString() === "rest");
@@ -185,7 +169,7 @@ suite("a file that is compressed after it was rotated", () => {
     await bed.step(running);
     rotate(bed, "app.log", 1);
     await bed.run(running, 90_000);
-    compress(bed, "app.log.1", "gz");
+    compress(bed.path("app.log.1"), "gz");
     renameSync(bed.path("app.log.1.gz"), bed.path("app.log.2.gz"));
     await bed.run(running, 90_000);
     running = await whileDown(bed, running);

@@ -1,5 +1,19 @@
-import { copyFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type BedOptions, type Running, SourceBed } from "../../support/source-bed.ts";
 
 /** The kernel's clock, by which files are born, goes on by no more than this at a time. */
@@ -40,6 +54,54 @@ export function rotate(bed: SourceBed, name: string, generations: number): void 
     }
   }
   writeFileSync(bed.path(name), "");
+}
+
+/** What a way to rotate calls the generations of `app.log`, the youngest first, in the folder of `app.log`. */
+export type Names = (generation: number) => string;
+
+/** As many as the longest chain of a case. */
+const GENERATIONS_MAX = 100;
+
+export type Packing = "gz" | "zst";
+
+/** One rotation: each generation moves on by one, however it is compressed. */
+export function rotateTo(bed: SourceBed, names: Names): void {
+  mkdirSync(dirname(bed.path(names(1))), { recursive: true });
+  for (let generation = GENERATIONS_MAX; generation >= 1; generation -= 1) {
+    for (const pack of ["", ".gz", ".zst"]) {
+      const from = bed.path(names(generation)) + pack;
+      if (existsSync(from)) renameSync(from, bed.path(names(generation + 1)) + pack);
+    }
+  }
+  renameSync(bed.path("app.log"), bed.path(names(1)));
+}
+
+/** What gzip and zstd do: the compressed file has the times of the other, and takes its place. */
+export function compress(path: string, pack: Packing): void {
+  const { atime, mtime } = statSync(path);
+  const content = readFileSync(path);
+  writeFileSync(`${path}.${pack}`, pack === "gz" ? gzipSync(content) : zstdCompressSync(content));
+  utimesSync(`${path}.${pack}`, atime, mtime);
+  unlinkSync(path);
+}
+
+/** Writes ten lines, rotates, and begins the next file; so many times. */
+export async function rotateAgain(
+  bed: SourceBed,
+  names: Names,
+  times: number,
+  from: number,
+  pack?: Packing,
+): Promise<void> {
+  for (let turn = 0; turn < times; turn += 1) {
+    appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * turn, 10)));
+    await kernelTick();
+    rotateTo(bed, names);
+    writeFileSync(bed.path("app.log"), "");
+    await kernelTick();
+    if (pack !== undefined) compress(bed.path(names(1)), pack);
+  }
+  appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * times, 10)));
 }
 
 /** logrotate's `copytruncate`. */

@@ -1,27 +1,31 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
-  statSync,
   truncateSync,
-  unlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { gzipSync, zstdCompressSync } from "node:zlib";
 import { LINGER_MS } from "../../../logagent/source/rotation.ts";
 import { UNPACKED_MAX } from "../../../logagent/source/unpack-turns.ts";
 import type { Running, SourceBed } from "../../support/source-bed.ts";
-import { kernelTick, losses, numbered, openCase, SETTLED_MS, text, whileDown } from "./tail-case.ts";
-
-/** What a way to rotate calls the generations of `app.log`, the youngest first, in the folder of `app.log`. */
-type Names = (generation: number) => string;
+import {
+  compress,
+  kernelTick,
+  losses,
+  type Names,
+  numbered,
+  openCase,
+  rotateAgain,
+  rotateTo,
+  SETTLED_MS,
+  text,
+  whileDown,
+} from "./tail-case.ts";
 
 const NAMINGS: Readonly<Record<string, Names>> = {
   "app.log.1": (generation) => `app.log.${generation}`,
@@ -35,46 +39,6 @@ const NAMINGS: Readonly<Record<string, Names>> = {
   "old/app.log.1": (generation) => `old/app.log.${generation}`,
   "old/app-1.log": (generation) => `old/app-${generation}.log`,
 };
-
-/** One rotation: each generation moves on by one, however it is compressed. */
-function rotateTo(bed: SourceBed, names: Names): void {
-  mkdirSync(dirname(bed.path(names(1))), { recursive: true });
-  for (let generation = 12; generation >= 1; generation -= 1) {
-    for (const pack of ["", ".gz", ".zst"]) {
-      const from = bed.path(names(generation)) + pack;
-      if (existsSync(from)) renameSync(from, bed.path(names(generation + 1)) + pack);
-    }
-  }
-  renameSync(bed.path("app.log"), bed.path(names(1)));
-}
-
-/** What gzip and zstd do: the compressed file has the times of the other, and takes its place. */
-function compress(path: string, pack: "gz" | "zst"): void {
-  const { atime, mtime } = statSync(path);
-  const content = readFileSync(path);
-  writeFileSync(`${path}.${pack}`, pack === "gz" ? gzipSync(content) : zstdCompressSync(content));
-  utimesSync(`${path}.${pack}`, atime, mtime);
-  unlinkSync(path);
-}
-
-/** Writes ten lines, rotates, and begins the next file; so many times. */
-async function rotateAgain(
-  bed: SourceBed,
-  names: Names,
-  times: number,
-  from: number,
-  pack?: "gz" | "zst",
-): Promise<void> {
-  for (let turn = 0; turn < times; turn += 1) {
-    appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * turn, 10)));
-    await kernelTick();
-    rotateTo(bed, names);
-    writeFileSync(bed.path("app.log"), "");
-    await kernelTick();
-    if (pack !== undefined) compress(bed.path(names(1)), pack);
-  }
-  appendFileSync(bed.path("app.log"), text(numbered("app", from + 10 * times, 10)));
-}
 
 /** Until so many lines have come. The rate limit waits for the clock: there is no waiting until nothing ships. */
 async function shipSlowly(bed: SourceBed, running: Running, lines: number): Promise<void> {
