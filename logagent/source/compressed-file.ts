@@ -6,7 +6,6 @@ import { type CheckpointRecord, type FileIdentity, lastingKeyOf } from "../check
 import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { isCompressedName } from "./generation-name.ts";
-import { NS_PER_MS } from "./kernel-tick.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
@@ -101,8 +100,8 @@ export async function unpacked(
     const { ino, birthtimeNs } = opened.stats;
     if (ino !== identity.ino || birthtimeNs !== identity.birthtimeNs) return "moved";
     const name = `unpacked-${record.id}`;
-    const endedAtMs = endedAt(opened.stats);
-    const fd = await unpack(opened.fd, { folder: checkpoints.folder, name, endedAtMs, signal });
+    const endedAtNs = endedNs(opened.stats);
+    const fd = await unpack(opened.fd, { folder: checkpoints.folder, name, endedAtNs, signal });
     if (fd === undefined || (holdsShipped(fd, record) && holdsFurthest(fd, record))) return fd;
     closeSync(fd);
     return undefined;
@@ -111,9 +110,8 @@ export async function unpacked(
   }
 }
 
-/** When the content of a compressed file ended, in milliseconds since the Unix epoch: most programs hand a file's times on. */
-export function endedAt(stats: { readonly mtimeNs: bigint; readonly birthtimeNs: bigint }): number {
+/** When the content of a compressed file ended, in nanoseconds since the Unix epoch: most programs hand a file's times on. */
+export function endedNs(stats: { readonly mtimeNs: bigint; readonly birthtimeNs: bigint }): bigint {
   const { mtimeNs, birthtimeNs } = stats;
-  const endedAtNs = birthtimeNs !== 0n && birthtimeNs < mtimeNs ? birthtimeNs : mtimeNs;
-  return Number(endedAtNs / (NS_PER_MS / 1_000n)) / 1_000;
+  return birthtimeNs !== 0n && birthtimeNs < mtimeNs ? birthtimeNs : mtimeNs;
 }

@@ -2,11 +2,12 @@ import { closeSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
-import { isTellable, type UnpackedAs, unpacked } from "./compressed-file.ts";
+import { endedNs, isTellable, type UnpackedAs, unpacked } from "./compressed-file.ts";
 import { FINGERPRINT_BYTES, hashBefore } from "./file-hash.ts";
 import { uncompressedPath } from "./generation-name.ts";
 import type { HeldFiles } from "./held-files.ts";
 import { KnownContents } from "./known-contents.ts";
+import type { MovedFile } from "./moved-files.ts";
 import { openLogFile } from "./open-file.ts";
 import { mintPacked, openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -56,25 +57,29 @@ export class CompressedGenerations {
     this.#whose = new WhoseContent(parts.context, parts.held);
   }
 
-  /** Oldest first: each record stands for one file, and what it is known by may be in several. Rejects with the signal's reason. */
+  /**
+   * Oldest first: each record stands for one file, and what it is known by may be in several. Rejects with the
+   * signal's reason. `judged`: told of each that has been asked for, or is none that is.
+   */
   async open(
     unseen: readonly UnseenFile[],
     records: readonly CheckpointRecord[],
-    options: Options,
+    options: Options & { readonly judged: (file: UnseenFile) => void },
   ): Promise<Outcome> {
     const known = new KnownContents(records.filter((record) => record.isPacked !== true));
     let outcome: Outcome = "done";
     for (const file of unseen) {
-      if (this.#unpackedAs.idOf(file.identity) !== undefined) continue;
       const work = () => this.#openOne(file, known, options);
-      if ((await this.#unpackTurns.attempt(file, options, work)) === "later") outcome = "later";
+      const isKnown = this.#unpackedAs.idOf(file.identity) !== undefined;
+      if (!isKnown && (await this.#unpackTurns.attempt(file, options, work)) === "later") outcome = "later";
+      options.judged(file);
     }
     return outcome;
   }
 
-  /** Goes on with one that has a record, after a restart. */
-  async goOn(record: CheckpointRecord, path: string, options: Options): Promise<Outcome> {
-    const asked = { path, identity: record, lane: record.path, endedAtMs: record.seenAtMs };
+  /** Goes on with one that has a record: after a restart, or when it had to wait. */
+  async goOn({ record, path, stats }: MovedFile, options: Options): Promise<Outcome> {
+    const asked = { path, identity: record, lane: record.path, endedAtNs: endedNs(stats) };
     const content = await this.#unpackTurns.run(asked, options, () =>
       unpacked({ path, identity: record }, record, this.#context, options),
     );
@@ -84,8 +89,8 @@ export class CompressedGenerations {
       this.#read(content, record, asked);
       return "done";
     }
-    const stats = statOf(path);
-    if (stats?.ino !== record.ino || this.#isBeingWritten(Number(stats.mtimeMs))) return "later";
+    const now = statOf(path);
+    if (now?.ino !== record.ino || this.#isBeingWritten(Number(now.mtimeMs))) return "later";
     this.#damaged(record, path);
     return "done";
   }
@@ -139,7 +144,7 @@ export class CompressedGenerations {
       if (whose.kind === "there") return this.#isOf(whose.record, file, known);
       // Of a file of which little is known this may be another one: it is not read on.
       if (whose.kind === "gone" && !isTellable(whose.record)) return this.#isOf(whose.record, file, known);
-      const asked = { ...file, endedAtMs: file.compressed?.endedAtMs ?? 0 };
+      const asked = { ...file, endedAtNs: file.compressed?.endedAtNs ?? 0n };
       isTaken = this.#unpackTurns.hasTurn(asked);
       if (whose.kind === "gone") {
         if (!isTaken) return "done";
@@ -199,8 +204,8 @@ export class CompressedGenerations {
     { signal }: Options,
   ): Promise<number | undefined> {
     const { folder } = this.#context.deps.checkpoints;
-    const endedAtMs = compressed?.endedAtMs ?? 0;
-    return unpack(fd, { folder, name: `unpacked-${identity.ino}`, endedAtMs, signal });
+    const endedAtNs = compressed?.endedAtNs ?? 0n;
+    return unpack(fd, { folder, name: `unpacked-${identity.ino}`, endedAtNs, signal });
   }
 
   #mint({ lane, identity }: UnseenFile, content: number | undefined, folder: string): CheckpointRecord {

@@ -107,6 +107,18 @@ export class FileTurns {
     this.#enter(file);
   }
 
+  /** It is about to ask: younger ones of its lane wait for it, whoever asks first. False: it waits already. */
+  announce(file: ClosedFile): boolean {
+    if (this.#waiting.has(file.key)) return false;
+    this.#enter(file);
+    return true;
+  }
+
+  /** If it was announced and has not asked, it is not waited for. */
+  retract(file: ClosedFile): void {
+    if (this.#waiting.get(file.key) === file) this.forget(file.key);
+  }
+
   /** May another closed file be looked into in this scan? */
   mayLook(): boolean {
     this.#looksLeft -= 1;

@@ -6,18 +6,20 @@ import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { statOf } from "./stat-of.ts";
-import { keyOf } from "./tailed-file.ts";
 
 /** Folders next to a file, where rotated ones may be put, that are searched for it. */
 export const SUBFOLDERS_MAX = 100;
 
+/** The file of a record, under the name it has now. */
+export interface MovedFile {
+  readonly path: string;
+  readonly stats: BigIntStats;
+  readonly record: CheckpointRecord;
+}
+
 export interface MovedFiles {
   /** Renamed, and with bytes that were not shipped, or that were and are no longer there. */
-  readonly moved: readonly {
-    readonly path: string;
-    readonly key: string;
-    readonly record: CheckpointRecord;
-  }[];
+  readonly moved: readonly MovedFile[];
   /** In no name of the folders they may be in. */
   readonly gone: readonly CheckpointRecord[];
 }
@@ -31,7 +33,7 @@ export async function findMoved(
   index: FolderIndex,
   { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
 ): Promise<MovedFiles> {
-  const moved: { path: string; key: string; record: CheckpointRecord }[] = [];
+  const moved: MovedFile[] = [];
   const gone: CheckpointRecord[] = [];
   const search = new Search(index);
   const slice = new Slice(clock);
@@ -41,7 +43,7 @@ export async function findMoved(
     if (slice.isOver) await slice.giveTurn({ signal });
     if (found === "gone") gone.push(record);
     else if (found !== "unknown" && hasNews(record, found.stats)) {
-      moved.push({ path: found.path, key: keyOf(found.stats), record });
+      moved.push({ ...found, record });
     }
   }
   return { moved, gone };

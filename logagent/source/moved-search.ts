@@ -1,9 +1,11 @@
 import { RECORD_KEEP_MS } from "../checkpoint/long-gone.ts";
 import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
+import { AnnouncedFiles, agedNs, isDone } from "./announced-files.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
+import { FinishedFiles } from "./finished-files.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
-import { findMoved } from "./moved-files.ts";
+import { findMoved, type MovedFile, type MovedFiles } from "./moved-files.ts";
 import { openInTurn } from "./open-in-turn.ts";
 import { openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -11,10 +13,14 @@ import { keyOf, type TailedFile } from "./tailed-file.ts";
 import { UnpackTurns } from "./unpack-turns.ts";
 import { findUnseen, type UnseenFile } from "./unseen-files.ts";
 
-const NS_PER_MS = 1_000_000;
-
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
+
+interface SearchOptions {
+  readonly signal: AbortSignal;
+  readonly present: ReadonlyMap<string, Present>;
+  readonly announced: AnnouncedFiles;
+}
 
 /** Finds the files of an entry that are not where the pattern looks: known ones that were moved, and those that nobody saw. */
 export class MovedSearch {
@@ -24,8 +30,7 @@ export class MovedSearch {
   readonly #unpackedAs = new UnpackedAs();
   readonly #unpackTurns: UnpackTurns;
   readonly #hold: (file: TailedFile) => void;
-  /** Shipped and deleted. */
-  readonly #finished = new Set<CheckpointRecord>();
+  readonly #finished: FinishedFiles;
   /** When the entry was applied first, or by the life of the agent before this one. */
   #sinceMs: number | undefined;
   #nextMs = 0;
@@ -40,6 +45,7 @@ export class MovedSearch {
     this.#context = options.context;
     this.#held = options.held;
     this.#hold = options.hold;
+    this.#finished = new FinishedFiles(options.context);
     this.#unpackTurns = new UnpackTurns(options.context, options.held);
     this.#compressed = new CompressedGenerations({
       ...options,
@@ -53,15 +59,9 @@ export class MovedSearch {
     this.#nextMs = 0;
   }
 
-  /**
-   * A file was shipped and is deleted. Its record is kept until the one that came after it was seen at their path: else what a
-   * program has made of it would be taken for a file that nobody saw.
-   */
+  /** A file was shipped and is deleted. */
   finished(record: CheckpointRecord): void {
-    record.isResting = true;
-    // Without births nothing is taken for such a file, and another one may have its number by now.
-    if (record.birthtimeNs === 0n) this.#context.deps.checkpoints.remove(record);
-    else this.#finished.add(record);
+    this.#finished.add(record);
   }
 
   /** Searches when it is time for that. "stale": files changed places meanwhile. Rejects with the signal's reason. */
@@ -69,36 +69,69 @@ export class MovedSearch {
     present: ReadonlyMap<string, Present>,
     options: { readonly signal: AbortSignal },
   ): Promise<"done" | "stale" | "not due"> {
-    const { checkpoints, clock, scans } = this.#context.deps;
+    const { checkpoints, clock } = this.#context.deps;
     if (clock.monotonicMs() < this.#nextMs) return "not due";
     this.#hasChanged = false;
     this.#sinceMs ??= checkpoints.appliedAtMs(this.#context.entry.path);
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
-    // First, for it goes by when the others were seen last.
-    const later = await this.#openUnseen(records, present, options);
-    const isThere = this.#areThere(present);
-    // When some have to wait, the older of a path are opened first.
-    const mayTake = (record: CheckpointRecord) => this.#mayTake(record);
-    const missing = records.filter((record) => !isThere(record) && mayTake(record)).sort(byBirth);
-    const { moved, gone } = await findMoved(missing, scans.folders, { ...options, clock });
-    for (const { path, key, record } of moved) {
-      if (!mayTake(record)) continue;
-      if (record.isPacked !== true) this.#open(path, key);
-      else this.#note(await this.#compressed.goOn(record, path, options));
+    this.#unpackTurns.beginSearch();
+    const announced = new AnnouncedFiles(this.#context.turns, this.#unpackTurns);
+    try {
+      await this.#openAll(records, { present, announced, ...options });
+    } finally {
+      announced.retract();
     }
-    this.#openPlain(later);
-    for (const record of byAgeCopiesFirst(gone)) {
+    if (this.#hasChanged) return "stale";
+    // A task that is on its way out, or whose entry comes later by now, gives them back soon.
+    if (records.every((record) => this.#mayTake(record))) this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
+    return "done";
+  }
+
+  async #openAll(records: readonly CheckpointRecord[], options: SearchOptions): Promise<void> {
+    const { checkpoints } = this.#context.deps;
+    const { announced } = options;
+    // First, for it goes by when the others were seen last.
+    const unseen = await this.#findUnseen(records, options.present);
+    if (unseen.length > 0 && !announced.areOpenFor(unseen.length + this.#missing(records, options).length)) {
+      announced.add(unseen, await this.#findMoved(records, options));
+    }
+    const later = await this.#openUnseen(unseen, records, options);
+    const found = await this.#findMoved(records, options);
+    announced.add(later, found);
+    await this.#openByAge([...found.moved, ...later], options);
+    for (const record of byAgeCopiesFirst(found.gone)) {
       // A file that was opened meanwhile has taken its place, and what was lost of it is said.
-      if (!checkpoints.find(record).includes(record) || !mayTake(record)) continue;
-      if (record.isResting === true && record.seen <= record.offset) continue;
+      if (!checkpoints.find(record).includes(record) || !this.#mayTake(record)) continue;
+      if (isDone(record)) continue;
       const compressed = await this.#openCompressed(record, options);
       if (compressed === "none") this.#gone(record);
       this.#hasChanged ||= compressed === "moved";
     }
-    if (this.#hasChanged) return "stale";
-    // A task that is on its way out, or whose entry comes later by now, gives them back soon.
-    if (records.every(mayTake)) this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
-    return "done";
+  }
+
+  /** One that cannot be opened has been asked for then before those that are behind it. */
+  async #openByAge(files: (MovedFile | UnseenFile)[], options: SearchOptions): Promise<void> {
+    for (const file of files.sort((a, b) => Number(agedNs(a) - agedNs(b)))) {
+      if (!("record" in file)) this.#openPlain(file);
+      else if (this.#mayTake(file.record)) await this.#openMoved(file, options);
+      options.announced.asked(file);
+    }
+  }
+
+  async #openMoved(file: MovedFile, options: SearchOptions): Promise<void> {
+    const { path, record, stats } = file;
+    if (record.isPacked !== true) this.#open(path, keyOf(stats));
+    else this.#note(await this.#compressed.goOn(file, options));
+  }
+
+  #findMoved(records: readonly CheckpointRecord[], options: SearchOptions): Promise<MovedFiles> {
+    const { clock, scans } = this.#context.deps;
+    return findMoved(this.#missing(records, options), scans.folders, { signal: options.signal, clock });
+  }
+
+  #missing(records: readonly CheckpointRecord[], { present }: SearchOptions): CheckpointRecord[] {
+    const isThere = this.#areThere(present);
+    return records.filter((record) => !isThere(record) && this.#mayTake(record));
   }
 
   /** Not what another task still holds, nor what has passed to another entry since the search began. */
@@ -119,25 +152,7 @@ export class MovedSearch {
       else record.leftAtMs ??= record.seenAtMs;
       record.seenAtMs = atMs;
     }
-    this.#forgetFinished(atMs);
-  }
-
-  #forgetFinished(atMs: number): void {
-    if (this.#finished.size === 0) return;
-    const { checkpoints } = this.#context.deps;
-    const others = [...checkpoints.recordsOf(this.#context.entry.path)].filter(
-      (record) => !this.#finished.has(record),
-    );
-    const left = Map.groupBy(others, ({ path }) => path);
-    for (const record of this.#finished) {
-      const ofLane = left.get(record.path) ?? [];
-      const isSucceeded = ofLane.some(
-        ({ birthtimeNs, seenAtMs }) => birthtimeNs > record.birthtimeNs && seenAtMs >= atMs,
-      );
-      if (ofLane.length > 0 && !isSucceeded) continue;
-      this.#finished.delete(record);
-      checkpoints.remove(record);
-    }
+    this.#finished.forgetSucceeded(atMs);
   }
 
   /** Is the file of a record held, or among those that were found by the pattern? */
@@ -148,17 +163,15 @@ export class MovedSearch {
     return (record) => held.has(record.id) || (record.isPacked !== true && there.has(lastingKeyOf(record)));
   }
 
-  /** Those that are to be opened later, behind older ones, because some have to wait. */
-  async #openUnseen(
+  async #findUnseen(
     records: readonly CheckpointRecord[],
     present: ReadonlyMap<string, Present>,
-    options: { readonly signal: AbortSignal },
   ): Promise<readonly UnseenFile[]> {
     const { checkpoints, claims, scans } = this.#context.deps;
     const atPaths = new Map(
       [...present.values()].flatMap(({ paths, stats }) => paths.map((path) => [path, stats])),
     );
-    const unseen = await findUnseen(records, scans.folders, {
+    return findUnseen(records, scans.folders, {
       isAtItsPath: ({ path, ino, birthtimeNs }) => {
         const there = atPaths.get(path);
         return there?.ino === ino && there.birthtimeNs === birthtimeNs;
@@ -168,11 +181,20 @@ export class MovedSearch {
       present: atPaths.keys(),
       sinceMs: this.#lookingSinceMs(),
     });
+  }
+
+  /** Those that are to be opened later, behind older ones, because some have to wait. */
+  async #openUnseen(
+    unseen: readonly UnseenFile[],
+    records: readonly CheckpointRecord[],
+    options: SearchOptions,
+  ): Promise<readonly UnseenFile[]> {
     const plain = unseen.filter(({ compressed }) => compressed === undefined);
-    const isOpen = this.#context.turns.areOpenFor(records.length + plain.length);
-    if (isOpen) this.#openPlain(plain);
+    const isOpen = this.#context.turns.areOpenFor(plain.length);
+    if (isOpen) for (const file of plain) this.#openPlain(file);
     const compressed = unseen.filter((file) => file.compressed !== undefined);
-    this.#note(await this.#compressed.open(compressed, records, options));
+    const judged = (file: UnseenFile) => options.announced.asked(file);
+    this.#note(await this.#compressed.open(compressed, records, { ...options, judged }));
     return isOpen ? [] : plain;
   }
 
@@ -185,11 +207,9 @@ export class MovedSearch {
     return Math.max(this.#sinceMs, this.#context.deps.clock.wallMs() - RECORD_KEEP_MS);
   }
 
-  #openPlain(unseen: readonly UnseenFile[]): void {
+  #openPlain({ path, identity, lane }: UnseenFile): void {
     const { claims } = this.#context.deps;
-    for (const { path, identity, lane } of unseen) {
-      if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
-    }
+    if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
   }
 
   #note(outcome: "done" | "later"): void {
@@ -222,7 +242,7 @@ export class MovedSearch {
       const { path, identity } = packed;
       if ((this.#unpackedAs.idOf(identity) ?? record.id) !== record.id) continue;
       if (!(await beginsLike(packed, record, this.#context, { signal }))) continue;
-      const asked = { path, identity, lane: record.path, endedAtMs: Number(record.birthtimeNs) / NS_PER_MS };
+      const asked = { path, identity, lane: record.path, endedAtNs: record.birthtimeNs };
       const fd = await this.#unpackTurns.run(asked, { signal }, () =>
         unpacked(packed, record, this.#context, { signal }),
       );

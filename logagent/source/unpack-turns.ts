@@ -1,15 +1,15 @@
 import { errorCode, errorMessage } from "../../base/errors.ts";
 import type { FileIdentity } from "../checkpoint/record.ts";
+import type { ClosedFile } from "./file-turns.ts";
 import type { HeldFiles } from "./held-files.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf } from "./tailed-file.ts";
 
 /**
  * Compressed files of one entry that are unpacked at one time: each takes up disk until it is shipped. As many as rotation keeps,
- * mostly: when some have to wait, younger ones may be shipped before them.
+ * mostly.
  */
 export const UNPACKED_MAX = 64;
-const NS_PER_MS = 1_000_000;
 
 /** A compressed file whose content is to be read. */
 export interface PackedFile {
@@ -17,18 +17,30 @@ export interface PackedFile {
   readonly identity: FileIdentity;
   /** The path whose turns its content takes. */
   readonly lane: string;
-  /** When its content ended, in milliseconds since the Unix epoch. */
-  readonly endedAtMs: number;
+  /** When its content ended, in nanoseconds since the Unix epoch. */
+  readonly endedAtNs: bigint;
 }
 
 /** Lets compressed files be unpacked a few at a time; the others wait, and with them what comes behind them in their lanes. */
 export class UnpackTurns {
   readonly #context: SourceContext;
   readonly #held: HeldFiles;
+  #hasFailed = false;
+  #hadFailed = false;
 
   constructor(context: SourceContext, held: HeldFiles) {
     this.#context = context;
     this.#held = held;
+  }
+
+  /** Could one not be unpacked in the search before? Nobody is to wait for what may never be unpacked. */
+  get hadFailed(): boolean {
+    return this.#hadFailed;
+  }
+
+  beginSearch(): void {
+    this.#hadFailed = this.#hasFailed;
+    this.#hasFailed = false;
   }
 
   /** As `attempt`, when it has its turn: `work` unpacks the file and hands its content on to be held. */
@@ -60,6 +72,7 @@ export class UnpackTurns {
     } catch (error) {
       if (signal.aborted || errorCode(error) === undefined) throw error;
       const { folder } = deps.checkpoints;
+      this.#hasFailed = true;
       problems.set(about, `Cannot unpack ${path} into ${folder}: ${errorMessage(error)}`);
       return "waiting";
     }
@@ -70,25 +83,35 @@ export class UnpackTurns {
     this.#context.turns.forget(nameOf(file));
   }
 
+  /** May so many be unpacked now, as far as their number goes? */
+  hasRoomFor(files: number): boolean {
+    const unpacked = [...this.#held.files.values()].filter(({ isUnpacked }) => isUnpacked).length;
+    return unpacked + files <= UNPACKED_MAX;
+  }
+
   /** May what is in it be held? If not it waits until it is asked for again. */
   hasTurn(file: PackedFile): boolean {
     const { turns, deps } = this.#context;
-    const closed = {
-      key: nameOf(file),
-      lanePath: file.lane,
-      isMoved: true,
-      birthtimeNs: file.identity.birthtimeNs,
-      bornNs: BigInt(Math.floor(file.endedAtMs * NS_PER_MS)),
-      record: undefined,
-    };
-    const unpacked = [...this.#held.files.values()].filter(({ isUnpacked }) => isUnpacked).length;
-    if (unpacked < UNPACKED_MAX) return turns.areOpen || turns.mayHold(closed, deps.clock.monotonicMs());
+    const closed = closedPacked(file);
+    if (this.hasRoomFor(1)) return turns.areOpen || turns.mayHold(closed, deps.clock.monotonicMs());
     turns.wait(closed);
     return false;
   }
 }
 
+/** A compressed file as one that waits for its turn. */
+export function closedPacked(file: Omit<PackedFile, "path">): ClosedFile {
+  return {
+    key: nameOf(file),
+    lanePath: file.lane,
+    isMoved: true,
+    birthtimeNs: file.identity.birthtimeNs,
+    bornNs: file.endedAtNs,
+    record: undefined,
+  };
+}
+
 /** By its own name it may wait as well: as what it is, which nobody knows before it is open. */
-function nameOf({ identity }: PackedFile): string {
+function nameOf({ identity }: Pick<PackedFile, "identity">): string {
   return `packed ${keyOf(identity)}`;
 }

@@ -20,6 +20,7 @@ const MAGIC_BYTES = 4;
 /** gzip writes the size of the content behind it, modulo 2^32. */
 const GZIP_SIZE_BYTES = 4;
 const GZIP_SIZE_MODULUS = 2 ** 32;
+const NS_PER_SECOND = 1_000_000_000;
 
 type Packing = "gzip" | "zstd";
 
@@ -71,7 +72,7 @@ export async function unpackedBytes(
 }
 
 /**
- * The content of a compressed file as an open file without a name, which the caller closes; it was changed last at `endedAtMs`.
+ * The content of a compressed file as an open file without a name, which the caller closes; it was changed last at `endedAtNs`.
  * Undefined: it is not whole. Throws what the disk throws.
  */
 export async function unpack(
@@ -80,7 +81,7 @@ export async function unpack(
     /** Where the content is kept for as long as it is open, and the name it has for a moment. */
     readonly folder: string;
     readonly name: string;
-    readonly endedAtMs: number;
+    readonly endedAtNs: bigint;
     readonly signal: AbortSignal;
   },
 ): Promise<number | undefined> {
@@ -91,7 +92,7 @@ export async function unpack(
     const file = await open(pathOf(content), "r+");
     try {
       isWhole = await unpackTo(fd, options, (chunks) => writeAll(file, chunks));
-      const endedAtSeconds = options.endedAtMs / 1_000;
+      const endedAtSeconds = Number(options.endedAtNs) / NS_PER_SECOND;
       if (isWhole) await file.utimes(endedAtSeconds, endedAtSeconds);
     } finally {
       await file.close();

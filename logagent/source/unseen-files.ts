@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
-import { endedAt } from "./compressed-file.ts";
+import { endedNs } from "./compressed-file.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { compareMarks, isCompressedName, namesBefore } from "./generation-name.ts";
 import { KERNEL_TICK_MS, NS_PER_MS } from "./kernel-tick.ts";
@@ -16,8 +16,8 @@ export interface UnseenFile {
   readonly lane: string;
   /** What rotation put into its name. */
   readonly mark: string;
-  /** It is what a program made of it, and of which its content ended then, in milliseconds since the Unix epoch. */
-  readonly compressed?: { readonly endedAtMs: number };
+  /** It is what a program made of it, and of which its content ended then, in nanoseconds since the Unix epoch. */
+  readonly compressed?: { readonly endedAtNs: bigint };
 }
 
 export interface UnseenQuestions {
@@ -101,7 +101,7 @@ function unseenAt(
   const stats = statOf(path);
   // What was written last before that has been seen at its path, and was compressed long after.
   if (stats?.ino !== identity.ino || stats.mtimeNs < last.leftNs) return undefined;
-  return { ...file, compressed: { endedAtMs: endedAt(stats) } };
+  return { ...file, compressed: { endedAtNs: endedNs(stats) } };
 }
 
 function byAge(a: UnseenFile, b: UnseenFile): number {
@@ -109,7 +109,7 @@ function byAge(a: UnseenFile, b: UnseenFile): number {
     if (a.compressed !== b.compressed) return a.compressed === undefined ? -1 : 1;
     return Number(a.identity.birthtimeNs - b.identity.birthtimeNs);
   }
-  return a.compressed.endedAtMs - b.compressed.endedAtMs || compareMarks(a.mark, b.mark);
+  return Number(a.compressed.endedAtNs - b.compressed.endedAtNs) || compareMarks(a.mark, b.mark);
 }
 
 /** A tick before. */
