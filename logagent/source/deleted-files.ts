@@ -7,6 +7,8 @@ export const HELD_WARN_BYTES = 1024 ** 3;
 export interface DiskHolder {
   /** What it takes of the disk though no name leads to it, because something of it is not acknowledged; else 0. */
   readonly heldDeletedBytes: number;
+  /** Device and inode. */
+  readonly key: string;
   readonly record: { readonly path: string };
 }
 
@@ -49,17 +51,17 @@ export class DeletedFiles {
     this.#warn();
   }
 
-  /** Is it among the oldest, without which the others are within the limit? */
-  mustGo(file: DiskHolder): boolean {
+  /** The oldest, of all tasks, without which the others are within the limit. */
+  mustGo(): readonly DiskHolder[] {
+    const going: DiskHolder[] = [];
     let excessBytes = this.#heldBytes - this.#bytesMax;
-    // It may have been acknowledged since the last look.
-    if (excessBytes <= 0 || !this.#held.has(file) || file.heldDeletedBytes === 0) return false;
-    for (const [other, bytes] of this.#held) {
-      if (other === file) return true;
+    for (const [file, bytes] of this.#held) {
+      if (excessBytes <= 0) break;
+      // It may have been acknowledged since the last look.
+      if (file.heldDeletedBytes > 0) going.push(file);
       excessBytes -= bytes;
-      if (excessBytes <= 0) return false;
     }
-    return false;
+    return going;
   }
 
   #warn(): void {

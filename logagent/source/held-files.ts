@@ -1,6 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Lanes } from "./lanes.ts";
+import type { LooksDue } from "./looks-due.ts";
 import type { TailedFile } from "./tailed-file.ts";
 
 /** What the source and its scanner both work on. */
@@ -8,6 +9,7 @@ export interface HeldFiles {
   /** By identity. */
   readonly files: Map<string, TailedFile>;
   readonly lanes: Lanes;
+  readonly looks: LooksDue<TailedFile>;
   /** Everything that ships or has shipped and is not settled. */
   readonly contents: () => Iterable<ContentLedger>;
   /** Who claims them. */

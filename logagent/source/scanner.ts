@@ -118,6 +118,7 @@ export class Scanner {
     this.#noteFolder(file);
     this.#held.files.delete(file.key);
     this.#held.lanes.remove(file);
+    file.leaveLooks();
     this.#context.turns.closed(file);
   }
 
@@ -286,6 +287,7 @@ export class Scanner {
     this.#letGo.delete(file.key);
     files.set(file.key, file);
     this.#held.lanes.add(file);
+    file.joinLooks(this.#held.looks);
     this.#context.turns.opened(file);
   }
 }

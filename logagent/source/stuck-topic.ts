@@ -22,9 +22,13 @@ export class StuckTopic {
     return this.#isStuck;
   }
 
+  get isShipping(): boolean {
+    return this.#shipping.size > 0;
+  }
+
   /** May another file begin to ship? */
   get mayShip(): boolean {
-    return !this.#isStuck || this.#shipping.size === 0;
+    return !this.#isStuck || !this.isShipping;
   }
 
   began(file: TailedFile): void {

@@ -9,6 +9,7 @@ import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
 import { GivingWay } from "./giving-way.ts";
 import { Lanes } from "./lanes.ts";
+import { LooksDue } from "./looks-due.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
 import { Rotation } from "./rotation.ts";
 import { ScanTiming } from "./scan-timing.ts";
@@ -26,6 +27,7 @@ export class TailSource {
   readonly #context: SourceContext;
   readonly #files = new Map<string, TailedFile>();
   readonly #lanes = new Lanes();
+  readonly #looks = new LooksDue<TailedFile>();
   readonly #scanner: Scanner;
   readonly #rotation: Rotation;
   readonly #givingWay: GivingWay;
@@ -40,6 +42,7 @@ export class TailSource {
     this.#scanner = new Scanner(context, {
       files: this.#files,
       lanes: this.#lanes,
+      looks: this.#looks,
       contents: () => this.contents(),
       holder: this,
     });
@@ -90,13 +93,10 @@ export class TailSource {
    * ships or is not acknowledged.
    */
   get dueMs(): number {
-    let dueMs = this.#scans.nextMs;
-    const busyMs = this.#polledAtMs + LOOK_MS;
-    if (!this.#context.unsettled.isEmpty) dueMs = Math.min(dueMs, busyMs);
-    for (const file of this.#files.values()) {
-      dueMs = Math.min(dueMs, file.shipping === undefined ? file.nextLookMs : busyMs);
-    }
-    return dueMs;
+    const { stuckTopic, unsettled } = this.#context;
+    const isBusy = stuckTopic.isShipping || !unsettled.isEmpty;
+    const busyMs = isBusy ? this.#polledAtMs + LOOK_MS : Number.POSITIVE_INFINITY;
+    return Math.min(this.#scans.nextMs, this.#looks.firstMs, busyMs);
   }
 
   /** Something happened in a folder. True when it may concern this entry: the next poll looks, or scans, and is due. */
@@ -119,21 +119,27 @@ export class TailSource {
       if (this.#context.deps.clock.monotonicMs() >= this.#scans.nextMs) await this.#scan();
     } finally {
       // Whatever keeps new files from being found, those that are held are read on.
-      await this.#lookAtAll();
+      await this.#look();
     }
   }
 
-  async #lookAtAll(): Promise<void> {
+  /** At the files that are due, and at no others: there may be thousands, and a hint is about one. */
+  async #look(): Promise<void> {
     const { clock, deletedFiles, openFiles } = this.#context.deps;
     const slice = new Slice(clock);
     let nowMs = clock.monotonicMs();
     this.#polledAtMs = nowMs;
+    // Nothing is given up of a task that ends.
+    if (this.#stopping.signal.aborted) return;
     openFiles.makeRoom(nowMs);
-    for (const file of [...this.#files.values()]) {
+    for (const deleted of deletedFiles.mustGo()) {
+      const file = this.#files.get(deleted.key);
+      if (file === deleted) this.#giveUp(file);
+    }
+    for (const file of this.#looks.due(nowMs)) {
       if (this.#stopping.signal.aborted) return;
       if (this.#files.get(file.key) !== file) continue;
-      if (deletedFiles.mustGo(file)) this.#giveUp(file);
-      else if (file.isLookDue(nowMs)) this.#lookAt(file, nowMs);
+      if (file.isLookDue(nowMs)) this.#lookAt(file, nowMs);
       if (!slice.isOver) continue;
       await slice.giveTurn();
       nowMs = clock.monotonicMs();

@@ -4,6 +4,7 @@ import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } fr
 import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import { KERNEL_TICK_MS } from "./kernel-tick.ts";
+import type { LooksDue } from "./looks-due.ts";
 import type { HeldFile, HoldState } from "./open-files.ts";
 
 /** How often a held file is looked at. */
@@ -63,7 +64,6 @@ export class TailedFile implements FileIdentity, HeldFile {
   /** Ends `shipping` early. */
   abort = new AbortController();
   lookedAtMs: number | undefined;
-  nextLookMs = 0;
   grownAtMs: number;
   /** What stands at `offset` of `content`, where that is no start of a line. */
   inLine:
@@ -83,7 +83,6 @@ export class TailedFile implements FileIdentity, HeldFile {
   isDeleted = false;
   /** Another entry owns its path now: it is let go as soon as it is settled. */
   isLeaving = false;
-  givesWaySinceMs: number | undefined;
   readonly heldSinceMs: number;
   /** When everything there was had been delivered. */
   caughtUpAtMs: number | undefined;
@@ -94,6 +93,10 @@ export class TailedFile implements FileIdentity, HeldFile {
   #mtimeMs: number;
   #ctimeMs: number;
   #closed = false;
+  #nextLookMs = 0;
+  #givesWaySinceMs: number | undefined;
+  /** Set while it is held. */
+  #looks: LooksDue<TailedFile> | undefined;
 
   constructor(options: {
     readonly fd: number;
@@ -159,6 +162,37 @@ export class TailedFile implements FileIdentity, HeldFile {
   stamp(): FileStamp {
     const { size, mtimeNs, ctimeNs, birthtimeNs } = fstatSync(this.fd, { bigint: true });
     return { size, mtimeNs, ctimeNs, birthtimeNs };
+  }
+
+  get nextLookMs(): number {
+    return this.#nextLookMs;
+  }
+
+  set nextLookMs(dueMs: number) {
+    this.#nextLookMs = dueMs;
+    this.#looks?.set(this, dueMs);
+  }
+
+  get givesWaySinceMs(): number | undefined {
+    return this.#givesWaySinceMs;
+  }
+
+  set givesWaySinceMs(sinceMs: number | undefined) {
+    this.#givesWaySinceMs = sinceMs;
+    this.#looks?.setAlways(this, sinceMs !== undefined);
+  }
+
+  /** It is held: `looks` knows from now on when it is to be looked at, whoever changes that. */
+  joinLooks(looks: LooksDue<TailedFile>): void {
+    this.#looks = looks;
+    looks.set(this, this.#nextLookMs);
+    looks.setAlways(this, this.#givesWaySinceMs !== undefined);
+  }
+
+  /** It is held no more. */
+  leaveLooks(): void {
+    this.#looks?.delete(this);
+    this.#looks = undefined;
   }
 
   isLookDue(nowMs: number): boolean {

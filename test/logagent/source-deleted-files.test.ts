@@ -126,8 +126,8 @@ suite("DeletedFiles", () => {
     const deleted = new DeletedFiles({
       logger: pino({ base: null }, { write: (line) => void logged.push(JSON.parse(line)) }),
     });
-    const file = { heldDeletedBytes: 0, record: { path: "/var/log/a" } };
-    const other = { heldDeletedBytes: HELD_WARN_BYTES / 4, record: { path: "/var/log/b" } };
+    const file = { key: "1:1", heldDeletedBytes: 0, record: { path: "/var/log/a" } };
+    const other = { key: "1:2", heldDeletedBytes: HELD_WARN_BYTES / 4, record: { path: "/var/log/b" } };
     const hold = (bytes: number) => {
       file.heldDeletedBytes = bytes;
       deleted.note(file);

@@ -99,6 +99,13 @@ suite("the model finds", () => {
       replace: "    return;",
     }));
 
+  test("a file that nobody looks at any more", () =>
+    assertFound({
+      file: "logagent/source/tailed-file.ts",
+      find: "    this.#looks?.set(this, dueMs);",
+      replace: "    if (dueMs > 0) this.#looks?.delete(this);\n    else this.#looks?.set(this, dueMs);",
+    }));
+
   test("an id that is used before it is on disk", () =>
     assertFound({
       file: "logagent/checkpoint/checkpoint-store.ts",
