@@ -40,6 +40,8 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #options: CheckpointStoreOptions;
   readonly #records = new RecordIndex();
   readonly #entries: Map<string, number>;
+  /** One copy for all tasks that a config starts. */
+  #entriesNow: ReadonlyMap<string, number> | undefined;
   readonly #removed: RemovedSums;
   readonly #losses: LossJournal;
   readonly #longGone: LongGone;
@@ -214,8 +216,15 @@ export class CheckpointStore implements AsyncDisposable {
     return this.#entries.get(entryPath);
   }
 
+  /** All that ever were applied, and when last; what is applied from now on is not in it. */
+  appliedEntries(): ReadonlyMap<string, number> {
+    this.#entriesNow ??= new Map(this.#entries);
+    return this.#entriesNow;
+  }
+
   markApplied(entryPath: string): void {
     this.#entries.set(entryPath, this.#options.clock.wallMs());
+    this.#entriesNow = undefined;
     this.touch();
   }
 

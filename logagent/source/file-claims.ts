@@ -13,6 +13,8 @@ interface Claimant {
   readonly globs: readonly Glob[];
 }
 
+/** Compiled patterns kept, also those of configs before; dropped whole when there are more. */
+const PATTERNS_MAX = 10_000;
 /** Answers kept by path; dropped whole when it is full or the order changes. */
 const OWNER_CACHE_MAX = 200_000;
 
@@ -24,19 +26,27 @@ const OWNER_CACHE_MAX = 200_000;
 export class FileClaims {
   /** By the path of the entry, in config order. */
   #order: ReadonlyMap<string, Claimant> = new Map();
+  readonly #patterns = new Map<string, readonly Glob[]>();
   readonly #owners = new Map<string, string | undefined>();
   readonly #claims = new Map<string, Claim>();
 
   /** Sets the order. The supervisor calls it with the `path` of every entry, before it starts or stops tasks for a config. */
   setOrder(paths: readonly string[]): void {
-    const known = this.#order;
-    this.#order = new Map(paths.map((path) => [path, known.get(path) ?? { path, globs: compileGlob(path) }]));
+    this.#order = new Map(paths.map((path) => [path, { path, globs: this.globsOf(path) }]));
     this.#owners.clear();
   }
 
   /** Puts an entry last, unless it has its place. */
   add(path: string): void {
     if (!this.#order.has(path)) this.setOrder([...this.#order.keys(), path]);
+  }
+
+  /** The patterns of an entry, whether it is in the config or not. */
+  globsOf(path: string): readonly Glob[] {
+    const globs = this.#patterns.get(path) ?? compileGlob(path);
+    if (this.#patterns.size >= PATTERNS_MAX) this.#patterns.clear();
+    this.#patterns.set(path, globs);
+    return globs;
   }
 
   /** The `path` of the entry that a file at `path` belongs to. */

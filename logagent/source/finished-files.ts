@@ -23,12 +23,16 @@ export class FinishedFiles {
   /** Removes those whose successor was seen at their path at `atMs`, wall clock, or later. */
   forgetSucceeded(atMs: number): void {
     if (this.#records.size === 0) return;
-    const { checkpoints } = this.#context.deps;
-    const others = [...checkpoints.recordsOf(this.#context.entry.path)].filter(
-      (record) => !this.#records.has(record),
-    );
+    const { entry, deps } = this.#context;
+    const { checkpoints } = deps;
+    const others = [...checkpoints.recordsOf(entry.path)].filter((record) => !this.#records.has(record));
     const left = Map.groupBy(others, ({ path }) => path);
     for (const record of this.#records) {
+      // The entry that it has passed to needs it until something comes after it.
+      if (record.entry !== entry.path) {
+        this.#records.delete(record);
+        continue;
+      }
       const ofLane = left.get(record.path) ?? [];
       const isSucceeded = ofLane.some(
         ({ birthtimeNs, seenAtMs }) => birthtimeNs > record.birthtimeNs && seenAtMs >= atMs,

@@ -1,10 +1,10 @@
-import { RECORD_KEEP_MS } from "../checkpoint/long-gone.ts";
 import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
 import { AnnouncedFiles, agedNs, isDone } from "./announced-files.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
 import { FinishedFiles } from "./finished-files.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
+import { LookingSince } from "./looking-since.ts";
 import { findMoved, type MovedFile, type MovedFiles } from "./moved-files.ts";
 import { openInTurn } from "./open-in-turn.ts";
 import { openUnpacked } from "./open-tailed-file.ts";
@@ -31,8 +31,7 @@ export class MovedSearch {
   readonly #unpackTurns: UnpackTurns;
   readonly #hold: (file: TailedFile) => void;
   readonly #finished: FinishedFiles;
-  /** When the entry was applied first, or by the life of the agent before this one. */
-  #sinceMs: number | undefined;
+  readonly #lookingSince: LookingSince;
   #nextMs = 0;
   #hasChanged = false;
 
@@ -46,6 +45,7 @@ export class MovedSearch {
     this.#held = options.held;
     this.#hold = options.hold;
     this.#finished = new FinishedFiles(options.context);
+    this.#lookingSince = new LookingSince(options.context);
     this.#unpackTurns = new UnpackTurns(options.context, options.held);
     this.#compressed = new CompressedGenerations({
       ...options,
@@ -72,7 +72,6 @@ export class MovedSearch {
     const { checkpoints, clock } = this.#context.deps;
     if (clock.monotonicMs() < this.#nextMs) return "not due";
     this.#hasChanged = false;
-    this.#sinceMs ??= checkpoints.appliedAtMs(this.#context.entry.path);
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
     this.#unpackTurns.beginSearch();
     const announced = new AnnouncedFiles(this.#context.turns, this.#unpackTurns);
@@ -179,7 +178,7 @@ export class MovedSearch {
       isKnown: (file) => checkpoints.find(file).length > 0,
       isOwned: (path) => claims.ownerOf(path) !== undefined,
       present: atPaths.keys(),
-      sinceMs: this.#lookingSinceMs(),
+      lookingSince: this.#lookingSince,
     });
   }
 
@@ -196,15 +195,6 @@ export class MovedSearch {
     const judged = (file: UnseenFile) => options.announced.asked(file);
     this.#note(await this.#compressed.open(compressed, records, { ...options, judged }));
     return isOpen ? [] : plain;
-  }
-
-  /**
-   * Since when whatever was at a path of the pattern, and was seen there, has left a record: of a path without one that is known, and
-   * what has left it since then was seen by nobody.
-   */
-  #lookingSinceMs(): number | undefined {
-    if (this.#sinceMs === undefined) return undefined;
-    return Math.max(this.#sinceMs, this.#context.deps.clock.wallMs() - RECORD_KEEP_MS);
   }
 
   #openPlain({ path, identity, lane }: UnseenFile): void {

@@ -240,6 +240,9 @@ export class Scanner {
     const { turns, deps } = this.#context;
     const { claims, clock } = deps;
     const [path = ""] = paths;
+    const owner = claims.ownerOf(path);
+    // A config may have come since the scan began.
+    if (owner !== undefined && owner !== this.#context.entry.path) return;
     if (claims.isHeldByOther(key, this.#held.holder)) {
       this.#context.problems.set(
         path,

@@ -5,6 +5,7 @@ import { endedNs } from "./compressed-file.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { compareMarks, isCompressedName, namesBefore } from "./generation-name.ts";
 import { KERNEL_TICK_MS, NS_PER_MS } from "./kernel-tick.ts";
+import type { LookingSince } from "./looking-since.ts";
 import { SUBFOLDERS_MAX } from "./moved-files.ts";
 import { statOf } from "./stat-of.ts";
 
@@ -27,14 +28,15 @@ export interface UnseenQuestions {
   readonly isOwned: (path: string) => boolean;
   /** Paths of the pattern at which there is a file now. */
   readonly present: Iterable<string>;
-  /** Since when a path at which a file was seen has a record, milliseconds since the Unix epoch; undefined: nobody has looked yet. */
-  readonly sinceMs: number | undefined;
+  readonly lookingSince: Pick<LookingSince, "earliestMs" | "at">;
 }
 
 /** A path that files leave, and since when a file that was there may have left it. */
 interface Lane {
   readonly path: string;
   readonly leftNs: bigint;
+  /** No file was seen there: it may be one at which nobody looked for so long. */
+  readonly isUnknown?: boolean;
 }
 
 /**
@@ -56,11 +58,12 @@ export async function findUnseen(
   const left: Lane[] = [...newest.values()]
     .filter(({ path }) => !current.has(path))
     .map((last) => ({ path: last.path, leftNs: leftNs(last) }));
-  if (ask.sinceMs !== undefined) {
-    const sinceNs = wallNs(ask.sinceMs);
+  const { earliestMs } = ask.lookingSince;
+  if (earliestMs !== undefined) {
+    const leftNs = wallNs(earliestMs);
     // Also those of which all that is known was found where it went.
     const paths = new Set([...ask.present, ...all.map(({ path }) => path)]);
-    for (const path of paths) if (!newest.has(path)) left.push({ path, leftNs: sinceNs });
+    for (const path of paths) if (!newest.has(path)) left.push({ path, leftNs, isUnknown: true });
   }
   const unseen: UnseenFile[] = [];
   for (const search of await placesOf(left, all, index)) {
@@ -92,6 +95,8 @@ function unseenAt(
   const name = namesBefore(path).find(({ before }) => lanes.has(before));
   const last = lanes.get(name?.before ?? "");
   if (name === undefined || last === undefined || identity.birthtimeNs < last.leftNs) return undefined;
+  const leftNs = last.isUnknown === true ? lookedAtNs(last.path, ask) : last.leftNs;
+  if (leftNs === undefined || identity.birthtimeNs < leftNs) return undefined;
   // In another folder it may be one of a log that is written there.
   const isForeign = folder !== dirname(last.path);
   if (isForeign && (names.has(name.before) || ask.isOwned(join(folder, name.before)))) return undefined;
@@ -100,7 +105,7 @@ function unseenAt(
   if (!isCompressedName(path)) return file;
   const stats = statOf(path);
   // What was written last before that has been seen at its path, and was compressed long after.
-  if (stats?.ino !== identity.ino || stats.mtimeNs < last.leftNs) return undefined;
+  if (stats?.ino !== identity.ino || stats.mtimeNs < leftNs) return undefined;
   return { ...file, compressed: { endedAtNs: endedNs(stats) } };
 }
 
@@ -110,6 +115,12 @@ function byAge(a: UnseenFile, b: UnseenFile): number {
     return Number(a.identity.birthtimeNs - b.identity.birthtimeNs);
   }
   return Number(a.compressed.endedAtNs - b.compressed.endedAtNs) || compareMarks(a.mark, b.mark);
+}
+
+/** Whoever was seen there since then has a record. */
+function lookedAtNs(path: string, { lookingSince }: UnseenQuestions): bigint | undefined {
+  const sinceMs = lookingSince.at(path);
+  return sinceMs === undefined ? undefined : wallNs(sinceMs);
 }
 
 /** A tick before. */
