@@ -1,4 +1,4 @@
-import type { LineSpans } from "../framing/types.ts";
+import type { LineSpans, PartMark } from "../framing/types.ts";
 
 /** Lines that follow one another, and have one key or none: they go to one partition. */
 export interface KeyRun {
@@ -12,11 +12,15 @@ export function keyRuns(spans: LineSpans): readonly KeyRun[] {
   if (keys === undefined) return [{ spans, key: undefined }];
   if (keys instanceof Uint8Array) return [{ spans, key: keys }];
   const runs: KeyRun[] = [];
+  const { parts = [] } = spans;
+  let marked = 0;
   for (let first = 0; first < count; ) {
     const key = keys[first];
     let end = first + 1;
     while (end < count && isSame(keys[end], key)) end += 1;
-    runs.push({ spans: cut(spans, { first, end, key }), key });
+    const firstMarked = marked;
+    while (marked < parts.length && parts[marked]!.record < end) marked += 1;
+    runs.push({ spans: cut(spans, { first, end, key, parts: parts.slice(firstMarked, marked) }), key });
     first = end;
   }
   return runs;
@@ -26,15 +30,18 @@ function isSame(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && a.equals(b));
 }
 
-function cut(
-  spans: LineSpans,
-  { first, end, key }: { readonly first: number; readonly end: number; readonly key: Buffer | undefined },
-): LineSpans {
-  const { bytes, base, count, starts, ends, positions, parts } = spans;
+/** Lines [first, end), and the marks of those that are parts. */
+interface Run {
+  readonly first: number;
+  readonly end: number;
+  readonly key: Buffer | undefined;
+  readonly parts: readonly PartMark[];
+}
+
+function cut(spans: LineSpans, { first, end, key, parts }: Run): LineSpans {
+  const { bytes, base, count, starts, ends, positions } = spans;
   const lineStarts = positions ?? starts;
-  const marks = (parts ?? [])
-    .filter(({ record }) => record >= first && record < end)
-    .map((mark) => ({ ...mark, record: mark.record - first }));
+  const marks = parts.map((mark) => ({ ...mark, record: mark.record - first }));
   return {
     bytes,
     base,

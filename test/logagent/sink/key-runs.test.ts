@@ -75,3 +75,21 @@ test("keyRuns() leaves lines as they are that have one key, or none", () => {
   const keyed = { ...spans, keys: Buffer.from("k") };
   assert.deepEqual(keyRuns(keyed), [{ spans: keyed, key: keyed.keys }]);
 });
+
+test("keyRuns() goes over the marks of parts once, however many runs there are", () => {
+  const count = 1_000;
+  const plain = spansOf(Array.from({ length: count }, () => "x"));
+  let reads = 0;
+  const parts = Array.from({ length: count }, (_, record) => ({
+    get record() {
+      reads += 1;
+      return record;
+    },
+    part: 2,
+    isLast: false,
+    of: "line" as const,
+  }));
+  const keys = Array.from({ length: count }, (_, i) => Buffer.from(i % 2 === 0 ? "a" : "b"));
+  assert.equal(keyRuns({ ...plain, parts, keys }).length, count);
+  assert.ok(reads <= 5 * count, `${reads} looks at ${count} marks`);
+});
