@@ -11,7 +11,7 @@ import {
   type SendTarget,
   type TopicInfo,
 } from "./destination.ts";
-import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
+import { LineBatch, lineTopic, newLineBatch, newlineBytes } from "./line-batch.ts";
 import { topicFileName } from "./topic-file-name.ts";
 
 /** What is written and synced at a time. */
@@ -31,6 +31,8 @@ interface OpenFile {
  * noticed before lines are acknowledged: they are written to a new file at the path, perhaps for the second time.
  */
 export class FileDestination implements Destination {
+  readonly newBatch = newLineBatch;
+  readonly lineOverheadBytes = newlineBytes;
   readonly #folder: string;
   readonly #disk: SharedDisk;
   readonly #files = new Map<string, SharedPromise<OpenFile>>();
@@ -45,15 +47,7 @@ export class FileDestination implements Destination {
 
   async describe(topic: string): Promise<TopicInfo> {
     await this.#file(topic);
-    return { name: topic, partitions: 1, batchBytesMax: BATCH_BYTES_MAX, warnings: [] };
-  }
-
-  newBatch(topic: TopicInfo): LineBatch {
-    return new LineBatch(topic.batchBytesMax);
-  }
-
-  lineOverheadBytes(): number {
-    return LINE_OVERHEAD_BYTES;
+    return lineTopic(topic, BATCH_BYTES_MAX);
   }
 
   async send(target: SendTarget, batch: Batch): Promise<void> {

@@ -1,5 +1,5 @@
 import { BatchLedger } from "./batch-ledger.ts";
-import type { Batch } from "./destination.ts";
+import type { Batch, TopicInfo } from "./destination.ts";
 import type { Delivery } from "./port.ts";
 
 const NEWLINE = 10;
@@ -84,6 +84,18 @@ export class LineBatch implements Batch {
   }
 }
 
+/** What destinations that write lines one after another have in common; `batchBytesMax`: what is written at a time. */
+export function lineTopic(name: string, batchBytesMax: number): TopicInfo {
+  return { name, partitions: 1, batchBytesMax, warnings: [] };
+}
+
+export function newLineBatch({ batchBytesMax }: TopicInfo): LineBatch {
+  return new LineBatch(batchBytesMax);
+}
+
 /** The newline. */
-export const LINE_OVERHEAD_BYTES = 1;
+export function newlineBytes(): number {
+  return 1;
+}
+
 const EMPTY = Buffer.alloc(0);

@@ -8,7 +8,7 @@ import {
   type SendTarget,
   type TopicInfo,
 } from "./destination.ts";
-import { LINE_OVERHEAD_BYTES, LineBatch } from "./line-batch.ts";
+import { LineBatch, lineTopic, newLineBatch, newlineBytes } from "./line-batch.ts";
 
 /** Small, so that a reader that stops holds little. */
 const BATCH_BYTES_MAX = 64 * 1024;
@@ -18,6 +18,8 @@ const BATCH_BYTES_MAX = 64 * 1024;
  * from this process, which is all that a pipe can promise; a reader that does not read makes deliveries wait.
  */
 export class StreamDestination implements Destination {
+  readonly newBatch = newLineBatch;
+  readonly lineOverheadBytes = newlineBytes;
   readonly #stream: Writable;
   #failed: Error | undefined;
   #onGone: ((error: DeliveryError) => void) | undefined;
@@ -36,15 +38,7 @@ export class StreamDestination implements Destination {
   }
 
   async describe(topic: string): Promise<TopicInfo> {
-    return { name: topic, partitions: 1, batchBytesMax: BATCH_BYTES_MAX, warnings: [] };
-  }
-
-  newBatch(topic: TopicInfo): LineBatch {
-    return new LineBatch(topic.batchBytesMax);
-  }
-
-  lineOverheadBytes(): number {
-    return LINE_OVERHEAD_BYTES;
+    return lineTopic(topic, BATCH_BYTES_MAX);
   }
 
   async send(_target: SendTarget, batch: Batch): Promise<void> {

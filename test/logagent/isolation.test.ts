@@ -5,7 +5,7 @@ import { systemClock } from "../../base/clock.ts";
 import { seededRandom } from "../../base/random.ts";
 import { BatchedSink } from "../../logagent/sink/batched-sink.ts";
 import { type Batch, DeliveryError, type Destination } from "../../logagent/sink/destination.ts";
-import { LINE_OVERHEAD_BYTES, LineBatch } from "../../logagent/sink/line-batch.ts";
+import { LineBatch, newlineBytes } from "../../logagent/sink/line-batch.ts";
 import type { Delivery, ShippedFile } from "../../logagent/sink/port.ts";
 import { LARGE_CHUNK_BYTES } from "../../logagent/source/chunk-pool.ts";
 import { recordedLog } from "../support/recorded-log.ts";
@@ -136,7 +136,7 @@ class CountingDestination implements Destination {
   }
 
   lineOverheadBytes(): number {
-    return LINE_OVERHEAD_BYTES;
+    return newlineBytes();
   }
 
   async send({ topic }: { readonly topic: string }, batch: Batch): Promise<void> {

@@ -5,7 +5,7 @@ import type { LineSpans } from "../../../logagent/framing/types.ts";
 import { BatchedSink } from "../../../logagent/sink/batched-sink.ts";
 import { DeliveryError, type Destination } from "../../../logagent/sink/destination.ts";
 import { MESSAGE_OVERHEAD_BYTES, MessageBatch } from "../../../logagent/sink/kafkajs/message-batch.ts";
-import { LINE_OVERHEAD_BYTES, LineBatch } from "../../../logagent/sink/line-batch.ts";
+import { LineBatch, newlineBytes } from "../../../logagent/sink/line-batch.ts";
 import { DESCRIBE_AGAIN_MS } from "../../../logagent/sink/topic-queues.ts";
 import { recordedLog } from "../../support/recorded-log.ts";
 import { SettlingClock } from "../../support/settling-clock.ts";
@@ -30,7 +30,7 @@ function ruledSpans(file: RecordedFile, record: { readonly value: string; readon
 
 describe("BatchedSink", () => {
   const kinds = {
-    lines: { newBatch: () => new LineBatch(1_000_000), overheadBytes: LINE_OVERHEAD_BYTES },
+    lines: { newBatch: () => new LineBatch(1_000_000), overheadBytes: newlineBytes() },
     messages: { newBatch: () => new MessageBatch(1_000_000), overheadBytes: MESSAGE_OVERHEAD_BYTES },
   };
   const records = {
@@ -80,7 +80,7 @@ describe("BatchedSink", () => {
         return { name, partitions: 1, batchBytesMax: 1_000, warnings: [] };
       },
       newBatch: () => new LineBatch(1_000),
-      lineOverheadBytes: () => LINE_OVERHEAD_BYTES,
+      lineOverheadBytes: newlineBytes,
       send: async () => {
         sent += 1;
       },
