@@ -170,7 +170,7 @@ export function newLedger(record: CheckpointRecord, context: SourceContext): Con
     ip,
     checkpoints,
     totals: context.totals,
-    onRejected: (rejected) => context.rejected(record, rejected),
+    onRejected: (refused) => context.refusedLines.add(record, refused),
   });
 }
 

@@ -7,6 +7,7 @@ import { RateLimit } from "../rules/rate-limit.ts";
 import { FileTurns } from "./file-turns.ts";
 import type { OpenLimits } from "./open-file.ts";
 import { Problems } from "./problems.ts";
+import { RefusedLines } from "./refused-lines.ts";
 import { StuckTopic } from "./stuck-topic.ts";
 import type { TailedFile } from "./tailed-file.ts";
 import { newTotals, type TailTotals } from "./totals.ts";
@@ -26,6 +27,7 @@ export class SourceContext {
   readonly turns: FileTurns;
   readonly unsettled: Unsettled;
   readonly stuckTopic: StuckTopic;
+  readonly refusedLines: RefusedLines;
   /** Of all files of the entry together. */
   readonly rateLimit: RateLimit | undefined;
 
@@ -38,6 +40,7 @@ export class SourceContext {
     this.turns = new FileTurns(deps.openFiles);
     this.unsettled = new Unsettled(this);
     this.stuckTopic = new StuckTopic(this);
+    this.refusedLines = new RefusedLines(this);
     this.rateLimit = entry.rateLimit === undefined ? undefined : new RateLimit(entry.rateLimit);
   }
 
@@ -85,15 +88,6 @@ export class SourceContext {
     this.#lost(record, { from: size, to: seen, reason });
     this.#lost(record, { from: read.offset, to: "unknown", reason });
     this.deps.checkpoints.cutBack(record, size, read);
-  }
-
-  /** Lines that the destination refused for good. */
-  rejected(
-    record: CheckpointRecord,
-    rejected: { readonly from: number; readonly to: number; readonly lines: number; readonly reason: string },
-  ): void {
-    this.problems.set("rejected", `Topic ${this.entry.topic} refuses lines for good: ${rejected.reason}`);
-    this.logger.error({ file: record.id, path: record.path, ...rejected }, "lines are refused for good");
   }
 
   #lost(about: CheckpointRecord, loss: Loss): void {
