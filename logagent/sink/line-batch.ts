@@ -1,11 +1,10 @@
 import { BatchLedger } from "./batch-ledger.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import type { Batch, TopicInfo } from "./destination.ts";
 import type { Delivery } from "./port.ts";
 
 const NEWLINE = 10;
 const CAPACITY_MIN = 16 * 1024;
-/** Below this a copy in JavaScript is cheaper than the call that copies. */
-const COPY_CALL_MIN_BYTES = 64;
 
 /** Lines one after another, each with a newline behind it: what the file and stdout sinks write. */
 export class LineBatch implements Batch {
@@ -42,10 +41,8 @@ export class LineBatch implements Batch {
       const after = at + end - start + 1;
       if (after > this.#bytesMax && at > 0) break;
       if (after > this.#buffer.length) this.#grow(after, at);
-      const target = this.#buffer;
-      if (end - start < COPY_CALL_MIN_BYTES) for (let i = start; i < end; i++) target[at++] = bytes[i]!;
-      else at += bytes.copy(target, at, start, end);
-      target[at++] = NEWLINE;
+      at = copyBytes(this.#buffer, at, bytes, start, end);
+      this.#buffer[at++] = NEWLINE;
     }
     this.#length = at;
     this.#ledger.add(file, spans, { first, end: next, lineOverheadBytes });

@@ -1,11 +1,11 @@
+import type { LineSpans } from "../../framing/types.ts";
+import { copyBytes } from "../copy-bytes.ts";
 import type { Delivery } from "../port.ts";
-import { type HeaderTemplate, onlyPartHeader } from "./header-template.ts";
+import type { HeaderTemplate } from "./header-template.ts";
 import type { RecordBuffers } from "./record-buffers.ts";
+import { RecordHeaders } from "./record-headers.ts";
 import { varintBytes, varlong, writeVarint } from "./varint.ts";
 
-/** Below this a copy in JavaScript is cheaper than the call that copies. */
-const COPY_CALL_MIN_BYTES = 64;
-const DIGIT_0 = 48;
 /** What a record without headers takes beyond its value, at most: length, attributes, two deltas, key, value length, header count. */
 export const RECORD_OVERHEAD_BYTES_MAX = 5 + 1 + 8 + 5 + 1 + 5 + 1;
 
@@ -54,70 +54,37 @@ export class RecordBatchEncoder {
    * least one.
    */
   append(delivery: Delivery, template: HeaderTemplate | undefined, first: number): number {
-    const { bytes, starts, ends, count, base, keys, parts } = delivery.spans;
-    const positions = delivery.spans.positions ?? starts;
-    const keyOfAll = keys instanceof Uint8Array ? keys : undefined;
-    const keyOfEach = keys instanceof Uint8Array ? undefined : keys;
-    let nextPart = parts?.findIndex(({ record }) => record >= first) ?? -1;
-    let markedRecord = parts?.[nextPart]?.record ?? -1;
+    const { spans } = delivery;
+    const { bytes, starts, ends, count } = spans;
+    const headers = new RecordHeaders(spans, { template, first });
     const delta = this.#timestampDelta(delivery.readAtMs);
-    const deltaBytes = delta.length;
     let target: Buffer = this.#buffer;
     let at = this.#length;
     let offsetDelta = this.#count;
-    let digits = 0;
-    let digitsLimit = 0;
-    let usualPrefix: Buffer = NO_HEADERS;
     let next = first;
     for (; next < count; next++) {
       const start = starts[next]!;
-      const end = ends[next]!;
-      const valueBytes = end - start;
-      const position = base + positions[next]!;
-      if (template !== undefined && position >= digitsLimit) {
-        digits = digitsOf(position);
-        digitsLimit = 10 ** digits;
-        usualPrefix = template.prefix(digits);
-      }
-      let prefix = usualPrefix;
-      const mark = next === markedRecord ? parts?.[nextPart] : undefined;
-      if (mark !== undefined) prefix = template?.prefixOfPart(digits, mark) ?? onlyPartHeader(mark);
-      const headersBytes = prefix.length + digits;
-      const key = keyOfAll ?? keyOfEach?.[next];
-      const keyBytes = key === undefined ? 1 : varintBytes(key.length) + key.length;
-      const bodyBytes =
-        1 +
-        deltaBytes +
-        varintBytes(offsetDelta) +
-        keyBytes +
-        varintBytes(valueBytes) +
-        valueBytes +
-        headersBytes;
+      const valueBytes = ends[next]! - start;
+      const key = keyOf(spans, next);
+      headers.moveTo(next);
+      const aroundBytes = keyBytes(key) + headers.bytes;
+      const lengthsBytes = 1 + delta.length + varintBytes(offsetDelta) + varintBytes(valueBytes);
+      const bodyBytes = lengthsBytes + aroundBytes + valueBytes;
       const after = at + varintBytes(bodyBytes) + bodyBytes;
       if (after > target.length || after > this.#recordsBytesMax) {
         if (after > this.#recordsBytesMax && at > 0) break;
         const restBytes =
-          (count - next) * (RECORD_OVERHEAD_BYTES_MAX + headersBytes + keyBytes) + ends[count - 1]! - start;
+          (count - next) * (RECORD_OVERHEAD_BYTES_MAX + aroundBytes) + ends[count - 1]! - start;
         target = this.#grow({ used: at, needed: after, wanted: at + restBytes });
       }
       at = writeVarint(target, at, bodyBytes);
       target[at++] = 0;
-      for (let i = 0; i < deltaBytes; i++) target[at++] = delta[i]!;
+      at = copyBytes(target, at, delta, 0, delta.length);
       at = writeVarint(target, at, offsetDelta++);
-      if (key === undefined) target[at++] = NULL_KEY;
-      else {
-        at = writeVarint(target, at, key.length);
-        target.set(key, at);
-        at += key.length;
-      }
+      at = writeKey(target, at, key);
       at = writeVarint(target, at, valueBytes);
-      if (valueBytes < COPY_CALL_MIN_BYTES) for (let i = start; i < end; i++) target[at++] = bytes[i]!;
-      else at += bytes.copy(target, at, start, end);
-      if (prefix.length < COPY_CALL_MIN_BYTES)
-        for (let i = 0; i < prefix.length; i++) target[at++] = prefix[i]!;
-      else at += prefix.copy(target, at);
-      if (digits > 0) at = writeDigits(target, at + digits, position);
-      if (mark !== undefined) markedRecord = parts?.[++nextPart]?.record ?? -1;
+      at = copyBytes(target, at, bytes, start, start + valueBytes);
+      at = headers.write(target, at);
     }
     this.#length = at;
     this.#count = offsetDelta;
@@ -131,13 +98,13 @@ export class RecordBatchEncoder {
     this.#length = 0;
   }
 
-  #timestampDelta(readAtMs: number): Uint8Array {
+  #timestampDelta(readAtMs: number): Buffer {
     const timestampMs = Math.floor(readAtMs);
     if (this.#count === 0) {
       this.#baseTimestampMs = timestampMs;
       this.#maxTimestampMs = timestampMs;
     } else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
-    return varlong(timestampMs - this.#baseTimestampMs);
+    return Buffer.from(varlong(timestampMs - this.#baseTimestampMs));
   }
 
   /** At least `needed`, and up to `wanted` when the batch may become that large. */
@@ -153,37 +120,24 @@ export class RecordBatchEncoder {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** A count of 0. */
-const NO_HEADERS = Buffer.alloc(1);
 /** -1 as a zigzag varint. */
 const NULL_KEY = 1;
 
-function digitsOf(value: number): number {
-  let digits = 1;
-  for (let limit = 10; value >= limit; limit *= 10) digits += 1;
-  return digits;
+function keyOf({ keys }: LineSpans, record: number): Uint8Array | undefined {
+  return keys === undefined || keys instanceof Uint8Array ? keys : keys[record];
 }
 
-/** Writes the decimal digits of `value` so that they end before `end`; returns `end`. */
-function writeDigits(target: Uint8Array, end: number, value: number): number {
-  let at = end;
-  let rest = value;
-  // Beyond 31 bits a division is one of doubles, so it is done once for nine digits.
-  if (value > 0x7fff_ffff) {
-    const high = Math.floor(value / 1e9);
-    let low = value - high * 1e9;
-    for (let i = 0; i < 9; i++) {
-      const quotient = (low / 10) | 0;
-      target[--at] = DIGIT_0 + low - quotient * 10;
-      low = quotient;
-    }
-    rest = high;
+/** Of the key and its length. */
+function keyBytes(key: Uint8Array | undefined): number {
+  return key === undefined ? 1 : varintBytes(key.length) + key.length;
+}
+
+function writeKey(target: Uint8Array, at: number, key: Uint8Array | undefined): number {
+  if (key === undefined) {
+    target[at] = NULL_KEY;
+    return at + 1;
   }
-  let small = rest | 0;
-  do {
-    const quotient = (small / 10) | 0;
-    target[--at] = DIGIT_0 + small - quotient * 10;
-    small = quotient;
-  } while (small > 0);
-  return end;
+  const next = writeVarint(target, at, key.length);
+  target.set(key, next);
+  return next + key.length;
 }

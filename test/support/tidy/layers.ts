@@ -50,7 +50,9 @@ const PURE = [
   "logagent/task/diff.ts",
   "logagent/memory/reading.ts",
   "logagent/sink/send-window.ts",
+  "logagent/sink/copy-bytes.ts",
   "logagent/sink/kafka/record-batch.ts",
+  "logagent/sink/kafka/record-headers.ts",
 ];
 const PURE_MODULES = ["node:buffer", "node:assert", "node:assert/strict"];
 /** A hash is a function of its input, and node:crypto has the rest of it too: one file may import it. */
