@@ -140,6 +140,8 @@ export class TailSource {
       if (this.#stopping.signal.aborted) return;
       if (this.#files.get(file.key) !== file) continue;
       if (file.isLookDue(nowMs)) this.#lookAt(file, nowMs);
+      // What was begun goes on first: its time is this slice's, and its chunk is free for those that follow.
+      if (file.shipping !== undefined) await Promise.resolve();
       if (!slice.isOver) continue;
       await slice.giveTurn();
       nowMs = clock.monotonicMs();

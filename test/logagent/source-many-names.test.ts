@@ -13,10 +13,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
+import { SMALL_CHUNK_BYTES } from "../../logagent/source/chunk-pool.ts";
 import { findFiles, type WalkOptions } from "../../logagent/source/find-files.ts";
 import { compileGlob } from "../../logagent/source/glob.ts";
 import { MountTable } from "../../logagent/source/mount-table.ts";
 import { SCAN_MIN_MS, SCAN_MS, ScanTiming } from "../../logagent/source/scan-timing.ts";
+import { LOOK_MS } from "../../logagent/source/tailed-file.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
 const NAMES = 5_000;
@@ -141,6 +143,27 @@ suite("TailSource.poll() with very many files", () => {
     assert.ok(again >= FILES / 11, `${again} turns`);
     await running.source.idle();
     assert.equal(bed.sink.lines().length, 2 * FILES);
+    await bed.stop(running);
+  });
+
+  test("takes few chunks for many files that have grown: what was begun goes on among the others", async () => {
+    await using bed = await SourceBed.open();
+    for (let i = 0; i < FILES; i += 1) writeFileSync(bed.path(`${i}.log`), `${i}\n`);
+    // No time passes, so that no slice ends.
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    for (let i = 0; i < FILES; i += 1) appendFileSync(bed.path(`${i}.log`), "more\n");
+    const { chunks } = bed;
+    let held = 0;
+    const acquire = chunks.acquire.bind(chunks);
+    chunks.acquire = async (bytes, options) => {
+      const chunk = await acquire(bytes, options);
+      held = Math.max(held, chunks.heldBytes / SMALL_CHUNK_BYTES);
+      return chunk;
+    };
+    await bed.step(running, LOOK_MS);
+    assert.equal(bed.sink.lines().length, 2 * FILES);
+    assert.ok(held > 0 && held < FILES / 4, `held ${held} chunks at a time for ${FILES} files`);
     await bed.stop(running);
   });
 

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { suite, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { copyTruncate, losses, numbered, openCase, SETTLED_MS, text } from "./tail-case.ts";
 
 suite("a file that is copied and truncated", () => {
@@ -35,6 +36,8 @@ suite("a file that is copied and truncated", () => {
     appendFileSync(bed.path("app.log"), "22\n");
     bed.clock.advance(250);
     await running.source.poll();
+    // What is there now is read, and waits for the topic; what comes next is seen alone.
+    await nextTurn();
     appendFileSync(bed.path("app.log"), "333\n");
     bed.clock.advance(250);
     await running.source.poll();
@@ -48,7 +51,7 @@ suite("a file that is copied and truncated", () => {
     const shippedBytes = text(bed.sink.lines().slice(0, -1)).length;
     const lostBytes = losses(bed).reduce((sum, [from, to]) => sum + (to === "unknown" ? 0 : to - from), 0);
     assert.equal(shippedBytes + lostBytes, "1\n22\n333\n".length);
-    assert.ok(lostBytes > 0);
+    assert.equal(lostBytes, "333\n".length);
     await bed.stop(running);
   });
 
