@@ -24,16 +24,20 @@ export class AnnouncedFiles {
     this.#unpackTurns = unpackTurns;
   }
 
-  /** May so many be opened, of whatever kind, and none has to wait? */
-  areOpenFor(files: number): boolean {
-    return this.#turns.areOpenFor(files) && this.#unpackTurns.hasRoomFor(files);
+  /** May so many be opened, and so many of them unpacked, and none has to wait? */
+  areOpenFor({ files, packed }: { readonly files: number; readonly packed: number }): boolean {
+    return this.#turns.areOpenFor(files) && this.#unpackTurns.hasRoomFor(packed);
   }
 
   add(unseen: readonly UnseenFile[], { moved, gone }: MovedFiles): void {
     // Those that are gone are asked for last; what cannot be unpacked would keep the others waiting for ever.
     const compressed = this.#unpackTurns.hadFailed ? [] : gone.filter((record) => !isDone(record));
-    if (this.areOpenFor(unseen.length + moved.length + compressed.length)) return;
+    const packed =
+      unseen.filter((file) => file.compressed !== undefined).length +
+      moved.filter(({ record }) => record.isPacked).length +
+      compressed.length;
     const files = [...unseen.map(closedUnseen), ...moved.map(closedMoved), ...compressed.map(closedGone)];
+    if (this.areOpenFor({ files: files.length, packed })) return;
     for (const file of files) {
       if (this.#turns.announce(file)) this.#files.set(file.key, file);
     }

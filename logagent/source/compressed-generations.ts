@@ -59,7 +59,7 @@ export class CompressedGenerations {
 
   /**
    * Oldest first: each record stands for one file, and what it is known by may be in several. Rejects with the
-   * signal's reason. `judged`: told of each that has been asked for, or is none that is.
+   * signal's reason. `judged`: told of each that had to wait, was opened, or is left alone.
    */
   async open(
     unseen: readonly UnseenFile[],

@@ -91,7 +91,8 @@ export class MovedSearch {
     const { announced } = options;
     // First, for it goes by when the others were seen last.
     const unseen = await this.#findUnseen(records, options.present);
-    if (unseen.length > 0 && !announced.areOpenFor(unseen.length + this.#missing(records, options).length)) {
+    const most = unseen.length + this.#missing(records, options).length;
+    if (unseen.length > 0 && !announced.areOpenFor({ files: most, packed: most })) {
       announced.add(unseen, await this.#findMoved(records, options));
     }
     const later = await this.#openUnseen(unseen, records, options);

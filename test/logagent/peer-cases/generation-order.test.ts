@@ -42,9 +42,11 @@ async function generations(bed: SourceBed, count: number, from: number, packed: 
   }
 }
 
+/** Until so many have come in all. */
 async function untilArrived(bed: SourceBed, running: Running, lines: number): Promise<void> {
-  for (let seconds = 0; seconds < SECONDS_MAX && bed.sink.lines().length < lines; seconds += 1) {
+  for (let seconds = 0; seconds < SECONDS_MAX && bed.sink.arrived.length < lines; seconds += 1) {
     await bed.run(running, 1_000);
+    bed.sink.ackAll();
   }
 }
 
@@ -101,15 +103,8 @@ suite("generations of a path that come up while the agent is down arrive in orde
     await bed.step(running);
     running = await whileDown(bed, running);
     const before = bed.sink.arrived.length;
-    for (
-      let seconds = 0;
-      seconds < SECONDS_MAX && bed.sink.arrived.length < before + 10 * (count + 1);
-      seconds += 1
-    ) {
-      await bed.run(running, 1_000);
-      bed.sink.ackAll();
-    }
-    const lines = bed.sink.arrived.slice(before).map(({ value }) => value.toString());
+    await untilArrived(bed, running, before + 10 * (count + 1));
+    const lines = bed.sink.lines().slice(before);
     assert.deepEqual(lines, numbered("app", 10, 10 * (count + 1)));
     assert.deepEqual(losses(bed), []);
     await bed.stop(running);
