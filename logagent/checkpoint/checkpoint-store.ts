@@ -6,6 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { runInSlices } from "../../base/steps.ts";
 import { addRemoved, newAccount, type RemovedSums } from "./account.ts";
+import { AppliedEntries } from "./applied-entries.ts";
 import { type CheckpointContent, encodeInSteps, snapshotOf } from "./checkpoint-codec.ts";
 import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { mintFileId } from "./file-id.ts";
@@ -39,9 +40,7 @@ export class CheckpointStore implements AsyncDisposable {
   readonly lostEverything: boolean;
   readonly #options: CheckpointStoreOptions;
   readonly #records = new RecordIndex();
-  readonly #entries: Map<string, number>;
-  /** One copy for all tasks that a config starts. */
-  #entriesNow: ReadonlyMap<string, number> | undefined;
+  readonly #applied: AppliedEntries;
   readonly #removed: RemovedSums;
   readonly #losses: LossJournal;
   readonly #longGone: LongGone;
@@ -58,7 +57,7 @@ export class CheckpointStore implements AsyncDisposable {
     this.#losses = losses;
     this.#removed = { ...content.removed };
     this.lostEverything = isLost;
-    this.#entries = new Map(content.entries);
+    this.#applied = new AppliedEntries(content.entries);
     this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#longGone = new LongGone(options);
     for (const record of content.records) this.#records.add(record);
@@ -208,23 +207,21 @@ export class CheckpointStore implements AsyncDisposable {
 
   /** Has an entry with this path been applied before? */
   wasApplied(entryPath: string): boolean {
-    return this.lostEverything || this.#entries.has(entryPath);
+    return this.lostEverything || this.#applied.has(entryPath);
   }
 
   /** When an agent has applied it last, milliseconds since the Unix epoch. */
   appliedAtMs(entryPath: string): number | undefined {
-    return this.#entries.get(entryPath);
+    return this.#applied.atMs(entryPath);
   }
 
-  /** All that ever were applied, and when last; what is applied from now on is not in it. */
+  /** All that were applied, and when last; what is applied from now on is not in it. */
   appliedEntries(): ReadonlyMap<string, number> {
-    this.#entriesNow ??= new Map(this.#entries);
-    return this.#entriesNow;
+    return this.#applied.all();
   }
 
   markApplied(entryPath: string): void {
-    this.#entries.set(entryPath, this.#options.clock.wallMs());
-    this.#entriesNow = undefined;
+    this.#applied.mark(entryPath, this.#options.clock.wallMs());
     this.touch();
   }
 
@@ -251,7 +248,7 @@ export class CheckpointStore implements AsyncDisposable {
     const { folder, disk, clock } = this.#options;
     const content = snapshotOf({
       records: this.#records.all(),
-      entries: this.#entries,
+      entries: this.#applied.all(),
       removed: this.#removed,
       losses: this.#losses.state.last,
       isClosed: how.isLast && this.#unsure.size === 0,
