@@ -2,7 +2,8 @@ import type { LossReason } from "../checkpoint/loss.ts";
 import type { BytesHash, CheckpointRecord } from "../checkpoint/record.ts";
 import { NO_BYTES } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped } from "./file-hash.ts";
-import { mintSuccessor, newLedger } from "./open-tailed-file.ts";
+import { newLedger } from "./open-tailed-file.ts";
+import { mintSuccessor } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { Look, TailedFile } from "./tailed-file.ts";
 import { noteSeen } from "./unread.ts";
@@ -23,8 +24,10 @@ interface OnDisk {
 export function contentChange(file: TailedFile, look: Look, context: SourceContext): LossReason | undefined {
   const onDisk = onDiskOf(file);
   const { record, offset, tail, sentTo } = onDisk;
+  const { checkpoints } = context.deps;
   if (file.size < Math.max(offset, sentTo)) return "truncated below what was read";
-  const hasShrunk = file.size < look.sizeBefore;
+  // Also since a look before the last one, when nothing could be compared.
+  const hasShrunk = file.size < Math.max(look.sizeBefore, record.seen);
   if (look.touched && !holdsUnread(file, onDisk)) return "rewritten in place";
   if (look.touched) {
     // Also of a file that a read is about to ask: what has grown is only then of this content.
@@ -35,10 +38,17 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
     if (file.next === undefined && !file.hasUnread) file.readTo = Math.min(file.readTo, offset);
   }
   if (hasShrunk) {
+    checkpoints.saw(record, look.sizeBefore);
     context.shortened(record, file.size, onDisk);
     return undefined;
   }
-  return noteSeen(file, record, context.deps.checkpoints) ? undefined : "rewritten in place";
+  try {
+    return noteSeen(file, record, checkpoints) ? undefined : "rewritten in place";
+  } catch (error) {
+    // Though its head cannot be read: it is of this content, as far as anybody can tell.
+    checkpoints.saw(record, file.size);
+    throw error;
+  }
 }
 
 /**
@@ -47,12 +57,13 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
  */
 export function replaceContent(file: TailedFile, reason: LossReason, context: SourceContext): void {
   const { checkpoints } = context.deps;
-  if (file.next !== undefined) {
-    const { record } = file.next.content;
-    context.lostRest(record, 0, reason);
-    checkpoints.remove(record);
-  }
+  // First, for it reads.
   const record = mintSuccessor(file.record, { fd: file.fd, identity: file }, context);
+  if (file.next !== undefined) {
+    const { record: before } = file.next.content;
+    context.lostRest(before, 0, reason);
+    checkpoints.remove(before);
+  }
   const content = newLedger(record, context);
   file.next = { content, reason: file.next?.reason ?? reason };
   file.size = content.record.seen;

@@ -1,5 +1,5 @@
 import { nextFlushMs } from "../rules/flush-due.ts";
-import { tells } from "./open-tailed-file.ts";
+import { tells } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { statOf } from "./stat-of.ts";
 import { type FileStamp, keyOf, type TailedFile } from "./tailed-file.ts";
@@ -42,6 +42,8 @@ export class GivingWay {
 function stampToClose(file: TailedFile): FileStamp | undefined {
   const { kind } = file.hold;
   if (kind === "bound") return undefined;
+  // What is in it cannot be read, and by nothing would it be known again.
+  if (!tells(file.record) && file.record.seen > 0) return undefined;
   if (kind === "lingering") return file.stamp();
   const stats = statOf(file.lanePath);
   return stats !== undefined && keyOf(stats) === file.key ? stats : undefined;

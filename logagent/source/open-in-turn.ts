@@ -1,6 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import type { ClosedFile } from "./file-turns.ts";
-import { type OpenOptions, openTailedFile, tells } from "./open-tailed-file.ts";
+import { type OpenOptions, openTailedFile } from "./open-tailed-file.ts";
+import { tells } from "./record-of-file.ts";
 import { seeClosed } from "./see-closed.ts";
 import type { SourceContext } from "./source-context.ts";
 import { statOf } from "./stat-of.ts";

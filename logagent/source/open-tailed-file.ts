@@ -1,19 +1,13 @@
-import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
-import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
-import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
+import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { ContentLedger } from "./content-ledger.ts";
-import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
-import { NS_PER_MS } from "./kernel-tick.ts";
 import type { LeftFile } from "./left-files.ts";
 import { openLogFile } from "./open-file.ts";
+import { identityOf, mayGoOn, recordOrGuess, unseenAtMs } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
-import { isCompressed } from "./unpack.ts";
-
-/** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
-const UNFINISHED_LINE_BYTES_MAX = 64 * 1024;
 
 export interface OpenOptions {
   /** New files are shipped from their end: they were there before the entry. */
@@ -60,25 +54,26 @@ export function openTailedFile(
     return isFound ? undefined : "moved";
   }
   try {
-    if (checkpoints.find(identityOf(stats)).every(({ isPacked }) => isPacked) && isCompressed(fd)) {
+    const ids = new Set(checkpoints.find(identityOf(stats)).map(({ id }) => id));
+    const { record, isSure } = recordOrGuess({ path: options.lane ?? path, fd, stats }, context, options);
+    if (record === undefined) {
       context.logger.info({ path }, "compressed file is not shipped as lines");
       claims.release(key, options.holder);
       closeSync(fd);
       return "compressed";
     }
-    const ids = new Set(checkpoints.find(identityOf(stats)).map(({ id }) => id));
-    const record = recordOf(options.lane ?? path, fd, stats, context, options.fromEnd);
     checkpoints.foundIn(record, dirname(result.path));
     if (options.lane !== undefined) record.seenAtMs = unseenAtMs(record);
     context.problems.clear(path);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.lanePath ?? (options.keepLane && isOurs ? record.path : path);
     const content = newLedger(record, context);
-    if (options.found !== undefined && ids.has(record.id))
+    if (isSure && options.found !== undefined && ids.has(record.id))
       checkpoints.saw(record, Number(options.found.size));
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
-    seeSize(file, context);
+    // If its content is another by now, the first look that can read says so.
+    if (isSure) seeSize(file, context);
     return file;
   } catch (error) {
     claims.release(key, options.holder);
@@ -104,9 +99,17 @@ export function openLeft(
   const file = new TailedFile({ fd, identity, lanePath, content, nowMs });
   file.place = { kind: "moved", sinceMs: nowMs };
   file.isDeleted = true;
-  // If its content is another by now, the first look says so.
-  if (mayGoOn(record, fd, file.size, checkpoints)) seeSize(file, context);
+  // If its content is another by now, the first look that can read says so.
+  if (isReadableAs(record, fd, file.size, checkpoints)) seeSize(file, context);
   return file;
+}
+
+function isReadableAs(...of: Parameters<typeof mayGoOn>): boolean {
+  try {
+    return mayGoOn(...of);
+  } catch {
+    return false;
+  }
 }
 
 /** Enters the size of a file that goes on with a record. */
@@ -132,36 +135,6 @@ export function openUnpacked(fd: number, record: CheckpointRecord, context: Sour
   return file;
 }
 
-/**
- * A record for what is in a compressed file that nobody saw before it was compressed. `fd`: it is unpacked into it; undefined:
- * nobody can know what is in it.
- */
-export function mintPacked(
-  file: { readonly path: string; readonly fd: number | undefined; readonly identity: FileIdentity },
-  context: SourceContext,
-): CheckpointRecord {
-  const { checkpoints } = context.deps;
-  const { fd, identity, path } = file;
-  const isReadable = fd !== undefined;
-  return checkpoints.mint({
-    ...identity,
-    path,
-    entry: context.entry.path,
-    topic: context.entry.topic,
-    fingerprint: isReadable ? hashHead(fd) : NO_BYTES,
-    offset: 0,
-    tail: NO_BYTES,
-    seen: isReadable ? fstatSync(fd).size : 0,
-    seenAtMs: unseenAtMs(identity),
-    isPacked: true,
-  });
-}
-
-/** Nobody saw it where it was: others may have come after it, and gone as well. */
-function unseenAtMs({ birthtimeNs }: FileIdentity): number {
-  return Number(birthtimeNs / NS_PER_MS) - 1;
-}
-
 /** The ledger of a record that is held from now on. */
 export function newLedger(record: CheckpointRecord, context: SourceContext): ContentLedger {
   const { checkpoints, ip } = context.deps;
@@ -172,104 +145,4 @@ export function newLedger(record: CheckpointRecord, context: SourceContext): Con
     totals: context.totals,
     onRejected: (refused) => context.refusedLines.add(record, refused),
   });
-}
-
-/** A record for content that was never shipped. It is read from `offset`. */
-function mintRecord(
-  file: { readonly path: string; readonly fd: number; readonly identity: FileIdentity },
-  offset: number,
-  context: SourceContext,
-): CheckpointRecord {
-  const { checkpoints, claims, clock } = context.deps;
-  const { dev, ino, birthtimeNs } = file.identity;
-  const { path } = file;
-  const entry = context.entry.path;
-  return checkpoints.mint({
-    dev,
-    ino,
-    birthtimeNs,
-    path,
-    // The task may be on its way out.
-    entry: claims.heirOf({ path, entry }) ?? entry,
-    topic: context.entry.topic,
-    fingerprint: hashHead(file.fd),
-    offset,
-    tail: hashBefore(file.fd, offset),
-    seen: Math.max(fstatSync(file.fd).size, offset),
-    seenAtMs: clock.wallMs(),
-  });
-}
-
-/** A record for content that has replaced another one in the same file. */
-export function mintSuccessor(
-  before: CheckpointRecord,
-  file: { readonly fd: number; readonly identity: FileIdentity },
-  context: SourceContext,
-): CheckpointRecord {
-  const record = mintRecord({ path: before.path, ...file }, 0, context);
-  // As far as its path goes nothing is new.
-  record.seenAtMs = before.seenAtMs;
-  return record;
-}
-
-function recordOf(
-  path: string,
-  fd: number,
-  stats: BigIntStats,
-  context: SourceContext,
-  fromEnd: boolean,
-): CheckpointRecord {
-  const { checkpoints, clock } = context.deps;
-  const size = Number(stats.size);
-  const identity = identityOf(stats);
-  const known = checkpoints.find(identity).filter((one) => !context.unsettled.isReplaced(one));
-  const record = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
-  // Without births a number says nothing: another file may have it by now.
-  const before = identity.birthtimeNs === 0n ? undefined : known[0];
-  for (const other of known) {
-    if (other === record || other.dev !== identity.dev) continue;
-    if (tells(other) || other.seen > other.offset)
-      context.lostRest(other, other.offset, "replaced while the agent was down");
-    checkpoints.remove(other);
-  }
-  if (record === undefined) {
-    if (before === undefined) {
-      return mintRecord({ path, fd, identity }, fromEnd ? lastLineStart(fd, size) : 0, context);
-    }
-    return mintSuccessor(before, { fd, identity }, context);
-  }
-  checkpoints.held(record);
-  checkpoints.saw(record, size);
-  record.dev = identity.dev;
-  checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
-  // Found where it went, it says nothing of who was at its path meanwhile.
-  if (path === record.path) record.seenAtMs = clock.wallMs();
-  record.isResting = false;
-  checkpoints.touch();
-  return record;
-}
-
-function mayGoOn(record: CheckpointRecord, fd: number, size: number, checkpoints: CheckpointStore): boolean {
-  // What was seen may have been sent: of a shorter file nobody knows then how much of that is still the same.
-  const least = checkpoints.isUnsure(record) ? record.seen : record.offset;
-  return least <= size && holdsShipped(fd, record) && holdsFurthest(fd, record);
-}
-
-/** Does the record say anything by which another file with the same inode would not match it? */
-export function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
-  return birthtimeNs !== 0n || fingerprint.length > 0;
-}
-
-/** Behind the last newline, so that a line which is being written is shipped whole; the end when there is none near. */
-function lastLineStart(fd: number, size: number): number {
-  const bytes = Buffer.allocUnsafe(Math.min(size, UNFINISHED_LINE_BYTES_MAX));
-  const from = size - bytes.byteLength;
-  const read = readSync(fd, bytes, 0, bytes.byteLength, from);
-  const newline = bytes.subarray(0, read).lastIndexOf(10);
-  if (newline === -1) return from === 0 ? 0 : from + read;
-  return from + newline + 1;
-}
-
-function identityOf(stats: BigIntStats): FileIdentity {
-  return { dev: stats.dev, ino: stats.ino, birthtimeNs: stats.birthtimeNs };
 }

@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { ROTATE_WAIT_MAX_MS } from "./rotation.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
 
@@ -9,14 +10,20 @@ export const READ_RETRY_MAX_MS = 30_000;
 
 /** A file could not be looked at, read or delivered: it is tried again from where it is, for as long as it takes. */
 export function readFailed(file: TailedFile, error: unknown, { deps, problems }: SourceContext): void {
-  const { lanePath, offset, failedReads } = file;
+  const { lanePath, offset, failedReads, place } = file;
   problems.set(
     lanePath,
     `Cannot ship ${lanePath} from byte ${offset} on: ${errorMessage(error)}; it is tried again, and nothing is skipped`,
   );
+  // What was to be compared is so at the next look.
+  file.doubt();
   file.readTo = offset;
   file.flushed = undefined;
-  file.nextLookMs = deps.clock.monotonicMs() + Math.min(READ_RETRY_MS * 2 ** failedReads, READ_RETRY_MAX_MS);
+  const nowMs = deps.clock.monotonicMs();
+  const retryMs = nowMs + Math.min(READ_RETRY_MS * 2 ** failedReads, READ_RETRY_MAX_MS);
+  // Whoever comes after it at its path waits no longer than until then.
+  const waitEndsMs = place.kind === "moved" ? place.sinceMs + ROTATE_WAIT_MAX_MS : retryMs;
+  file.nextLookMs = waitEndsMs > nowMs ? Math.min(retryMs, waitEndsMs) : retryMs;
   file.failedReads += 1;
 }
 

@@ -104,7 +104,8 @@ export class Scanner {
     const isEarly = file.givesWaySinceMs !== undefined && !file.isDeleted && !file.isUnpacked;
     record.isResting = file.place.kind === "moved" && file.content.isSettled && !isEarly;
     if (Number(stamp.size) === file.readTo) this.#letGo.set(file.key, stamp);
-    else this.#context.deps.checkpoints.saw(record, Number(stamp.size));
+    // While it cannot be read it may have another content by now, of which that is the size.
+    else if (file.failedReads === 0) this.#context.deps.checkpoints.saw(record, Number(stamp.size));
     this.#context.deps.checkpoints.touch();
   }
 

@@ -151,7 +151,9 @@ export class TailedFile implements FileIdentity, HeldFile {
 
   /** What it would cost to close it. */
   get hold(): HoldState {
-    const isAtEnd = this.shipping === undefined && this.offset >= this.size && this.content.isSettled;
+    const isShipped = this.offset >= this.size && this.content.isSettled;
+    // While it cannot be read it may have another content, however large it is.
+    const isAtEnd = this.shipping === undefined && isShipped && this.failedReads === 0;
     if (this.next !== undefined || this.isLeaving) return { kind: "bound" };
     if (this.drain.kind === "drained" && isAtEnd) return { kind: "lingering", sinceMs: this.drain.sinceMs };
     if (this.place.kind === "moved" || this.isDeleted) return { kind: "bound" };
@@ -216,6 +218,11 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.isDeleted = stats.nlink === 0 && !this.isUnpacked;
     this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
     return { sizeBefore, touched };
+  }
+
+  /** Whatever the kernel says, the next look takes it for touched. */
+  doubt(): void {
+    this.#isFresh = true;
   }
 
   /** Goes on with another content, from its start. */

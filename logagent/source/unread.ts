@@ -1,6 +1,7 @@
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { FINGERPRINT_BYTES, hashBefore, longerHead } from "./file-hash.ts";
+import { readFailed } from "./read-trouble.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
 
@@ -36,10 +37,14 @@ export function noteUnread(file: Seen, record: CheckpointRecord, checkpoints: Ch
   return true;
 }
 
-/** Of a held file that has to wait: what is there now is told from what may replace it unread. Throws what `read` throws. */
-export function rememberUnread(file: TailedFile, { deps }: SourceContext): void {
+/** Of a held file that has to wait: what is there now is told from what may replace it unread. */
+export function rememberUnread(file: TailedFile, context: SourceContext): void {
   const { record } = file.next?.content ?? file;
-  noteEnd(file, record, deps.checkpoints);
+  try {
+    noteEnd(file, record, context.deps.checkpoints);
+  } catch (error) {
+    readFailed(file, error, context);
+  }
 }
 
 function noteEnd({ fd, size }: Seen, record: CheckpointRecord, checkpoints: CheckpointStore): void {

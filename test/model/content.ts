@@ -17,6 +17,8 @@ export class Content {
   isCutAmid = false;
   /** Bytes that were there when it was cut, or when its last name went. */
   cutAt = 0;
+  /** From here on it could not be read: of what is there the agent knows no more than the size. */
+  unreadFrom: number | undefined;
   /** There was a time when nobody could have found it: what the agent had not seen of it may be gone. */
   missed = false;
   /** There was a time when the agent could not have held it. */
@@ -30,6 +32,8 @@ export class Content {
   packedAt: string | undefined;
   /** Anything but written, rotated and deleted: its place among others is nobody's promise. */
   isOdd = false;
+  /** One at its path could not be read for so long that those behind it did not wait. */
+  isUnordered = false;
   /** Delivered at least once. */
   readonly #sent = new ByteSet();
   /** Acknowledged or refused for good: settled. */
@@ -72,6 +76,12 @@ export class Content {
 
   noteSettled(from: number, to: number): void {
     this.#settled.add(from, to);
+  }
+
+  noteRead(from: number, to: number): void {
+    const { unreadFrom } = this;
+    if (unreadFrom === undefined || from > unreadFrom || to <= unreadFrom) return;
+    this.unreadFrom = to < this.size ? to : undefined;
   }
 
   /** Its first bytes are those of another content: what becomes of those becomes of these, and the other way round. */
@@ -126,11 +136,23 @@ export class Content {
     return this.unnoticedSuccessors(contents).length > 0;
   }
 
-  /** That were in the file after it and begin with all that was seen of it: to the agent they are the same. */
+  /** That were in the file after it and begin with all that was seen of it, or, where no more than its size was seen, are as large. */
   unnoticedSuccessors(contents: readonly Content[]): readonly Content[] {
-    const known = this.bytes.subarray(0, this.seen);
+    const { seen, unreadFrom = seen } = this;
+    const known = this.bytes.subarray(0, Math.min(seen, unreadFrom));
+    return contents.filter((next) => {
+      if (next.inode !== this.inode || next.number <= this.number) return false;
+      return next.holds(known, 0) && (unreadFrom >= seen || next.size >= seen);
+    });
+  }
+
+  /** That were in the file before it, when it could not be read, and for which the agent took it. */
+  unnoticedPredecessors(contents: readonly Content[]): readonly Content[] {
+    const { unreadFrom } = this;
+    if (unreadFrom === undefined) return [];
+    const known = this.bytes.subarray(0, unreadFrom);
     return contents.filter(
-      (next) => next.inode === this.inode && next.number > this.number && next.holds(known, 0),
+      (before) => before.inode === this.inode && before.number < this.number && before.holds(known, 0),
     );
   }
 

@@ -1,3 +1,4 @@
+import { FINGERPRINT_BYTES } from "../../logagent/source/file-hash.ts";
 import type { Content } from "./content.ts";
 import type { Inode } from "./inode.ts";
 import { type Op, type OpKind, pick } from "./plan.ts";
@@ -7,6 +8,8 @@ const ROTATIONS_MAX = 4;
 const MUCH_LINES = 2_000;
 /** Larger files are not rewritten. */
 const REWRITTEN_MAX = 5_000;
+/** Of a file that cannot be read in one place. */
+const BAD_BYTES = 60;
 const CURRENT = "current";
 
 type FileOperation = (world: World, op: Op) => void;
@@ -122,6 +125,22 @@ export const FILE_OPERATIONS: Partial<Record<OpKind, FileOperation>> = {
     if (rotated.length === 0) return;
     const [path] = pick(rotated, op.a).paths;
     if (path !== undefined) world.compress(path, op.b < 0.5 ? "gz" : "zst");
+  },
+  "fail reads": (world, op) => {
+    const inodes = world.inodes.filter(({ content }) => !content.isPacked);
+    if (inodes.length === 0) return;
+    const inode = pick(inodes, op.a);
+    const at = Math.floor(op.b * inode.content.size);
+    // What a file is known by is within its first page.
+    const from = at < FINGERPRINT_BYTES ? 0 : at;
+    world.failReads(inode, {
+      from,
+      to: op.c < 0.5 ? Number.POSITIVE_INFINITY : Math.max(from, FINGERPRINT_BYTES) + BAD_BYTES,
+    });
+  },
+  "heal reads": (world, op) => {
+    const bad = world.inodes.filter((inode) => inode.bad !== undefined);
+    if (bad.length > 0) world.healReads(pick(bad, op.a));
   },
   "switch link": (world, op) => {
     if (world.lanes.length === 0) switchLink(world, op);

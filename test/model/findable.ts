@@ -41,6 +41,8 @@ function isFindablePacked(
   // To the agent it was replaced, not packed.
   const { ino, birthNs } = content.inode;
   if (facts.world.inodes.some((other) => other.ino === ino && other.birthNs === birthNs)) return false;
+  // What could not be read is known by nothing but its number.
+  if (content.unreadFrom !== undefined) return false;
   const known = records.filter((record) => facts.isAbout(record, content));
   if (known.some((record) => isTellable(record) && record.isResting !== true)) return true;
   // What little is known of another one may be what it begins with as well: then it may be that one.

@@ -13,6 +13,14 @@ export interface Inode {
   writerFd: number | undefined;
   /** Of the agent. */
   agentFds: number;
+  /** Bytes that the disk cannot read now. */
+  bad: BadRange | undefined;
+}
+
+export interface BadRange {
+  readonly from: number;
+  readonly to: number;
+  readonly sinceMs: number;
 }
 
 /** Nobody can come to it any more, and its number is free. */

@@ -3,6 +3,7 @@ import type { Arrival } from "./arrivals.ts";
 import { ByteSet } from "./byte-set.ts";
 import type { Content } from "./content.ts";
 import type { Facts } from "./facts.ts";
+import { ENOUGH } from "./plan.ts";
 
 /** At the end: every byte that there was is where the agent says it is. */
 export function checkEnd(facts: Facts): void {
@@ -18,6 +19,7 @@ export function checkEnd(facts: Facts): void {
       gone.addAll(next.settled);
       gone.addAll(next.held);
     }
+    for (const before of content.unnoticedPredecessors(contents)) gone.addAll(before.settled);
     const seenGap = gone.firstGap(content.seen);
     hold("what was seen is settled, held or lost", seenGap === undefined, () => say(content, seenGap));
     if (content.isCut) {
@@ -27,10 +29,7 @@ export function checkEnd(facts: Facts): void {
       hold("what nobody saw go may be lost", isSaid, () => `${content}`);
     }
     if (content.isCut || content.missed) continue;
-    const there = new ByteSet();
-    there.addAll(content.settled);
-    there.addAll(content.held);
-    const gap = there.firstGap(content.size);
+    const gap = unsettled(content);
     hold("what is there is settled", gap === undefined, () => say(content, gap));
   }
   for (const loss of facts.lossRecords) {
@@ -44,6 +43,26 @@ export function checkEnd(facts: Facts): void {
   }
 }
 
+/** While the disk cannot read a file, all others are shipped; those behind it at its path after a minute. */
+export function checkOthersOfBad(facts: Facts): void {
+  // One that was rotated keeps its descriptor until it can be read, and may be one of the last that there are.
+  if (facts.plan.openFilesMax < ENOUGH) return;
+  for (const content of facts.world.contents) {
+    if (!isPromised(content, facts) || content.isCut || content.missed || content.inode.bad !== undefined)
+      continue;
+    const gap = unsettled(content);
+    hold("a file that cannot be read stalls no other", gap === undefined, () => say(content, gap));
+  }
+}
+
+/** The first range of a content that is neither settled nor the unfinished line at its end. */
+function unsettled(content: Content): ReturnType<ByteSet["firstGap"]> {
+  const there = new ByteSet();
+  there.addAll(content.settled);
+  there.addAll(content.held);
+  return there.firstGap(content.size);
+}
+
 /** What was at a path earlier arrives earlier, but for what was written after it had moved. */
 export function checkOrderOfLanes({ plan }: Facts, arrivals: readonly Arrival[]): void {
   // Nothing tells the older file: neither its birth nor its last change.
@@ -53,6 +72,7 @@ export function checkOrderOfLanes({ plan }: Facts, arrivals: readonly Arrival[])
   const last = new Map<string, Content>();
   for (const { life, path, content, from } of arrivals) {
     if (content === undefined || content.isLate || content.missed || content.isOdd) continue;
+    if (content.isUnordered) continue;
     const lane = `${life} ${path}`;
     const before = last.get(lane);
     // Born in one tick of the clock: nobody can say which was first.

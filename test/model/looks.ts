@@ -1,4 +1,5 @@
 import type { BigIntStats, Stats } from "node:fs";
+import { CodedError } from "../../base/errors.ts";
 import type { Content } from "./content.ts";
 import type { Facts } from "./facts.ts";
 import type { Inode } from "./inode.ts";
@@ -75,6 +76,18 @@ export class Looks implements FsWatcher {
     this.#facts.world.forgetGone();
   }
 
+  readable(fd: number, position: number, bytes: number): number {
+    const { bad, content } = this.#fds.get(fd) ?? {};
+    if (bad === undefined || content === undefined) return bytes;
+    // At the end of a file the disk is not asked.
+    const isBad = position < Math.min(bad.to, content.size) && position + bytes > bad.from;
+    if (!isBad) return bytes;
+    if (position < bad.from) return bad.from - position;
+    // What is compared are hashes of many bytes: of those before it nothing is known either.
+    content.unreadFrom = 0;
+    throw new CodedError("EIO", "EIO: i/o error, read");
+  }
+
   read(fd: number, position: number, bytes: number): void {
     const { ids, knownIds } = this.#facts;
     const content = this.#fds.get(fd)?.content;
@@ -82,6 +95,7 @@ export class Looks implements FsWatcher {
     // What is held against others, to tell which of them it is, is nobody's yet.
     const isKnown = content.seen > 0 || ids.isMintedFor(content, knownIds);
     if (isKnown) content.seen = Math.max(content.seen, position + bytes);
+    content.noteRead(position, position + bytes);
   }
 }
 

@@ -8,6 +8,7 @@ const SEEDS_MAX = 1000;
 
 const LAWS = [
   "a checkpoint says what is settled",
+  "a file that cannot be read stalls no other",
   "a content has one id",
   "a file is held until it is shipped",
   "an id has one content",
@@ -111,6 +112,13 @@ suite("the model finds", () => {
       file: "logagent/checkpoint/checkpoint-store.ts",
       find: "return this.#fresh.has(record) ? this.persisted() : Promise.resolve();",
       replace: "return Promise.resolve();",
+    }));
+
+  test("a page that cannot be read and is taken for the end", () =>
+    assertFound({
+      file: "logagent/source/ship-file.ts",
+      find: "    return { end, failure: error };",
+      replace: "    return { end };",
     }));
 });
 

@@ -48,7 +48,10 @@ export const WEIGHTS = {
   "open topic": 4,
 } as const satisfies Record<string, number>;
 
-export type OpKind = keyof typeof WEIGHTS;
+/** What a disk may do, in a part of the sequences. */
+const READ_WEIGHTS = { "fail reads": 1, "heal reads": 1 } as const satisfies Record<string, number>;
+
+export type OpKind = keyof typeof WEIGHTS | keyof typeof READ_WEIGHTS;
 
 /** One thing that happens. The numbers, each in [0, 1), decide what it happens to: an operation has no other chance. */
 export interface Op {
@@ -94,6 +97,8 @@ const TICKS_MS = [0, 0, 4, 10];
 const OPEN_FILES_MAX = [1, 2, 3, ENOUGH, ENOUGH, ENOUGH];
 const OPS_MIN = 10;
 const OPS_MAX = 100;
+/** By chance of its own, woven between the others: without it a seed stands for what it always has. */
+const READS = { seed: 2_000_000_011, weights: READ_WEIGHTS, share: 0.25, ofOps: 0.12 };
 
 export function planOf(seed: number): Plan {
   const random = seededRandom(seed);
@@ -102,13 +107,23 @@ export function planOf(seed: number): Plan {
   const hasBirthTimes = random.next() < 0.8;
   const ops: Op[] = [];
   for (let left = OPS_MIN + Math.floor(random.next() * (OPS_MAX - OPS_MIN)); left > 0; left -= 1) {
-    ops.push({ kind: weighted(random), a: random.next(), b: random.next(), c: random.next() });
+    ops.push(opOf(random, WEIGHTS));
   }
   const from = random.next() < 0.1 ? "end" : "beginning";
   const chunkPoolBytes = random.next() < 0.3 ? SMALL_CHUNK_BYTES : CHUNK_POOL_BYTES;
   // By chance of its own: without it a seed stands for what it always has.
   const openFilesMax = pick(OPEN_FILES_MAX, seededRandom(seed + SEED_OF_LIMIT).next());
-  return { seed, glob, lanes, tickMs, hasBirthTimes, from, chunkPoolBytes, openFilesMax, ops };
+  return {
+    seed,
+    glob,
+    lanes,
+    tickMs,
+    hasBirthTimes,
+    from,
+    chunkPoolBytes,
+    openFilesMax,
+    ops: woven(ops, seed, READS),
+  };
 }
 
 /** The item that a number in [0, 1) stands for. */
@@ -116,8 +131,21 @@ export function pick<T>(items: readonly T[], at: number): T {
   return items[Math.floor(at * items.length)] as T;
 }
 
-function weighted(random: Random): OpKind {
-  const kinds = Object.entries(WEIGHTS) as [OpKind, number][];
+type Weights = Partial<Record<OpKind, number>>;
+
+/** With others between them. */
+function woven(ops: readonly Op[], seed: number, other: typeof READS): readonly Op[] {
+  const random = seededRandom(seed + other.seed);
+  if (random.next() >= other.share) return ops;
+  return ops.flatMap((op) => (random.next() < other.ofOps ? [opOf(random, other.weights), op] : [op]));
+}
+
+function opOf(random: Random, weights: Weights): Op {
+  return { kind: weighted(random, weights), a: random.next(), b: random.next(), c: random.next() };
+}
+
+function weighted(random: Random, weights: Weights): OpKind {
+  const kinds = Object.entries(weights) as [OpKind, number][];
   let at = random.next() * kinds.reduce((sum, [, weight]) => sum + weight, 0);
   for (const [kind, weight] of kinds) {
     at -= weight;

@@ -1,11 +1,13 @@
 import { type Random, seededRandom } from "../../base/random.ts";
+import { READ_RETRY_MAX_MS } from "../../logagent/source/read-trouble.ts";
+import { ROTATE_WAIT_MAX_MS } from "../../logagent/source/rotation.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { hold } from "../support/violation.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { Content } from "./content.ts";
 import { Facts } from "./facts.ts";
 import { FILE_OPERATIONS } from "./file-operations.ts";
-import { checkEnd, checkOrderOfLanes } from "./laws.ts";
+import { checkEnd, checkOrderOfLanes, checkOthersOfBad } from "./laws.ts";
 import { checkAccount, checkLetGo } from "./laws-of-moments.ts";
 import { Lives } from "./lives.ts";
 import { Looks } from "./looks.ts";
@@ -19,6 +21,9 @@ const STEPS_MS = [1, 50, 250, 500, 1000, 2500];
 const QUIET_STEPS = 13;
 /** Where few files may be open: each that was rotated takes a few steps in which nothing arrives, before the next is opened. */
 const QUIET_STEPS_OF_TURNS = 40;
+/** Where a file could not be read for some time: until it is tried again, and until nobody waits for it any more. */
+const QUIET_STEPS_OF_TRIES = Math.ceil(READ_RETRY_MAX_MS / 1000) + QUIET_STEPS;
+const QUIET_STEPS_OF_WAITS = Math.ceil(ROTATE_WAIT_MAX_MS / 1000) + QUIET_STEPS;
 const END_STEPS_MAX = 400;
 const OPERATIONS_OF_A_WRITE = 12;
 /** A step during which something happens has it at one of so many first calls about files. */
@@ -176,15 +181,26 @@ export class Sequence {
     await this.#lives.crash({ losesUnsynced: op.b < 0.5 });
   }
 
-  /** Everything is well again, until nothing happens any more. */
+  /** Everything is well again, first all but the disk of the logs, until nothing happens any more. */
   async #finish(): Promise<void> {
-    const { plan, history } = this.facts;
+    const { world, plan, history } = this.facts;
     history.push("finish");
     this.#lives.fillDisk(false);
     await this.#lives.start();
     this.#sink.open();
+    if (world.inodes.some(({ bad }) => bad !== undefined)) {
+      await this.#untilQuiet(QUIET_STEPS_OF_WAITS);
+      checkOthersOfBad(this.facts);
+      for (const inode of world.inodes) world.healReads(inode);
+    }
+    const isTried = plan.ops.some(({ kind }) => kind === "fail reads");
+    const ofTries = isTried ? QUIET_STEPS_OF_TRIES : QUIET_STEPS;
+    await this.#untilQuiet(plan.openFilesMax < ENOUGH ? Math.max(ofTries, QUIET_STEPS_OF_TURNS) : ofTries);
+  }
+
+  async #untilQuiet(quietSteps: number): Promise<void> {
+    const { plan } = this.facts;
     let quiet = 0;
-    const quietSteps = plan.openFilesMax < ENOUGH ? QUIET_STEPS_OF_TURNS : QUIET_STEPS;
     for (let steps = 0; quiet < quietSteps; steps += 1) {
       hold("the agent comes to rest", steps < END_STEPS_MAX, () => `${steps} steps`);
       const before = this.#sink.deliveries;

@@ -1,6 +1,8 @@
 import { constants } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { READ_RETRY_MAX_MS } from "../../logagent/source/read-trouble.ts";
+import { ROTATE_WAIT_MAX_MS } from "../../logagent/source/rotation.ts";
 import { Content } from "./content.ts";
 import { type Inode, isGone } from "./inode.ts";
 import { real } from "./watched-fs.ts";
@@ -102,6 +104,7 @@ export class World {
       paths: new Set([path]),
       writerFd,
       agentFds: 0,
+      bad: undefined,
     };
     const made = inode as Inode;
     made.content = this.#newContent(made, lane);
@@ -194,6 +197,21 @@ export class World {
     this.links.set(path, target);
     this.#namesChanged(path);
     if (before !== undefined) before.content.hasMoved = true;
+  }
+
+  /** The disk cannot read these bytes of a file from now on, whatever is written there. */
+  failReads(inode: Inode, { from, to }: { readonly from: number; readonly to: number }): void {
+    inode.bad = { from, to, sinceMs: inode.bad?.sinceMs ?? this.#options.wallMs() };
+  }
+
+  healReads(inode: Inode): void {
+    if (inode.bad === undefined) return;
+    const badMs = this.#options.wallMs() - inode.bad.sinceMs;
+    inode.bad = undefined;
+    // Those behind it wait a minute, and have waited for that when they come to their turn; only the next try tells that it is over.
+    if (badMs < ROTATE_WAIT_MAX_MS - READ_RETRY_MAX_MS) return;
+    const { lane } = inode.content;
+    for (const content of this.contents) if (content.lane === lane) content.isUnordered = true;
   }
 
   closeWriter(inode: Inode): void {

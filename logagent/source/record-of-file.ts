@@ -1,0 +1,207 @@
+import { type BigIntStats, fstatSync, readSync } from "node:fs";
+import { errorCode } from "../../base/errors.ts";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
+import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
+import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
+import { isCompressedName } from "./generation-name.ts";
+import { NS_PER_MS } from "./kernel-tick.ts";
+import type { SourceContext } from "./source-context.ts";
+import { isCompressed } from "./unpack.ts";
+
+/** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
+const UNFINISHED_LINE_BYTES_MAX = 64 * 1024;
+
+/** A file that was opened, and the path whose record it is to have. */
+export interface Opened {
+  readonly path: string;
+  readonly fd: number;
+  readonly stats: BigIntStats;
+}
+
+/**
+ * Undefined: it is compressed. A file that cannot be read is held as well, as what it is by its identity, if that is clear: it may go
+ * before it can be read, and whoever came after it at its path is to wait.
+ */
+export function recordOrGuess(
+  opened: Opened,
+  context: SourceContext,
+  { fromEnd }: { readonly fromEnd: boolean },
+): { readonly record: CheckpointRecord | undefined; readonly isSure: boolean } {
+  const known = context.deps.checkpoints.find(identityOf(opened.stats));
+  try {
+    const isPacked = known.every((one) => one.isPacked) && isCompressed(opened.fd);
+    return { record: isPacked ? undefined : recordOf(opened, context, fromEnd), isSure: true };
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    const record = guess(opened, known, { context, fromEnd });
+    if (record === undefined) throw error;
+    return { record, isSure: known.length === 0 };
+  }
+}
+
+/** By the identity of a file alone; undefined: that does not say it. */
+function guess(
+  opened: Opened,
+  [only, ...others]: readonly CheckpointRecord[],
+  { context, fromEnd }: { readonly context: SourceContext; readonly fromEnd: boolean },
+): CheckpointRecord | undefined {
+  const { path, fd, stats } = opened;
+  const identity = identityOf(stats);
+  // Without births it would be known by nothing.
+  if (others.length > 0 || identity.birthtimeNs === 0n) return undefined;
+  if (only !== undefined) {
+    const isOther = only.isPacked === true || context.unsettled.isReplaced(only);
+    return isOther ? undefined : goOnWith(only, opened, context);
+  }
+  if (fromEnd || isCompressedName(path)) return undefined;
+  return mintRecord({ path, fd, identity }, { offset: 0, isReadable: false }, context);
+}
+
+function recordOf({ path, fd, stats }: Opened, context: SourceContext, fromEnd: boolean): CheckpointRecord {
+  const { checkpoints } = context.deps;
+  const size = Number(stats.size);
+  const identity = identityOf(stats);
+  const known = checkpoints.find(identity).filter((one) => !context.unsettled.isReplaced(one));
+  const found = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
+  // Before anything is said of the others, for it reads.
+  const record = found ?? mintFor({ path, fd, identity }, known[0], { context, fromEnd, size });
+  for (const other of known) {
+    if (other === found || other.dev !== identity.dev) continue;
+    if (tells(other) || other.seen > other.offset)
+      context.lostRest(other, other.offset, "replaced while the agent was down");
+    checkpoints.remove(other);
+  }
+  if (found === undefined) return record;
+  checkpoints.saw(record, size);
+  return goOnWith(record, { path, stats }, context);
+}
+
+function mintFor(
+  file: { readonly path: string; readonly fd: number; readonly identity: FileIdentity },
+  before: CheckpointRecord | undefined,
+  {
+    context,
+    fromEnd,
+    size,
+  }: { readonly context: SourceContext; readonly fromEnd: boolean; readonly size: number },
+): CheckpointRecord {
+  const { fd, identity } = file;
+  // Without births a number says nothing: another file may have it by now.
+  if (before !== undefined && identity.birthtimeNs !== 0n)
+    return mintSuccessor(before, { fd, identity }, context);
+  return mintRecord(file, { offset: fromEnd ? lastLineStart(fd, size) : 0 }, context);
+}
+
+function goOnWith(
+  record: CheckpointRecord,
+  { path, stats }: Pick<Opened, "path" | "stats">,
+  context: SourceContext,
+): CheckpointRecord {
+  const { checkpoints, clock } = context.deps;
+  checkpoints.held(record);
+  record.dev = stats.dev;
+  checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
+  // Found where it went, it says nothing of who was at its path meanwhile.
+  if (path === record.path) record.seenAtMs = clock.wallMs();
+  record.isResting = false;
+  checkpoints.touch();
+  return record;
+}
+
+/**
+ * A record for what is in a compressed file that nobody saw before it was compressed. `fd`: it is unpacked into it; undefined:
+ * nobody can know what is in it.
+ */
+export function mintPacked(
+  file: { readonly path: string; readonly fd: number | undefined; readonly identity: FileIdentity },
+  context: SourceContext,
+): CheckpointRecord {
+  const { checkpoints } = context.deps;
+  const { fd, identity, path } = file;
+  const isReadable = fd !== undefined;
+  return checkpoints.mint({
+    ...identity,
+    path,
+    entry: context.entry.path,
+    topic: context.entry.topic,
+    fingerprint: isReadable ? hashHead(fd) : NO_BYTES,
+    offset: 0,
+    tail: NO_BYTES,
+    seen: isReadable ? fstatSync(fd).size : 0,
+    seenAtMs: unseenAtMs(identity),
+    isPacked: true,
+  });
+}
+
+/** Nobody saw it where it was: others may have come after it, and gone as well. */
+export function unseenAtMs({ birthtimeNs }: FileIdentity): number {
+  return Number(birthtimeNs / NS_PER_MS) - 1;
+}
+
+/** A record for content that was never shipped. It is read from `offset`. While it cannot be read, it is known as an empty one is. */
+function mintRecord(
+  file: { readonly path: string; readonly fd: number; readonly identity: FileIdentity },
+  { offset, isReadable = true }: { readonly offset: number; readonly isReadable?: boolean },
+  context: SourceContext,
+): CheckpointRecord {
+  const { checkpoints, claims, clock } = context.deps;
+  const { dev, ino, birthtimeNs } = file.identity;
+  const { path } = file;
+  const entry = context.entry.path;
+  return checkpoints.mint({
+    dev,
+    ino,
+    birthtimeNs,
+    path,
+    // The task may be on its way out.
+    entry: claims.heirOf({ path, entry }) ?? entry,
+    topic: context.entry.topic,
+    fingerprint: isReadable ? hashHead(file.fd) : NO_BYTES,
+    offset,
+    tail: hashBefore(file.fd, offset),
+    seen: Math.max(fstatSync(file.fd).size, offset),
+    seenAtMs: clock.wallMs(),
+  });
+}
+
+/** A record for content that has replaced another one in the same file. */
+export function mintSuccessor(
+  before: CheckpointRecord,
+  file: { readonly fd: number; readonly identity: FileIdentity },
+  context: SourceContext,
+): CheckpointRecord {
+  const record = mintRecord({ path: before.path, ...file }, { offset: 0 }, context);
+  // As far as its path goes nothing is new.
+  record.seenAtMs = before.seenAtMs;
+  return record;
+}
+
+export function mayGoOn(
+  record: CheckpointRecord,
+  fd: number,
+  size: number,
+  checkpoints: CheckpointStore,
+): boolean {
+  // What was seen may have been sent: of a shorter file nobody knows then how much of that is still the same.
+  const least = checkpoints.isUnsure(record) ? record.seen : record.offset;
+  return least <= size && holdsShipped(fd, record) && holdsFurthest(fd, record);
+}
+
+/** Does the record say anything by which another file with the same inode would not match it? */
+export function tells({ birthtimeNs, fingerprint }: CheckpointRecord): boolean {
+  return birthtimeNs !== 0n || fingerprint.length > 0;
+}
+
+/** Behind the last newline, so that a line which is being written is shipped whole; the end when there is none near. */
+function lastLineStart(fd: number, size: number): number {
+  const bytes = Buffer.allocUnsafe(Math.min(size, UNFINISHED_LINE_BYTES_MAX));
+  const from = size - bytes.byteLength;
+  const read = readSync(fd, bytes, 0, bytes.byteLength, from);
+  const newline = bytes.subarray(0, read).lastIndexOf(10);
+  if (newline === -1) return from === 0 ? 0 : from + read;
+  return from + newline + 1;
+}
+
+export function identityOf(stats: BigIntStats): FileIdentity {
+  return { dev: stats.dev, ino: stats.ino, birthtimeNs: stats.birthtimeNs };
+}
