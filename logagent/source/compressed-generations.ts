@@ -67,6 +67,7 @@ export class CompressedGenerations {
     records: readonly CheckpointRecord[],
     options: Options & { readonly judged: (file: UnseenFile) => void },
   ): Promise<Outcome> {
+    if (unseen.length === 0) return "done";
     const known = new KnownContents(records.filter((record) => record.isPacked !== true));
     let outcome: Outcome = "done";
     for (const file of unseen) {

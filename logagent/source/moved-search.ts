@@ -1,3 +1,4 @@
+import { Slice } from "../../base/slice.ts";
 import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
 import { AnnouncedFiles, agedNs, isDone } from "./announced-files.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
@@ -87,15 +88,19 @@ export class MovedSearch {
   }
 
   async #openAll(records: readonly CheckpointRecord[], options: SearchOptions): Promise<void> {
-    const { checkpoints } = this.#context.deps;
+    const { checkpoints, clock } = this.#context.deps;
     const { announced } = options;
+    const slice = new Slice(clock);
     // First, for it goes by when the others were seen last.
     const unseen = await this.#findUnseen(records, options.present);
-    const most = unseen.length + this.#missing(records, options).length;
-    if (unseen.length > 0 && !announced.areOpenFor({ files: most, packed: most })) {
-      announced.add(unseen, await this.#findMoved(records, options));
+    if (slice.isOver) await slice.giveTurn(options);
+    if (unseen.length > 0) {
+      const most = unseen.length + this.#missing(records, options).length;
+      const mayWait = !announced.areOpenFor({ files: most, packed: most });
+      if (mayWait) announced.add(unseen, await this.#findMoved(records, options));
     }
     const later = await this.#openUnseen(unseen, records, options);
+    if (slice.isOver) await slice.giveTurn(options);
     const found = await this.#findMoved(records, options);
     announced.add(later, found);
     await this.#openByAge([...found.moved, ...later], options);

@@ -43,8 +43,7 @@ export class Scanner {
     this.#hasWildFolders = this.#globs.some((glob) =>
       glob.segments.slice(0, -1).some((segment) => segment.kind !== "literal"),
     );
-    const hold = (file: TailedFile) => this.#hold(file);
-    this.#movedSearch = new MovedSearch({ context, held, hold });
+    this.#movedSearch = new MovedSearch({ context, held, hold: (file) => this.#hold(file) });
   }
 
   /** Files that are watched by their names alone: nothing is left to ship, or they wait for a descriptor. */
@@ -69,7 +68,11 @@ export class Scanner {
     const present = await this.#look(found.paths, options);
     reportWalk([...found.problems, ...found.refusals], this.#context.problems);
     const isComplete = found.problems.length === 0;
-    for (const file of this.#held.files.values()) this.#place(file, present, isComplete);
+    const slice = new Slice(clock);
+    for (const file of this.#held.files.values()) {
+      this.#place(file, present, isComplete);
+      if (slice.isOver) await slice.giveTurn(options);
+    }
     if (this.#isFirst && entry.from === "end" && !checkpoints.wasApplied(entry.path)) {
       this.#startAtEnd.add(present);
     }
@@ -89,6 +92,7 @@ export class Scanner {
     if (isComplete && mayOpen) turns.end(present);
     if (this.#isFirst) checkpoints.markApplied(entry.path);
     this.#isFirst = this.#isStale && this.#isFirst;
+    if (slice.isOver) await slice.giveTurn(options);
     if (this.#isStale) this.#movedSearch.hurry();
     else if (search === "done") this.#movedSearch.noteSeen(present, beganAtMs);
   }

@@ -156,6 +156,8 @@ async function placesOf(
   index: FolderIndex,
 ): Promise<readonly Place[]> {
   const byFolder = new Map<string, Map<string, Lane>>();
+  // A folder is looked at once, of however many files it is the place.
+  const foldersBelow = new Map<string, readonly string[]>();
   const enter = (folder: string, last: Lane) => {
     const lanes = byFolder.get(folder) ?? new Map<string, Lane>();
     byFolder.set(folder, lanes);
@@ -167,7 +169,9 @@ async function placesOf(
   for (const last of left) {
     const folder = dirname(last.path);
     enter(folder, last);
-    for (const below of (await index.look(folder)).folders.slice(0, SUBFOLDERS_MAX)) enter(below, last);
+    const below = foldersBelow.get(folder) ?? (await index.look(folder)).folders.slice(0, SUBFOLDERS_MAX);
+    foldersBelow.set(folder, below);
+    for (const folderBelow of below) enter(folderBelow, last);
   }
   for (const record of records) {
     const last = byPath.get(record.path);

@@ -146,6 +146,18 @@ suite("TailSource.poll() with very many files", () => {
     await bed.stop(running);
   });
 
+  test("gives the event loop its turn among held files that are placed by a scan", async () => {
+    await using bed = await SourceBed.open();
+    const running = holding(bed);
+    await bed.step(running);
+    while (bed.clock.monotonicMs() < 100 * FILES);
+    for (const file of running.source.files) file.nextLookMs = Number.POSITIVE_INFINITY;
+    const turns = await turnsWhile(() => running.source.poll());
+    // Those that are found, and those that are held.
+    assert.ok(turns >= (2 * FILES) / 11, `${turns} turns`);
+    await bed.stop(running);
+  });
+
   test("takes few chunks for many files that have grown: what was begun goes on among the others", async () => {
     await using bed = await SourceBed.open();
     for (let i = 0; i < FILES; i += 1) writeFileSync(bed.path(`${i}.log`), `${i}\n`);
