@@ -26,7 +26,7 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
   const { record, offset, tail, sentTo } = onDisk;
   const { checkpoints } = context.deps;
   if (file.size < Math.max(offset, sentTo)) return "truncated below what was read";
-  // Also since a look before the last one, when nothing could be compared.
+  // A read may have seen more than the look before it.
   const hasShrunk = file.size < Math.max(look.sizeBefore, record.seen);
   if (look.touched && !holdsUnread(file, onDisk)) return "rewritten in place";
   if (look.touched) {

@@ -15,8 +15,6 @@ export function readFailed(file: TailedFile, error: unknown, { deps, problems }:
     lanePath,
     `Cannot ship ${lanePath} from byte ${offset} on: ${errorMessage(error)}; it is tried again, and nothing is skipped`,
   );
-  // What was to be compared is so at the next look.
-  file.doubt();
   file.readTo = offset;
   file.flushed = undefined;
   const nowMs = deps.clock.monotonicMs();

@@ -217,6 +217,7 @@ export class TailSource {
       }
       takeNext(file, this.#context);
     } catch (error) {
+      file.doubt();
       readFailed(file, error, this.#context);
       if (this.#givingWay.close(file, nowMs)) return;
       this.#rotation.stopWaitingFor(file, nowMs);

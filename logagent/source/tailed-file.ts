@@ -29,6 +29,7 @@ export type Drain =
 
 /** What a look found, against the look before. */
 export interface Look {
+  /** Where looks before could compare nothing: the largest that they found. */
   readonly sizeBefore: number;
   /** Modification or change time moved, or something happened too shortly before the last look for that to be sure. */
   readonly touched: boolean;
@@ -90,6 +91,9 @@ export class TailedFile implements FileIdentity, HeldFile {
   #isFresh = true;
   /** When its present times were seen first. */
   #timesSinceMs: number;
+  /** The largest since something could be compared, as of the look before the last one. */
+  #sizeBefore = 0;
+  #doubtedSize = 0;
   #mtimeMs: number;
   #ctimeMs: number;
   #closed = false;
@@ -217,12 +221,15 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.#ctimeMs = stats.ctimeMs;
     this.isDeleted = stats.nlink === 0 && !this.isUnpacked;
     this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
-    return { sizeBefore, touched };
+    this.#sizeBefore = Math.max(sizeBefore, this.#doubtedSize);
+    this.#doubtedSize = 0;
+    return { sizeBefore: this.#sizeBefore, touched };
   }
 
-  /** Whatever the kernel says, the next look takes it for touched. */
+  /** Of what the last look found, nothing could be compared: to the next one it is as it was before that. */
   doubt(): void {
     this.#isFresh = true;
+    this.#doubtedSize = Math.max(this.size, this.#sizeBefore);
   }
 
   /** Goes on with another content, from its start. */
@@ -234,6 +241,7 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.sentTo = 0;
     this.readTo = 0;
     this.size = content.record.seen;
+    this.#doubtedSize = 0;
     this.grownAtMs = nowMs;
     this.drain = { kind: "open" };
   }

@@ -240,4 +240,26 @@ suite("TailSource with a disk that cannot read", () => {
     ]);
     await bed.stop(running);
   });
+
+  // Seed 20964 of the model: only the size of the look before was known.
+  test("what was cut off is lost as far as it was seen also when several looks could not read it", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE);
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.step(running);
+    using bad = new BadPage(bed.path("a.log"), 0);
+    appendFileSync(bed.path("a.log"), LINE.repeat(2));
+    await bed.run(running, 500);
+    writeFileSync(bed.path("a.log"), LINE.repeat(2));
+    await bed.run(running, 20_000);
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    assert.equal(bed.sink.lines().length, 2);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 200, to: 300 },
+      { from: 100, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
 });

@@ -139,6 +139,12 @@ export class Lives {
       this.#minted(record);
       return record;
     };
+    const remove = checkpoints.remove.bind(checkpoints);
+    checkpoints.remove = (record) => {
+      remove(record);
+      // Of an empty file that nothing tells from another one: whoever looks at it next knows nothing of it.
+      if (record.seen === 0 && record.birthtimeNs === 0n) facts.knownIds.delete(record.id);
+    };
     this.#remembers([...checkpoints.records()], (record) => checkpoints.isUnsure(record));
     return life;
   }
