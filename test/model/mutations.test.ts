@@ -45,7 +45,7 @@ suite("the model finds", () => {
 
   test("a hash before the offset that is not checked after a restart", () =>
     assertFound({
-      file: "logagent/source/open-tailed-file.ts",
+      file: "logagent/source/record-of-file.ts",
       find: "holdsShipped(fd, record) && holdsFurthest(fd, record)",
       replace: "(holdsShipped(fd, record) || true) && holdsFurthest(fd, { furthest: undefined })",
     }));
@@ -114,11 +114,11 @@ suite("the model finds", () => {
       replace: "return Promise.resolve();",
     }));
 
-  test("a page that cannot be read and is taken for the end", () =>
+  test("a file that is not held because it cannot be read", () =>
     assertFound({
-      file: "logagent/source/ship-file.ts",
-      find: "    return { end, failure: error };",
-      replace: "    return { end };",
+      file: "logagent/source/record-of-file.ts",
+      find: "    if (errorCode(error) === undefined) throw error;",
+      replace: "    throw error;",
     }));
 });
 
