@@ -1,11 +1,11 @@
 import { closeSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { errorCode } from "../../base/errors.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import { type CheckpointRecord, type FileIdentity, lastingKeyOf } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
-import { isCompressedName } from "./generation-name.ts";
+import { isCompressedName, namesBefore } from "./generation-name.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
@@ -40,6 +40,13 @@ export async function compressedBeside(
     }
   }
   return found;
+}
+
+/** Does one lie beside the file of a record that is called like a generation of it? */
+export async function isCompressedBeside(record: CheckpointRecord, index: FolderIndex): Promise<boolean> {
+  const name = basename(record.path);
+  const beside = await compressedBeside(record, index);
+  return beside.some(({ path }) => namesBefore(path).some(({ before }) => before === name));
 }
 
 /** Under which id each compressed file is read: a copy is of one file, and ships once. */

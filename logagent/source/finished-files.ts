@@ -1,13 +1,19 @@
+import { Slice } from "../../base/slice.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { isCompressedBeside } from "./compressed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 
+/** Of one entry: with more of them, those that were deleted first are forgotten. */
+const FINISHED_KEPT_MAX = 1_000;
+
 /**
- * Files that were shipped and are deleted. The record of one is kept until the one that came after it was seen at their path: else
- * what a program has made of it would be taken for a file that nobody saw.
+ * Files that were shipped and are deleted. The record of one is kept until the one that came after it was seen at their path, and,
+ * where nothing has come yet, as long as a program may have made something of it: else that would be taken for a file that nobody saw.
  */
 export class FinishedFiles {
   readonly #context: SourceContext;
-  readonly #records = new Set<CheckpointRecord>();
+  /** With whether it may have been compressed; undefined: nobody has looked yet. The one that was deleted first comes first. */
+  readonly #records = new Map<CheckpointRecord, boolean | undefined>();
 
   constructor(context: SourceContext) {
     this.#context = context;
@@ -17,29 +23,38 @@ export class FinishedFiles {
     record.isResting = true;
     // Without births nothing is taken for such a file, and another one may have its number by now.
     if (record.birthtimeNs === 0n) this.#context.deps.checkpoints.remove(record);
-    else this.#records.add(record);
+    else this.#records.set(record, undefined);
   }
 
-  /** Removes those whose successor was seen at their path at `atMs`, wall clock, or later. */
-  forgetSucceeded(atMs: number): void {
+  /**
+   * Removes those that are needed no more. A successor counts when it was seen at their path at `atMs`, wall clock, or later. Rejects
+   * with the signal's reason.
+   */
+  async forgetSucceeded(atMs: number, options: { readonly signal: AbortSignal }): Promise<void> {
     if (this.#records.size === 0) return;
     const { entry, deps } = this.#context;
-    const { checkpoints } = deps;
+    const { checkpoints, clock } = deps;
     const others = [...checkpoints.recordsOf(entry.path)].filter((record) => !this.#records.has(record));
     const left = Map.groupBy(others, ({ path }) => path);
-    for (const record of this.#records) {
-      // The entry that it has passed to needs it until something comes after it.
-      if (record.entry !== entry.path) {
-        this.#records.delete(record);
-        continue;
-      }
-      const ofLane = left.get(record.path) ?? [];
-      const isSucceeded = ofLane.some(
+    const slice = new Slice(clock);
+    for (const record of this.#records.keys()) {
+      const ofLane = left.get(record.path);
+      const isSucceeded = ofLane?.some(
         ({ birthtimeNs, seenAtMs }) => birthtimeNs > record.birthtimeNs && seenAtMs >= atMs,
       );
-      if (ofLane.length > 0 && !isSucceeded) continue;
+      const isNeeded = isSucceeded === undefined ? await this.#mayBeCompressed(record) : !isSucceeded;
+      if (slice.isOver) await slice.giveTurn(options);
+      if (isNeeded && record.entry === entry.path && this.#records.size <= FINISHED_KEPT_MAX) continue;
       this.#records.delete(record);
-      checkpoints.remove(record);
+      // The entry that it has passed to needs it until something comes after it.
+      if (record.entry === entry.path) checkpoints.remove(record);
     }
+  }
+
+  async #mayBeCompressed(record: CheckpointRecord): Promise<boolean> {
+    const known = this.#records.get(record);
+    const isBeside = known ?? (await isCompressedBeside(record, this.#context.deps.scans.folders));
+    this.#records.set(record, isBeside);
+    return isBeside;
   }
 }

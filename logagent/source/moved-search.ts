@@ -145,8 +145,14 @@ export class MovedSearch {
     return record.entry === entry.path && !deps.claims.isContentHeldByOther(record, this.#held.holder);
   }
 
-  /** What was there at `atMs`, wall clock, when a scan with a search began in which nothing changed places. */
-  noteSeen(present: ReadonlyMap<string, Present>, atMs: number): void {
+  /**
+   * What was there at `atMs`, wall clock, when a scan with a search began in which nothing changed places. Rejects with the signal's
+   * reason.
+   */
+  async noteSeen(
+    present: ReadonlyMap<string, Present>,
+    { atMs, signal }: { readonly atMs: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     const isThere = this.#areThere(present);
     for (const record of this.#context.deps.checkpoints.recordsOf(this.#context.entry.path)) {
       if (!isThere(record)) continue;
@@ -157,7 +163,7 @@ export class MovedSearch {
       else record.leftAtMs ??= record.seenAtMs;
       record.seenAtMs = atMs;
     }
-    this.#finished.forgetSucceeded(atMs);
+    await this.#finished.forgetSucceeded(atMs, { signal });
   }
 
   /** Is the file of a record held, or among those that were found by the pattern? */

@@ -94,7 +94,7 @@ export class Scanner {
     this.#isFirst = this.#isStale && this.#isFirst;
     if (slice.isOver) await slice.giveTurn(options);
     if (this.#isStale) this.#movedSearch.hurry();
-    else if (search === "done") this.#movedSearch.noteSeen(present, beganAtMs);
+    else if (search === "done") await this.#movedSearch.noteSeen(present, { atMs: beganAtMs, ...options });
   }
 
   /** Files changed places during the last scan: it is to be repeated soon. */
