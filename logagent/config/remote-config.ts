@@ -10,6 +10,7 @@ import type { GetResult } from "../../store/client/results.ts";
 import type { WatchItem, WatchOptions } from "../../store/client/types.ts";
 import type { ConfigState } from "../status/config-state.ts";
 import type { LastGood } from "./last-good.ts";
+import { LastGoodWriter } from "./last-good-writer.ts";
 
 /** What it needs of the store's client. */
 export interface ConfigSource {
@@ -44,23 +45,30 @@ const EMPTY_LIST = Buffer.from("[]");
  */
 export class RemoteConfig {
   readonly #deps: RemoteConfigDeps;
-  #state: ConfigState = { applied: undefined, failed: undefined, storeIsOlder: false };
+  #state: ConfigState = {
+    applied: undefined,
+    failed: undefined,
+    storeIsOlder: false,
+    saveFailure: undefined,
+  };
   /** The last value that was looked at; undefined in it: no such key. */
   #seen: { readonly revision: number; readonly value: Uint8Array | undefined } | undefined;
   #storeAnswered = false;
   #attempt = 0;
-  /** Last-good files are written one after another. */
-  #written: Promise<void> = Promise.resolve();
+  readonly #lastGoodWriter: LastGoodWriter;
 
   constructor(deps: RemoteConfigDeps) {
     this.#deps = deps;
+    const { lastGood: file, clock, log: logger } = deps;
+    const onFailure = () => this.#change({ ...this.#state, saveFailure: this.#lastGoodWriter.failure });
+    this.#lastGoodWriter = new LastGoodWriter({ file, onFailure, clock, logger });
   }
 
   get state(): ConfigState {
     return this.#state;
   }
 
-  /** Works until the signal is aborted, then resolves (the last good config is on disk by then). */
+  /** Works until the signal is aborted, then resolves (the last good config is on disk by then, if the disk takes it). */
   async run(signal: AbortSignal): Promise<void> {
     const fallback = this.#fallBackWhenStoreIsAway(signal);
     while (!signal.aborted) {
@@ -73,7 +81,7 @@ export class RemoteConfig {
       }
     }
     await fallback;
-    await this.#written;
+    await this.#lastGoodWriter.close();
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -121,7 +129,8 @@ export class RemoteConfig {
       return;
     }
     this.#apply(entries, revision, "store");
-    this.#save(value ?? EMPTY_LIST, revision);
+    const text = (value === undefined ? EMPTY_LIST : Buffer.from(value)).toString("utf8");
+    this.#lastGoodWriter.save({ key: this.#deps.key, revision, value: text });
   }
 
   /** A get after a broken watch mostly finds what is known; the revision of an absent key is the store's, and moves. */
@@ -151,9 +160,8 @@ export class RemoteConfig {
   #apply(entries: readonly Entry[], revision: number, origin: "store" | "disk"): void {
     const applied = { revision, entries: entries.length, origin };
     this.#deps.apply(entries, revision);
-    this.#change(
-      origin === "disk" ? { ...this.#state, applied } : { applied, failed: undefined, storeIsOlder: false },
-    );
+    const isTrusted = origin === "store" ? { failed: undefined, storeIsOlder: false } : {};
+    this.#change({ ...this.#state, ...isTrusted, applied });
     this.#deps.log.info({ revision, entries: entries.length, origin }, "config applied");
   }
 
@@ -195,15 +203,5 @@ export class RemoteConfig {
       log.error({ reason: errorMessage(error) }, "last good config not readable");
     }
     return undefined;
-  }
-
-  #save(value: Uint8Array, revision: number): void {
-    const { lastGood, key, log } = this.#deps;
-    const content = { key, revision, value: Buffer.from(value).toString("utf8") };
-    this.#written = this.#written
-      .then(() => lastGood.write(content))
-      .catch((error: unknown) => {
-        log.error({ reason: errorMessage(error) }, "last good config not written");
-      });
   }
 }

@@ -108,11 +108,12 @@ export function problemsOf(task: TaskStatus, topic: TopicStatus): readonly strin
 
 /** Conditions of the whole agent worth a person's look, as stable words. */
 export function flagsOf(view: AgentView, tasks: readonly TaskStatus[]): readonly string[] {
-  const { applied, storeIsOlder } = view.config();
+  const { applied, storeIsOlder, saveFailure } = view.config();
   const flags: string[] = [];
   if (view.hasIdentityConflict()) flags.push("identity-conflict");
   if (applied?.origin === "disk") flags.push("config-from-disk");
   if (storeIsOlder) flags.push("store-older-than-config");
+  if (saveFailure !== undefined) flags.push("config-not-written");
   if (view.checkpointFailure() !== undefined) flags.push("checkpoints-not-written");
   const reading = view.memory()?.reading;
   if (reading !== undefined && reading !== "growing") flags.push(READING_FLAGS[reading]);

@@ -8,4 +8,6 @@ export interface ConfigState {
   readonly failed: { readonly revision: number; readonly reason: string } | undefined;
   /** The store has no config and a lower revision than the applied one: it lost its history, or is another store. */
   readonly storeIsOlder: boolean;
+  /** Why the last good config on disk is behind the applied one; undefined: it is not, as far as is known. */
+  readonly saveFailure: string | undefined;
 }

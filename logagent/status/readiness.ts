@@ -4,7 +4,7 @@ import { topicsOf } from "./build-status.ts";
 /** Why the agent is not ready, as sentences; none: it is. */
 export function unreadyReasons(view: AgentView): readonly string[] {
   const reasons: string[] = [];
-  const { applied, failed } = view.config();
+  const { applied, failed, saveFailure } = view.config();
   if (applied === undefined) {
     reasons.push(
       failed === undefined
@@ -12,6 +12,7 @@ export function unreadyReasons(view: AgentView): readonly string[] {
         : `config not known: revision ${failed.revision} was refused: ${failed.reason}`,
     );
   }
+  if (saveFailure !== undefined) reasons.push(`last good config not writable: ${saveFailure}`);
   const waiting = waitingTopics(view);
   // One topic that is missing stalls no other task; when all that were sent to wait, the destination itself is away.
   if (waiting.topics > 0 && waiting.reasons.length === waiting.topics) {

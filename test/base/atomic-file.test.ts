@@ -44,12 +44,13 @@ suite("writeFileAtomically()", () => {
   });
 
   for (const operation of ["open", "truncate", "write", "sync", "rename"] as const) {
-    test(`rejects and leaves the old content when ${operation} fails, and works the next time`, async () => {
+    test(`rejects and leaves the old content alone when ${operation} fails, and works the next time`, async () => {
       const disk = await newDisk();
       await writeFileAtomically(disk, PATH, Buffer.from("old"));
       disk.failNth(operation, 1, "EIO");
       await assert.rejects(writeFileAtomically(disk, PATH, Buffer.from("new")), { code: "EIO" });
       assert.equal((await readWholeFile(disk, PATH)).toString(), "old");
+      assert.deepEqual(await disk.list("/data"), ["file.json"]);
       await writeFileAtomically(disk, PATH, Buffer.from("newer"));
       assert.equal((await readWholeFile(disk, PATH)).toString(), "newer");
     });

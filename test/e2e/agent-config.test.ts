@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type AgentStatus, agentStatusSchema } from "../../conf/agent-status.ts";
@@ -348,12 +348,22 @@ suite("logagent run, with etcd as its store", () => {
       });
       await bed.append("a.log", "3\n");
       if (!isOut) await eventually(async () => assert.equal(await bed.delivered("t"), "1\n2\n3\n"));
-      if (!isOut) assert.match(agent.output(), /"level":50.*checkpoints cannot be written/);
+      if (!isOut) {
+        assert.match(agent.output(), /"level":50.*checkpoints cannot be written/);
+        await putConfig(bed, [bed.entry("a.log", "t"), bed.entry("b.log", "b")]);
+        await eventually(async () =>
+          assert.match((await ready()).text, /^last good config not writable: .*ENOSPC/m),
+        );
+      }
       faults.heal();
       await eventually(async () => {
         assert.equal((await ready()).code, 200);
         assert.equal(await bed.delivered("t"), "1\n2\n3\n");
       });
+      if (!isOut) {
+        assert.match(await readFile(path.join(folder, "last-good.json"), "utf8"), /b\.log/);
+        assert.ok(!(await readdir(folder)).includes("last-good.json.tmp"));
+      }
       assert.deepEqual(await agent.stop(), { code: 0, signal: null });
       await using again = await bed.start({ readyLine: "agent is ready" });
       await bed.append("a.log", "4\n");

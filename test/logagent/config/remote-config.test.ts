@@ -5,6 +5,7 @@ import { seededRandom } from "../../../base/random.ts";
 import type { Entry } from "../../../conf/collect-config.ts";
 import { parseCollectConfig } from "../../../conf/parse-collect-config.ts";
 import type { LastGood } from "../../../logagent/config/last-good.ts";
+import { LAST_GOOD_RETRY_MS } from "../../../logagent/config/last-good-writer.ts";
 import { RemoteConfig } from "../../../logagent/config/remote-config.ts";
 import type { GetResult } from "../../../store/client/results.ts";
 import type { KeyValue, WatchItem, WatchOptions } from "../../../store/client/types.ts";
@@ -93,6 +94,8 @@ function hang(signal: AbortSignal): Promise<never> {
 
 class FakeFile {
   content: LastGood | undefined | Error;
+  isDiskFull = false;
+  writes = 0;
   constructor(content?: LastGood | Error) {
     this.content = content;
   }
@@ -101,6 +104,8 @@ class FakeFile {
     return this.content;
   }
   async write(content: LastGood): Promise<void> {
+    this.writes += 1;
+    if (this.isDiskFull) throw new CodedError("ENOSPC", "ENOSPC: no space left on device, write");
     this.content = content;
   }
 }
@@ -160,6 +165,7 @@ suite("RemoteConfig", () => {
         applied: { revision: 5, entries: 1, origin: "store" },
         failed: undefined,
         storeIsOlder: false,
+        saveFailure: undefined,
       });
       assert.deepEqual(file.content, { key: KEY, revision: 5, value: GOOD });
     }));
@@ -278,9 +284,53 @@ suite("RemoteConfig", () => {
           applied: { revision: 2, entries: 1, origin: "store" },
           failed: undefined,
           storeIsOlder: false,
+          saveFailure: undefined,
         });
       },
     ));
+
+  test("writes the newest config that came while the disk was full once it has room, and is behind until then", () =>
+    withConfig({ gets: [found(GOOD, 5)] }, async ({ store, clock, applied, remote, file, messages }) => {
+      file.isDiskFull = true;
+      const written = file.writes;
+      for (const revision of [6, 7, 8]) {
+        store.push(put(revision === 8 ? OTHER : GOOD, revision));
+        await clock.advance(0);
+      }
+      assert.deepEqual(applied.at(-1), ["/b"]);
+      assert.equal(file.writes, written + 1);
+      assert.equal(remote.state.saveFailure, "ENOSPC: no space left on device, write");
+      await clock.advance(3 * LAST_GOOD_RETRY_MS);
+      assert.equal(file.writes, written + 4);
+      file.isDiskFull = false;
+      await clock.advance(LAST_GOOD_RETRY_MS);
+      assert.deepEqual(file.content, { key: KEY, revision: 8, value: OTHER });
+      assert.equal(remote.state.saveFailure, undefined);
+      await clock.advance(10 * LAST_GOOD_RETRY_MS);
+      assert.equal(file.writes, written + 5);
+      const said = messages().filter((line) => line.includes("last good config"));
+      assert.deepEqual(said, [
+        "error last good config not written; a restart while the store is away would run an older one",
+        "info last good config is written again",
+      ]);
+    }));
+
+  for (const staysFull of [false, true]) {
+    test(`tries once more to write the config when it ends${staysFull ? ", and ends although that fails" : ""}`, async () => {
+      const files: FakeFile[] = [];
+      await withConfig({ gets: [found(GOOD, 5)] }, async ({ store, clock, file }) => {
+        file.isDiskFull = true;
+        store.push(put(OTHER, 6));
+        await clock.advance(0);
+        file.isDiskFull = staysFull;
+        files.push(file);
+      });
+      assert.deepEqual(
+        files.map(({ content, writes }) => [(content as LastGood).revision, writes]),
+        [[staysFull ? 5 : 6, 3]],
+      );
+    });
+  }
 
   test("takes an absent key for an empty list when the store is as new as the last good config", () =>
     withConfig(

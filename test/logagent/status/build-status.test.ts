@@ -127,6 +127,7 @@ suite("buildStatus()", () => {
           applied: { revision: 7, entries: 1, origin: "disk" },
           failed: undefined,
           storeIsOlder: true,
+          saveFailure: "disk full",
         }),
         tasks: () => [taskStatus()],
         topic: () => ({ kind: "ready", warnings: ["one replica", "min.insync.replicas 1"] }),
@@ -139,6 +140,7 @@ suite("buildStatus()", () => {
       "identity-conflict",
       "config-from-disk",
       "store-older-than-config",
+      "config-not-written",
       "checkpoints-not-written",
       "checkpoints-lost",
       "topic-one-replica:t",
@@ -209,7 +211,7 @@ suite("encodeStatus()", () => {
 });
 
 suite("unreadyReasons()", () => {
-  const nothing = { applied: undefined, failed: undefined, storeIsOlder: false };
+  const nothing = { ...APPLIED, applied: undefined };
 
   test("has none for an agent in good health, also without tasks", () => {
     assert.deepEqual(unreadyReasons(agentView()), []);
@@ -223,6 +225,10 @@ suite("unreadyReasons()", () => {
     assert.deepEqual(unreadyReasons(agentView({ config: () => ({ ...nothing, failed }) })), [
       "config not known: revision 3 was refused: Cannot use collect config: the value is empty",
     ]);
+    assert.deepEqual(
+      unreadyReasons(agentView({ config: () => ({ ...APPLIED, saveFailure: "disk full" }) })),
+      ["last good config not writable: disk full"],
+    );
     assert.deepEqual(unreadyReasons(agentView({ checkpointFailure: () => "disk full" })), [
       "checkpoints not writable: disk full",
     ]);

@@ -58,6 +58,7 @@ suite("startStatusServer()", () => {
       applied: { revision: 11, entries: 1, origin: "store" as const },
       failed,
       storeIsOlder: false,
+      saveFailure: undefined,
     });
     const inFlight = () => ({ inFlightBytes: 6, heldBytes: 9, limitBytes: 64 });
     return withServer(agentView({ tasks, config, inFlight }), async (get) => {

@@ -34,6 +34,7 @@ export const APPLIED: ConfigState = {
   applied: { revision: 7, entries: 1, origin: "store" },
   failed: undefined,
   storeIsOlder: false,
+  saveFailure: undefined,
 };
 
 /** An agent in good health, but for what the test says. */
