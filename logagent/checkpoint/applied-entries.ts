@@ -1,5 +1,7 @@
-/** Twice as many as a config may have: the entries that run now, and as many of before. */
-export const APPLIED_ENTRIES_MAX = 20_000;
+import { ENTRIES_MAX } from "../../conf/parse-collect-config.ts";
+
+/** The entries that run now, and as many of before. */
+export const APPLIED_ENTRIES_MAX = 2 * ENTRIES_MAX;
 
 /** Which entries were ever applied, by their `path`, and when last. Of too many, those that were applied longest ago are forgotten. */
 export class AppliedEntries {

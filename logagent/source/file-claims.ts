@@ -1,3 +1,5 @@
+import { ENTRIES_MAX } from "../../conf/parse-collect-config.ts";
+import { APPLIED_ENTRIES_MAX } from "../checkpoint/applied-entries.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import { keyOf } from "./tailed-file.ts";
@@ -13,8 +15,8 @@ interface Claimant {
   readonly globs: readonly Glob[];
 }
 
-/** Compiled patterns kept, also those of configs before; dropped whole when there are more. */
-const PATTERNS_MAX = 10_000;
+/** Compiled patterns kept: of all entries, and of all that are remembered of configs before. Dropped whole when there are more. */
+const PATTERNS_MAX = ENTRIES_MAX + APPLIED_ENTRIES_MAX;
 /** Answers kept by path; dropped whole when it is full or the order changes. */
 const OWNER_CACHE_MAX = 200_000;
 
@@ -43,7 +45,9 @@ export class FileClaims {
 
   /** The patterns of an entry, whether it is in the config or not. */
   globsOf(path: string): readonly Glob[] {
-    const globs = this.#patterns.get(path) ?? compileGlob(path);
+    const known = this.#patterns.get(path);
+    if (known !== undefined) return known;
+    const globs = compileGlob(path);
     if (this.#patterns.size >= PATTERNS_MAX) this.#patterns.clear();
     this.#patterns.set(path, globs);
     return globs;
