@@ -12,7 +12,7 @@ import { openUnpacked } from "./open-tailed-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, type TailedFile } from "./tailed-file.ts";
 import { UnpackTurns } from "./unpack-turns.ts";
-import { findUnseen, type UnseenFile } from "./unseen-files.ts";
+import { findUnseen, type UnseenFile, type UnseenQuestions } from "./unseen-files.ts";
 
 /** How often files that were renamed out of the pattern are looked for, when nothing hints at them. */
 export const MOVED_SCAN_MS = 10_000;
@@ -92,7 +92,7 @@ export class MovedSearch {
     const { announced } = options;
     const slice = new Slice(clock);
     // First, for it goes by when the others were seen last.
-    const unseen = await this.#findUnseen(records, options.present);
+    const unseen = await this.#findUnseen(records, options);
     if (slice.isOver) await slice.giveTurn(options);
     if (unseen.length > 0) {
       const most = unseen.length + this.#missing(records, options).length;
@@ -116,7 +116,9 @@ export class MovedSearch {
 
   /** One that cannot be opened has been asked for then before those that are behind it. */
   async #openByAge(files: (MovedFile | UnseenFile)[], options: SearchOptions): Promise<void> {
+    const slice = new Slice(this.#context.deps.clock);
     for (const file of files.sort((a, b) => Number(agedNs(a) - agedNs(b)))) {
+      if (slice.isOver) await slice.giveTurn(options);
       if (!("record" in file)) this.#openPlain(file);
       else if (this.#mayTake(file.record)) await this.#openMoved(file, options);
       options.announced.asked(file);
@@ -176,13 +178,13 @@ export class MovedSearch {
 
   async #findUnseen(
     records: readonly CheckpointRecord[],
-    present: ReadonlyMap<string, Present>,
+    { present, signal }: SearchOptions,
   ): Promise<readonly UnseenFile[]> {
-    const { checkpoints, claims, scans } = this.#context.deps;
+    const { checkpoints, claims, clock, scans } = this.#context.deps;
     const atPaths = new Map(
       [...present.values()].flatMap(({ paths, stats }) => paths.map((path) => [path, stats])),
     );
-    return findUnseen(records, scans.folders, {
+    const ask: UnseenQuestions = {
       isAtItsPath: ({ path, ino, birthtimeNs }) => {
         const there = atPaths.get(path);
         return there?.ino === ino && there.birthtimeNs === birthtimeNs;
@@ -191,7 +193,8 @@ export class MovedSearch {
       isOwned: (path) => claims.ownerOf(path) !== undefined,
       present: atPaths.keys(),
       lookingSince: this.#lookingSince,
-    });
+    };
+    return findUnseen(records, scans.folders, ask, { signal, clock });
   }
 
   /** Those that are to be opened later, behind older ones, because some have to wait. */

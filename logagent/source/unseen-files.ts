@@ -1,4 +1,6 @@
 import { basename, dirname, join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
+import { Slice } from "../../base/slice.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord, FileIdentity } from "../checkpoint/record.ts";
 import { endedNs } from "./compressed-file.ts";
@@ -31,6 +33,11 @@ export interface UnseenQuestions {
   readonly lookingSince: Pick<LookingSince, "earliestMs" | "at">;
 }
 
+interface SearchOptions {
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
 /** A path that files leave, and since when a file that was there may have left it. */
 interface Lane {
   readonly path: string;
@@ -44,12 +51,13 @@ interface Lane {
  * on before they were seen: they have a rotated name beside it, in a folder below, or where one of that path was found before, and
  * were born after the last file that was known there was seen last, or since the agent looks there at all. Oldest first, compressed
  * ones behind the others. Nothing is said of lanes whose newest file is still at its path, nor where the filesystem does not keep
- * births.
+ * births. Rejects with the signal's reason.
  */
 export async function findUnseen(
   records: Iterable<CheckpointRecord>,
   index: FolderIndex,
   ask: UnseenQuestions,
+  options: SearchOptions,
 ): Promise<readonly UnseenFile[]> {
   const all = [...records];
   // Of two that were born in one tick of the clock either may be the newest: it is asked of each.
@@ -66,12 +74,14 @@ export async function findUnseen(
     for (const path of paths) if (!newest.has(path)) left.push({ path, leftNs, isUnknown: true });
   }
   const unseen: UnseenFile[] = [];
-  for (const search of await placesOf(left, all, index)) {
-    const { files } = await index.look(search.folder);
+  const slice = new Slice(options.clock);
+  for (const place of await placesOf(left, all, index, options)) {
+    const { files } = await index.look(place.folder);
     const names = new Set([...files.values()].map(({ path }) => basename(path)));
     for (const [ino, { path, dev, birthtimeNs }] of files) {
-      if (birthtimeNs < search.oldestNs) continue;
-      const file = unseenAt(path, { dev, ino, birthtimeNs }, { ...search, names }, ask);
+      if (slice.isOver) await slice.giveTurn(options);
+      if (birthtimeNs < place.oldestNs) continue;
+      const file = unseenAt(path, { dev, ino, birthtimeNs }, { ...place, names }, ask);
       if (file !== undefined) unseen.push(file);
     }
   }
@@ -154,7 +164,9 @@ async function placesOf(
   left: readonly Lane[],
   records: readonly CheckpointRecord[],
   index: FolderIndex,
+  options: SearchOptions,
 ): Promise<readonly Place[]> {
+  const slice = new Slice(options.clock);
   const byFolder = new Map<string, Map<string, Lane>>();
   // A folder is looked at once, of however many files it is the place.
   const foldersBelow = new Map<string, readonly string[]>();
@@ -167,6 +179,7 @@ async function placesOf(
   };
   const byPath = new Map(left.map((last) => [last.path, last]));
   for (const last of left) {
+    if (slice.isOver) await slice.giveTurn(options);
     const folder = dirname(last.path);
     enter(folder, last);
     const below = foldersBelow.get(folder) ?? (await index.look(folder)).folders.slice(0, SUBFOLDERS_MAX);
@@ -177,8 +190,16 @@ async function placesOf(
     const last = byPath.get(record.path);
     if (last !== undefined) for (const folder of foldersOf(record)) enter(folder, last);
   }
-  return [...byFolder].map(([folder, lanes]) => {
-    const [oldestNs = 0n] = [...lanes.values()].map((lane) => lane.leftNs).sort((a, b) => Number(a - b));
-    return { folder, lanes, oldestNs };
-  });
+  const places: Place[] = [];
+  for (const [folder, lanes] of byFolder) {
+    if (slice.isOver) await slice.giveTurn(options);
+    places.push({ folder, lanes, oldestNs: oldestNs(lanes.values()) });
+  }
+  return places;
+}
+
+function oldestNs(lanes: Iterable<Lane>): bigint {
+  let oldest: bigint | undefined;
+  for (const { leftNs } of lanes) if (oldest === undefined || leftNs < oldest) oldest = leftNs;
+  return oldest ?? 0n;
 }
