@@ -61,7 +61,7 @@ export class Scanner {
   /** Rejects with the signal's reason, and leaves the files as they were found so far. */
   async scan(options: { readonly signal: AbortSignal }): Promise<void> {
     const { checkpoints, clock, leftFiles, scans } = this.#context.deps;
-    const { entry } = this.#context;
+    const { entry, turns } = this.#context;
     const beganAtMs = clock.wallMs();
     const found = await findFiles(this.#globs, { ...options, mounts: scans.mounts });
     this.folders = found.folders;
@@ -77,7 +77,6 @@ export class Scanner {
       this.#startAtEnd.add(present);
     }
     if (isComplete) this.#startAtEnd.keepOnly(present);
-    const { turns } = this.#context;
     if (turns.begin(present) || this.#hasSuccessor(present)) this.#movedSearch.hurry();
     const search = await this.#movedSearch.run(present, options);
     this.#isStale = search === "stale";

@@ -13,8 +13,8 @@ export const RECORD_OVERHEAD_BYTES_MAX = 5 + 1 + 8 + 5 + 1 + 5 + 1;
  * The records of a batch (message format v2, KIP-98), encoded straight out of the chunks that lines were found in: no object
  * and no string for a line. The size of each record is known before it is written, so nothing is ever moved.
  *
- *     record: length varint · attributes 0 · timestamp delta varlong · offset delta varint · key -1 · value length varint ·
- *             value · header count varint · (key length varint · key · value length varint · value)*
+ *     record: length varint · attributes 0 · timestamp delta varlong · offset delta varint · key length varint (-1: none) · key ·
+ *             value length varint · value · header count varint · (key length varint · key · value length varint · value)*
  */
 export class RecordBatchEncoder {
   readonly #recordsBytesMax: number;
