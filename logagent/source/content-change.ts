@@ -52,14 +52,15 @@ export function contentChange(file: TailedFile, look: Look, context: SourceConte
 }
 
 /**
- * Gives a file whose content was replaced a new one, under a new id. While lines of the old one are being delivered, the
- * new one waits in `file.next`; call `takeNext` when that is over.
+ * Gives a file whose content was replaced a new one, under a new id. What can be read no more of the old one is lost from now
+ * on. While lines of it are being delivered, the new one waits in `file.next`; call `takeNext` when that is over.
  */
 export function replaceContent(file: TailedFile, reason: LossReason, context: SourceContext): void {
   const { checkpoints } = context.deps;
   // First, for it reads.
   const record = mintSuccessor(file.record, { fd: file.fd, identity: file }, context);
-  if (file.next !== undefined) {
+  if (file.next === undefined) context.lostRest(file.record, deliverableTo(file), reason);
+  else {
     const { record: before } = file.next.content;
     context.lostRest(before, 0, reason);
     checkpoints.remove(before);
@@ -73,8 +74,14 @@ export function replaceContent(file: TailedFile, reason: LossReason, context: So
 /** Leaves the old content for the one that took its place, if there is one; acknowledgements of the old one may still come. */
 export function takeNext(file: TailedFile, context: SourceContext): void {
   if (file.next === undefined) return;
-  context.unsettled.leave(file, file.next.reason);
+  context.lostUndelivered(file.record, file.offset, file.next.reason);
+  context.unsettled.keep(file);
   file.startOver(file.next.content, context.deps.clock.monotonicMs());
+}
+
+/** Of what a file had before it was replaced, the bytes up to here need no read any more. */
+function deliverableTo({ content, chunkTo = 0 }: TailedFile): number {
+  return Math.max(content.sentTo, chunkTo);
 }
 
 /** Is that still there which was seen of a file that waits to be read? */

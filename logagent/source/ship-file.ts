@@ -53,6 +53,7 @@ export async function shipFile(
         if (end !== "more" && end !== "line larger than chunk") return end;
         needsLarge = end === "line larger than chunk";
       } finally {
+        file.chunkTo = undefined;
         chunks.release(chunk);
       }
     }
@@ -81,6 +82,8 @@ async function shipChunk(
   const base = file.offset - file.tail.length;
   const sizeBefore = file.size;
   const { end, failure } = await readInto(file, bytes, base);
+  // It may be of the new content, and what is not read yet of the old one was said to be lost.
+  if (file.next !== undefined) return "replaced";
   const readAtMs = clock.wallMs();
   if (failure !== undefined && end < comparedBytes(file, base)) throw failure;
   if (!isContinuation(file, bytes.subarray(0, end), base)) return "replaced";
@@ -95,6 +98,7 @@ async function shipChunk(
   file.record.account.read += Math.max(0, base + end - Math.max(file.readTo, file.offset));
   checkpoints.reached(file.record, base + end, hashOf(bytes.subarray(Math.max(0, end - TAIL_BYTES), end)));
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
+  file.chunkTo = base + end;
   // On disk before anything is sent: by it a later life knows whose lines this id's are.
   await untilAborted(checkpoints.durable(file.record), options);
   const flush = failure === undefined && base + end >= file.size ? options.flush : NO_FLUSH;
@@ -107,6 +111,8 @@ async function shipChunk(
     const output = context.pipeline.run({ bytes, base, from, position, end, flush, starts, ends, origin });
     const { spans } = output;
     if (spans.to === spans.from) break;
+    // The rest of the chunk is read again.
+    if (context.rateLimit !== undefined) file.chunkTo = spans.to;
     await deliver(file, context, { spans, position: output.position, bytes, readAtMs }, options);
     file.inLine = { content: file.content, offset: file.offset, position: output.position };
     context.ruled(file, spans.from, output);

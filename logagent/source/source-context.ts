@@ -74,6 +74,12 @@ export class SourceContext {
     for (const loss of lossesOfRest(record, from, reason)) this.#lost(record, loss);
   }
 
+  /** What was to be delivered of a content when the rest of it was said to be lost, and was not from `from` on. */
+  lostUndelivered(record: CheckpointRecord, from: number, reason: LossReason): void {
+    const { seen: to } = record;
+    if (to > from) this.#lost(record, { from, to, reason });
+  }
+
   /**
    * A file that still holds what was read has become shorter than it was seen to be. What is behind that may
    * have been cut off further down, and written since.

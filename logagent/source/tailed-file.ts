@@ -56,6 +56,8 @@ export class TailedFile implements FileIdentity, HeldFile {
   sentTo: number;
   /** Behind the last byte that was looked at for lines: below it there is no further whole line. */
   readTo: number;
+  /** Behind the last byte in the chunk of which lines are being delivered: these no longer need the file. */
+  chunkTo: number | undefined;
   place: Place = { kind: "at its path" };
   drain: Drain = { kind: "open" };
   /** Set while lines of it are read and delivered; never two at a time. */
@@ -150,7 +152,8 @@ export class TailedFile implements FileIdentity, HeldFile {
 
   /** What it takes of the disk though no name leads to it, because something of it is not acknowledged; else 0. */
   get heldDeletedBytes(): number {
-    return this.isDeleted && this.size > this.content.ackedTo ? this.#diskBytes : 0;
+    const { ackedTo } = this.next?.content ?? this.content;
+    return this.isDeleted && this.size > ackedTo ? this.#diskBytes : 0;
   }
 
   /** What it would cost to close it. */

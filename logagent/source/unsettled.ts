@@ -26,9 +26,14 @@ export class Unsettled {
   }
 
   /** Enters as lost what was not delivered of a file's content; what is delivered may still be acknowledged. */
-  leave({ content, offset }: Pick<TailedFile, "content" | "offset">, reason: LossReason): void {
+  leave(file: TailedFile, reason: LossReason): void {
+    this.#context.lostRest(file.record, file.offset, reason);
+    this.keep(file);
+  }
+
+  /** Of a file's content everything is delivered, or said to be lost; what is delivered may still be acknowledged. */
+  keep({ content, offset }: TailedFile): void {
     const { record } = content;
-    this.#context.lostRest(record, offset, reason);
     // Until the last of it is acknowledged, its record says after a crash what was lost; and no less was seen of it than delivered.
     this.#context.deps.checkpoints.saw(record, offset);
     this.#replaced.set(record, content);

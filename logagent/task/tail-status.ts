@@ -1,6 +1,7 @@
 import type { TopicStatus } from "../sink/port.ts";
 import type { SourceContext } from "../source/source-context.ts";
 import type { TailSource } from "../source/tail-source.ts";
+import type { TailedFile } from "../source/tailed-file.ts";
 import type { TaskState, TaskStatus } from "./types.ts";
 
 /** A path without a file is worth a person's look after this time: a rotation leaves none for a moment. */
@@ -63,8 +64,7 @@ function backlog(context: SourceContext, source: TailSource) {
   let heldDeletedBytes = 0;
   let oldestReadAtMs = Number.POSITIVE_INFINITY;
   for (const file of source.files) {
-    const behind = Math.max(0, file.size - file.content.ackedTo);
-    bytesBehind += behind;
+    bytesBehind += bytesBehindOf(file);
     heldDeletedBytes += file.heldDeletedBytes;
   }
   for (const content of context.unsettled.contents()) {
@@ -84,4 +84,10 @@ function backlog(context: SourceContext, source: TailSource) {
   const oldestUnackedAgeMs =
     oldestReadAtMs === Number.POSITIVE_INFINITY ? 0 : Math.round(nowMs - oldestReadAtMs);
   return { bytesBehind, heldDeletedBytes, oldestUnackedAgeMs };
+}
+
+function bytesBehindOf({ size, content, next }: TailedFile): number {
+  if (next === undefined) return Math.max(0, size - content.ackedTo);
+  // Of what was replaced, only what is being delivered is not said to be lost.
+  return size + Math.max(0, content.record.seen - content.ackedTo);
 }

@@ -67,9 +67,9 @@ suite("the model finds", () => {
 
   test("a truncation that is not said", () =>
     assertFound({
-      file: "logagent/source/unsettled.ts",
-      find: "    this.#context.lostRest(record, offset, reason);",
-      replace: "",
+      file: "logagent/source/content-change.ts",
+      find: "  if (file.next === undefined) context.lostRest(file.record, deliverableTo(file), reason);",
+      replace: "  if (file.next === undefined) {}",
     }));
 
   test("a successor that does not wait for its turn", () =>
