@@ -42,6 +42,7 @@ export function openSupervisor(
     startTask: (entry) => startTailTask(entry, deps, pulse),
     setOrder: (entries) => void followPaths(entries, deps),
     onClose: () => leftFiles.close(),
+    onClosed: () => leftFiles.sayAbandoned(),
     drainMs: config.shutdown.drainMs,
     clock,
     log: logger,

@@ -53,8 +53,11 @@ export class Closing {
   #leave(file: TailedFile): boolean {
     const { claims, leftFiles } = this.#context.deps;
     // What was unpacked is found again in the compressed file.
-    if (leftFiles?.isOpen !== true || file.isUnpacked) return false;
-    if (!isDeletedUnread(file)) return false;
+    if (leftFiles === undefined || file.isUnpacked || !isDeletedUnread(file)) return false;
+    if (!leftFiles.isOpen) {
+      leftFiles.abandon(file.record);
+      return false;
+    }
     this.#forget(file);
     claims.release(file.key, this.#holder);
     const { lanePath, record, dev, ino, birthtimeNs } = file;

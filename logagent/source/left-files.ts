@@ -34,6 +34,8 @@ export class LeftFiles {
   readonly #options: LeftFilesOptions;
   /** By the key of the file, in the order in which they were left. */
   readonly #waiting = new Map<string, Waiting>();
+  /** Let go because the agent ends. */
+  readonly #abandoned = { files: 0, bytes: 0, first: "" };
   #isClosed = false;
 
   constructor(options: LeftFilesOptions) {
@@ -64,6 +66,25 @@ export class LeftFiles {
     return mine.map(({ file }) => ({ ...file, lanePath: this.#laneOf(file) }));
   }
 
+  /** A deleted file that is not shipped to its end is let go because the agent ends; `sayAbandoned` tells of it. */
+  abandon({ path, seen, offset }: Pick<CheckpointRecord, "path" | "seen" | "offset">): void {
+    if (this.#abandoned.files === 0) this.#abandoned.first = path;
+    this.#abandoned.files += 1;
+    this.#abandoned.bytes += Math.max(0, seen - offset);
+  }
+
+  /** When all tasks have ended: one line for all that is gone with this agent. */
+  sayAbandoned(): void {
+    const { files, bytes, first } = this.#abandoned;
+    if (files === 0) return;
+    this.#abandoned.files = 0;
+    this.#abandoned.bytes = 0;
+    this.#options.logger.error(
+      { files, bytes, first },
+      "deleted files are let go unshipped because the agent stops; what is not found compressed at the next start is lost",
+    );
+  }
+
   /**
    * The agent ends. The next life says what is lost of files that an entry owns; of others it is said now, for then there may be nobody
    * who looks for them. Idempotent.
@@ -72,7 +93,10 @@ export class LeftFiles {
     this.#isClosed = true;
     for (const waiting of [...this.#waiting.values()]) {
       if (this.#ownerOf(waiting.file) === undefined) this.#giveUp(waiting);
-      else this.#drop(waiting);
+      else {
+        this.abandon(waiting.file.record);
+        this.#drop(waiting);
+      }
     }
   }
 

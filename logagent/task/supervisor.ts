@@ -12,6 +12,8 @@ export interface SupervisorDeps {
   readonly setOrder: (entries: readonly Entry[]) => void;
   /** Called before all tasks are stopped for good. */
   readonly onClose: () => void;
+  /** Called when all tasks have stopped for good. */
+  readonly onClosed: () => void;
   /** How long a task that is replaced or removed may wait for acknowledgements; the rest is sent again. */
   readonly drainMs: number;
   readonly clock: Clock;
@@ -78,6 +80,7 @@ export class Supervisor {
     for (const path of [...this.#slots.keys()]) this.#want(path, undefined);
     await this.settled();
     options.signal.removeEventListener("abort", hurry);
+    this.#deps.onClosed();
   }
 
   #want(path: string, desired: Entry | undefined): void {

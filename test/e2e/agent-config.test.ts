@@ -387,7 +387,12 @@ suite("logagent run, with etcd as its store", () => {
     });
     const metrics = await (await fetch(`http://127.0.0.1:${bed.httpPort}/metrics`)).text();
     assert.match(metrics, /^logagent_sink_errors_total\{topic="t",code="ECONNREFUSED"\} [1-9]/m);
+    await rm(path.join(bed.logs, "a.log"));
     assert.deepEqual(await agent.stop(), { code: 0, signal: null });
+    assert.match(
+      agent.output(),
+      /"level":50.*"files":1,"bytes":2,"first":".*a\.log","msg":"deleted files are let go/,
+    );
   });
 
   test("a port in use, and a data folder that cannot be, end the start with a sentence", async () => {

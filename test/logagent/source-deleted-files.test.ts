@@ -10,6 +10,7 @@ import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
 import { DeletedFiles, HELD_WARN_BYTES } from "../../logagent/source/deleted-files.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
+const ERROR = 50;
 const LINE = `${"x".repeat(1023)}\n`;
 const FILE_BYTES = 256 * LINE.length;
 
@@ -98,6 +99,56 @@ suite("a deleted file that is held for a destination that is away", () => {
       ["unknown"],
     );
     await bed.stop(running);
+  });
+
+  test("is let go when the agent stops, which is said once: with number, bytes and the first path", async () => {
+    await using bed = await SourceBed.open({ autoAck: false });
+    const running = await shipping(bed, ["a.log", "b.log", "c.log"]);
+    // Of the three one is acknowledged, another stays.
+    bed.sink.ack(0);
+    const done = [...bed.checkpoints.records()].find(({ offset }) => offset > 0)?.path;
+    const [first = "", last = ""] = ["a.log", "b.log", "c.log"]
+      .map(bed.path, bed)
+      .filter((path) => path !== done);
+    appendFileSync(first, LINE);
+    await bed.step(running, 1_000);
+    for (const path of [done ?? "", first]) rmSync(path);
+    await bed.step(running, 1_000);
+    bed.leftFiles.close();
+    await bed.stop(running);
+    bed.leftFiles.sayAbandoned();
+    bed.leftFiles.sayAbandoned();
+    const said = bed.logged.filter(({ level }) => level >= ERROR);
+    assert.deepEqual(
+      said.map(({ files, bytes, first }) => ({ files, bytes, first })),
+      [{ files: 1, bytes: FILE_BYTES + LINE.length, first }],
+    );
+    assert.match(said[0]?.msg ?? "", /^deleted files are let go unshipped because the agent stops/);
+    await bed.openCheckpoints();
+    const next = bed.start({ path: bed.path("*.log") });
+    await bed.run(next, 1_000);
+    const [loss] = bed.checkpoints.newestLosses.filter(({ path }) => path === first);
+    assert.equal(loss?.reason, "gone while nobody held it", "the next start enters it");
+    assert.ok(bed.checkpoints.newestLosses.every(({ path }) => path !== last));
+    await bed.stop(next);
+  });
+
+  test("is not said to be let go by a stop when all of it is acknowledged, nor when another task goes on with it", async () => {
+    await using bed = await SourceBed.open({ autoAck: false });
+    const running = await shipping(bed, ["a.log", "b.log"]);
+    rmSync(bed.path("a.log"));
+    await bed.run(running, 1_000);
+    await bed.stop(running);
+    const next = bed.start({ path: bed.path("*.log"), topic: "u" });
+    await bed.step(next);
+    bed.sink.ackAll();
+    bed.leftFiles.close();
+    await bed.stop(next);
+    bed.leftFiles.sayAbandoned();
+    assert.deepEqual(
+      bed.logged.filter(({ level }) => level >= ERROR),
+      [],
+    );
   });
 
   test("lets its successor at the path have its turn when it is let go", async () => {

@@ -31,6 +31,7 @@ function supervise(bed: SourceBed): Supervisor {
     startTask: (entry) => startTailTask(entry, deps, pulse),
     setOrder: (entries) => void followPaths(entries, bed.deps),
     onClose: () => deps.leftFiles?.close(),
+    onClosed: () => deps.leftFiles?.sayAbandoned(),
     drainMs: 10_000,
     clock: systemClock,
     log: recordedLog().log,

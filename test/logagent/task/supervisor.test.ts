@@ -47,6 +47,8 @@ function bed() {
   const tasks: FakeTask[] = [];
   const live = new Map<string, string>();
   const orders: (readonly string[])[] = [];
+  /** Tasks that lived at onClose and at onClosed. */
+  const tasksAtClose: number[] = [];
   const { log, lines } = recordedLog();
   const supervisor = new Supervisor({
     startTask: (one) => {
@@ -57,13 +59,14 @@ function bed() {
       return task;
     },
     setOrder: (entries) => void orders.push(entries.map(({ path }) => path)),
-    onClose: () => undefined,
+    onClose: () => void tasksAtClose.push(live.size),
+    onClosed: () => void tasksAtClose.push(live.size),
     drainMs: DRAIN_MS,
     clock,
     log,
   });
   const started = () => tasks.map((task) => `${task.entry.path} ${task.entry.topic}`);
-  return { supervisor, clock, tasks, live, orders, lines, started };
+  return { supervisor, clock, tasks, live, orders, tasksAtClose, lines, started };
 }
 
 const at = (tasks: readonly FakeTask[], index: number): FakeTask => {
@@ -152,7 +155,7 @@ suite("Supervisor", () => {
   });
 
   test("close() waits for every drain until the signal, and starts nothing more", async () => {
-    const { supervisor, clock, tasks } = bed();
+    const { supervisor, clock, tasks, tasksAtClose } = bed();
     supervisor.apply([entry("/a"), entry("/b")]);
     const limit = new AbortController();
     let isClosed = false;
@@ -163,6 +166,7 @@ suite("Supervisor", () => {
     at(tasks, 0).drained.resolve();
     await clock.advance(10 * DRAIN_MS);
     assert.equal(isClosed, false);
+    assert.deepEqual(tasksAtClose, [2]);
     limit.abort(new Error("time is over"));
     await closing;
     assert.deepEqual(
@@ -170,6 +174,7 @@ suite("Supervisor", () => {
       [false, true],
     );
     assert.equal(supervisor.tasks.length, 0);
+    assert.deepEqual(tasksAtClose, [2, 0]);
   });
 
   test("ends with exactly the tasks of the last config, never two at one path, whatever comes when", async () => {
