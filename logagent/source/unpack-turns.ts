@@ -11,6 +11,9 @@ import { keyOf } from "./tailed-file.ts";
  */
 export const UNPACKED_MAX = 64;
 
+/** With the path of one: what a problem is about. */
+const ABOUT = "unpack ";
+
 /** A compressed file whose content is to be read. */
 export interface PackedFile {
   readonly path: string;
@@ -25,7 +28,8 @@ export interface PackedFile {
 export class UnpackTurns {
   readonly #context: SourceContext;
   readonly #held: HeldFiles;
-  #hasFailed = false;
+  /** In this search: what they are about among the problems. */
+  #failed = new Set<string>();
   #hadFailed = false;
 
   constructor(context: SourceContext, held: HeldFiles) {
@@ -39,8 +43,10 @@ export class UnpackTurns {
   }
 
   beginSearch(): void {
-    this.#hadFailed = this.#hasFailed;
-    this.#hasFailed = false;
+    // One that is gone by now, or has another name, is tried no more.
+    this.#context.problems.clearOthers(ABOUT, this.#failed);
+    this.#hadFailed = this.#failed.size > 0;
+    this.#failed = new Set();
   }
 
   /** As `attempt`, when it has its turn: `work` unpacks the file and hands its content on to be held. */
@@ -64,7 +70,7 @@ export class UnpackTurns {
     work: () => Promise<T>,
   ): Promise<T | "waiting"> {
     const { problems, deps } = this.#context;
-    const about = `unpack ${path}`;
+    const about = `${ABOUT}${path}`;
     try {
       const outcome = await work();
       problems.clear(about);
@@ -72,7 +78,7 @@ export class UnpackTurns {
     } catch (error) {
       if (signal.aborted || errorCode(error) === undefined) throw error;
       const { folder } = deps.checkpoints;
-      this.#hasFailed = true;
+      this.#failed.add(about);
       problems.set(about, `Cannot unpack ${path} into ${folder}: ${errorMessage(error)}`);
       return "waiting";
     }

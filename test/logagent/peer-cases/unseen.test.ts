@@ -204,10 +204,13 @@ suite("generations that nobody saw at their path", () => {
     Object.defineProperty(bed.checkpoints, "folder", { value: bed.path("full"), configurable: true });
     await bed.run(running, 2 * SETTLED_MS);
     assert.ok(running.context.problems.list().some((problem) => problem.startsWith("Cannot unpack ")));
+    await kernelTick();
+    rotateTo(bed, NAMINGS["app.log.1"] as Names);
     Reflect.deleteProperty(bed.checkpoints, "folder");
     await bed.run(running, 6 * SETTLED_MS);
     assert.deepEqual([...bed.sink.lines()].sort(), numbered("app", 0, 50).sort());
     assert.deepEqual(losses(bed), []);
+    assert.deepEqual(running.context.problems.list(), [], "also of the names that they had then");
     await bed.stop(running);
   });
 
