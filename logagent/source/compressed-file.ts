@@ -6,6 +6,7 @@ import { type CheckpointRecord, type FileIdentity, lastingKeyOf } from "../check
 import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
 import type { FolderIndex } from "./folder-index.ts";
 import { isCompressedName, namesBefore } from "./generation-name.ts";
+import { SUBFOLDERS_MAX } from "./moved-files.ts";
 import { openLogFile } from "./open-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
@@ -34,7 +35,7 @@ export async function compressedBeside(
 ): Promise<readonly CompressedFile[]> {
   const { folders } = await index.look(dirname(record.path));
   const found: CompressedFile[] = [];
-  for (const folder of new Set([...foldersOf(record), ...folders])) {
+  for (const folder of new Set([...foldersOf(record), ...folders.slice(0, SUBFOLDERS_MAX)])) {
     for (const [ino, { path, dev, birthtimeNs }] of (await index.look(folder)).files) {
       if (isCompressedName(path)) found.push({ path, identity: { dev, ino, birthtimeNs } });
     }
