@@ -16,7 +16,8 @@ export interface Arrival {
 export class Arrivals implements SinkWatcher {
   readonly all: Arrival[] = [];
   readonly #facts: Facts;
-  readonly #holdersOf = new Map<Parcel["file"], Map<string, readonly Content[]>>();
+  /** By where a delivery of the file ends. */
+  readonly #holdersOf = new Map<Parcel["file"], Map<number, readonly Content[]>>();
   /** Of the source: what was sent in an earlier one may come again. */
   #lives = 0;
   /** By file id: what no later life may send again. */
@@ -52,9 +53,8 @@ export class Arrivals implements SinkWatcher {
     const holders = ids.sent(file.id, from, bytes, { contents: world.contents, isClockSteady });
     for (const content of world.contents) content.noteSent(from, from + content.sharedBytes(bytes, from));
     if (!plan.hasBirthTimes) this.#noteTakenFor(parcel.file.id, holders);
-    const byRange = this.#holdersOf.get(file) ?? new Map<string, readonly Content[]>();
-    this.#holdersOf.set(file, byRange);
-    byRange.set(`${to}`, holders);
+    const byEnd = this.#holdersOf.get(file) ?? new Map<number, readonly Content[]>();
+    this.#holdersOf.set(file, byEnd.set(to, holders));
     const [content] = holders;
     this.all.push({
       life: this.#lives,
@@ -102,11 +102,8 @@ export class Arrivals implements SinkWatcher {
 
   /** Of the delivery that it is, or is a part of. */
   #holders({ file, to }: Parcel): readonly Content[] {
-    const byRange = this.#holdersOf.get(file) ?? new Map<string, readonly Content[]>();
-    const [first] = [...byRange.keys()]
-      .map(Number)
-      .filter((end) => end >= to)
-      .sort((a, b) => a - b);
-    return byRange.get(`${first}`) ?? [];
+    const byEnd = this.#holdersOf.get(file) ?? new Map<number, readonly Content[]>();
+    const ends = [...byEnd.keys()].filter((end) => end >= to);
+    return byEnd.get(Math.min(...ends)) ?? [];
   }
 }
