@@ -12,7 +12,7 @@ export interface CheckpointContent {
   readonly removed: RemovedSums;
   /** Number of the last loss record that the accounts know; 0: there was none. */
   readonly losses: number;
-  /** Nothing was sent since they were written: the agent ended in peace. */
+  /** The agent ended in peace: nothing was sent since they were written, and records are sure unless they say otherwise. */
   readonly isClosed: boolean;
 }
 

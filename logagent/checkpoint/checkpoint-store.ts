@@ -44,8 +44,6 @@ export class CheckpointStore implements AsyncDisposable {
   readonly #removed: RemovedSums;
   readonly #losses: LossJournal;
   readonly #longGone: LongGone;
-  /** Of an agent that died: more was sent of their files, perhaps, than they say. */
-  readonly #unsure: Set<CheckpointRecord>;
   readonly #fresh = new FreshRecords();
   readonly #writer: CheckpointWriter;
 
@@ -58,9 +56,11 @@ export class CheckpointStore implements AsyncDisposable {
     this.#removed = { ...content.removed };
     this.lostEverything = isLost;
     this.#applied = new AppliedEntries(content.entries);
-    this.#unsure = new Set(content.isClosed ? [] : content.records);
     this.#longGone = new LongGone(options);
-    for (const record of content.records) this.#records.add(record);
+    for (const record of content.records) {
+      if (!content.isClosed) record.isUnsure = true;
+      this.#records.add(record);
+    }
     this.#writer = new CheckpointWriter({
       path: join(options.folder, CURRENT_FILE),
       clock: options.clock,
@@ -95,16 +95,6 @@ export class CheckpointStore implements AsyncDisposable {
   /** What the last write failed with, as a sentence. */
   get failure(): string | undefined {
     return this.#writer.failure;
-  }
-
-  /** May more have been sent of its file than the record says? Not while it is held, nor afterwards. */
-  isUnsure(record: CheckpointRecord): boolean {
-    return this.#unsure.has(record);
-  }
-
-  /** A file is held from now on, and its record says everything. */
-  held(record: CheckpointRecord): void {
-    this.#unsure.delete(record);
   }
 
   /** Every record. */
@@ -201,7 +191,6 @@ export class CheckpointStore implements AsyncDisposable {
     if (!this.#records.remove(record)) return;
     addRemoved(this.#removed, record.account);
     this.#fresh.remove(record);
-    this.#unsure.delete(record);
     this.touch();
   }
 
@@ -251,7 +240,7 @@ export class CheckpointStore implements AsyncDisposable {
       entries: this.#applied.all(),
       removed: this.#removed,
       losses: this.#losses.state.last,
-      isClosed: how.isLast && this.#unsure.size === 0,
+      isClosed: how.isLast,
     });
     const parts = await runInSlices({ clock, later: systemLater })(encodeInSteps(content));
     // It may have been removed, by mistake, under a running agent.

@@ -59,6 +59,8 @@ export interface CheckpointRecord extends FileIdentity {
   readonly account: FileAccount;
   /** It was rotated, shipped to its end and quiet for long when it was let go: if it goes, nothing is lost. */
   isResting?: boolean;
+  /** An agent that held it has died, and none has held it since: more may have been sent of its file than this says. */
+  isUnsure?: boolean;
   /** The file is compressed, and nobody saw it before it was: offsets and sizes are of what is in it. */
   readonly isPacked?: boolean;
 }

@@ -91,7 +91,7 @@ export function openLeft(
 ): TailedFile {
   const { checkpoints, claims, clock } = context.deps;
   claims.take(identity, holder);
-  checkpoints.held(record);
+  record.isUnsure = false;
   checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
   record.isResting = false;
   const content = newLedger(record, context);
@@ -100,7 +100,7 @@ export function openLeft(
   file.place = { kind: "moved", sinceMs: nowMs };
   file.isDeleted = true;
   // If its content is another by now, the first look that can read says so.
-  if (isReadableAs(record, fd, file.size, checkpoints)) seeSize(file, context);
+  if (isReadableAs(record, fd, file.size)) seeSize(file, context);
   return file;
 }
 
@@ -129,7 +129,7 @@ export function openUnpacked(fd: number, record: CheckpointRecord, context: Sour
   const identity = { dev, ino, birthtimeNs: record.isPacked === true ? 0n : record.birthtimeNs };
   const content = newLedger(record, context);
   const nowMs = clock.monotonicMs();
-  checkpoints.held(record);
+  record.isUnsure = false;
   const file = new TailedFile({ fd, identity, lanePath: record.path, content, nowMs, isUnpacked: true });
   checkpoints.saw(record, file.size);
   return file;

@@ -1,6 +1,5 @@
 import { type BigIntStats, fstatSync, readSync } from "node:fs";
 import { errorCode } from "../../base/errors.ts";
-import type { CheckpointStore } from "../checkpoint/checkpoint-store.ts";
 import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { isCompressedName } from "./generation-name.ts";
@@ -62,7 +61,7 @@ function recordOf({ path, fd, stats }: Opened, context: SourceContext, fromEnd: 
   const size = Number(stats.size);
   const identity = identityOf(stats);
   const known = checkpoints.find(identity).filter((one) => !context.unsettled.isReplaced(one));
-  const found = known.find((one) => tells(one) && mayGoOn(one, fd, size, checkpoints));
+  const found = known.find((one) => tells(one) && mayGoOn(one, fd, size));
   // Before anything is said of the others, for it reads.
   const record = found ?? mintFor({ path, fd, identity }, known[0], { context, fromEnd, size });
   for (const other of known) {
@@ -98,7 +97,7 @@ function goOnWith(
   context: SourceContext,
 ): CheckpointRecord {
   const { checkpoints, clock } = context.deps;
-  checkpoints.held(record);
+  record.isUnsure = false;
   record.dev = stats.dev;
   checkpoints.assign(record, { entry: context.entry.path, topic: context.entry.topic });
   // Found where it went, it says nothing of who was at its path meanwhile.
@@ -176,14 +175,9 @@ export function mintSuccessor(
   return record;
 }
 
-export function mayGoOn(
-  record: CheckpointRecord,
-  fd: number,
-  size: number,
-  checkpoints: CheckpointStore,
-): boolean {
+export function mayGoOn(record: CheckpointRecord, fd: number, size: number): boolean {
   // What was seen may have been sent: of a shorter file nobody knows then how much of that is still the same.
-  const least = checkpoints.isUnsure(record) ? record.seen : record.offset;
+  const least = record.isUnsure ? record.seen : record.offset;
   return least <= size && holdsShipped(fd, record) && holdsFurthest(fd, record);
 }
 

@@ -15,7 +15,7 @@ export function seeClosed(
   context: SourceContext,
 ): "same" | "replaced" | "unknown" {
   const { checkpoints } = context.deps;
-  if (checkpoints.isUnsure(record)) return "unknown";
+  if (record.isUnsure === true) return "unknown";
   const opened = openLogFile(path, context.openLimits);
   if (opened.kind !== "open") return "unknown";
   const { fd } = opened;

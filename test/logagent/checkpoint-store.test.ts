@@ -18,6 +18,7 @@ import { pino } from "pino";
 import type { Disk } from "../../base/disk.ts";
 import { nodeDisk } from "../../base/node-disk.ts";
 import { seededRandom } from "../../base/random.ts";
+import { readAccounts } from "../../logagent/audit/read-accounts.ts";
 import { CHECKPOINT_INTERVAL_MS, CHECKPOINT_RETRY_MS } from "../../logagent/checkpoint/checkpoint-pace.ts";
 import { CheckpointStore } from "../../logagent/checkpoint/checkpoint-store.ts";
 import { inodesIn } from "../../logagent/checkpoint/inodes-in.ts";
@@ -82,8 +83,11 @@ suite("CheckpointStore", () => {
     await Promise.all(records.map((record) => store.durable(record)));
     assert.ok(!existsSync(previous()), "one write");
     const again = await open();
-    assert.deepEqual([...again.records()], records);
-    assert.deepEqual(again.find(records[5] as CheckpointRecord), [records[5]]);
+    assert.deepEqual(
+      [...again.records()],
+      records.map((record) => ({ ...record, isUnsure: true })),
+    );
+    assert.deepEqual(again.find(records[5] as CheckpointRecord), [{ ...records[5], isUnsure: true }]);
   });
 
   test("touch() writes at most once in an interval", async () => {
@@ -241,6 +245,30 @@ suite("CheckpointStore", () => {
     assert.equal(store.failure, undefined);
     assert.equal([...(await open()).records()].length, 1);
     await store.close();
+  });
+
+  test("an agent ended in peace also where files of one that was killed were never held again: those alone stay unsure", async () => {
+    const killed = await open();
+    await Promise.all(
+      ["gone", "held"].map((name, ino) =>
+        killed.durable(killed.mint(fields(`/var/log/${name}`, BigInt(ino)))),
+      ),
+    );
+    const unsure = (store: CheckpointStore) =>
+      [...store.records()].filter(({ isUnsure }) => isUnsure).map(({ path }) => path);
+    const second = await open({ seed: 2 });
+    assert.deepEqual(unsure(second), ["/var/log/gone", "/var/log/held"]);
+    // What whoever opens a file does.
+    for (const record of second.records()) record.isUnsure = record.path === "/var/log/gone";
+    second.mint(fields("/var/log/new", 9n));
+    await second.close();
+    for (let life = 0; life < 2; life += 1) {
+      const { checkpoints } = await readAccounts(folder);
+      assert.equal(checkpoints.isClosed, true);
+      const next = await open();
+      assert.deepEqual(unsure(next), ["/var/log/gone"]);
+      await next.close();
+    }
   });
 
   test("a file that waits for its turn is on disk at once, for it may be rotated while no agent runs", async () => {

@@ -145,7 +145,7 @@ export class Lives {
       // Of an empty file that nothing tells from another one: whoever looks at it next knows nothing of it.
       if (record.seen === 0 && record.birthtimeNs === 0n) facts.knownIds.delete(record.id);
     };
-    this.#remembers([...checkpoints.records()], (record) => checkpoints.isUnsure(record));
+    this.#remembers([...checkpoints.records()]);
     return life;
   }
 
@@ -167,7 +167,7 @@ export class Lives {
   }
 
   /** An agent begins, and this is all that it knows. */
-  #remembers(records: readonly CheckpointRecord[], isUnsure: (record: CheckpointRecord) => boolean): void {
+  #remembers(records: readonly CheckpointRecord[]): void {
     const { world, ids } = this.#facts;
     // What is not on disk because that was full comes again under another id.
     if (this.#wasDiskFull) ids.endOthers(records.filter(tells).map(({ id }) => id));
@@ -178,7 +178,7 @@ export class Lives {
       ids.forget(id, furthest?.to ?? 0);
       const file = world.inodes.find((inode) => inode.ino === ino && inode.birthNs === birthtimeNs);
       const isShorter = file !== undefined && file.content.size < seen;
-      if (isShorter && isUnsure(record)) ids.end(id);
+      if (isShorter && record.isUnsure === true) ids.end(id);
     }
     for (const content of world.contents) {
       const known = records.filter((record) => this.#facts.isAbout(record, content));
