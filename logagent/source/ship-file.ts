@@ -95,7 +95,7 @@ async function shipChunk(
     file.size = base + end;
   }
   checkpoints.saw(file.record, base + end);
-  file.record.account.read += Math.max(0, base + end - Math.max(file.readTo, file.offset));
+  if (context.rateLimit === undefined) lookedThrough(file, base + end, context);
   checkpoints.reached(file.record, base + end, hashOf(bytes.subarray(Math.max(0, end - TAIL_BYTES), end)));
   takeFingerprint(file, bytes.subarray(0, end), { base, checkpoints });
   file.chunkTo = base + end;
@@ -111,8 +111,11 @@ async function shipChunk(
     const output = context.pipeline.run({ bytes, base, from, position, end, flush, starts, ends, origin });
     const { spans } = output;
     if (spans.to === spans.from) break;
-    // The rest of the chunk is read again.
-    if (context.rateLimit !== undefined) file.chunkTo = spans.to;
+    if (context.rateLimit !== undefined) {
+      // The rest of the chunk is read again.
+      file.chunkTo = spans.to;
+      lookedThrough(file, spans.to, context);
+    }
     await deliver(file, context, { spans, position: output.position, bytes, readAtMs }, options);
     file.inLine = { content: file.content, offset: file.offset, position: output.position };
     context.ruled(file, spans.from, output);
@@ -124,6 +127,13 @@ async function shipChunk(
   file.readTo = Math.max(file.offset, base + end);
   if (!isFull) return "at end";
   return file.offset === start ? "line larger than chunk" : "more";
+}
+
+/** Counts what is looked through for lines, up to `to`; again what is read again from a line that was looked through whole. */
+function lookedThrough(file: TailedFile, to: number, { totals }: SourceContext): void {
+  const bytes = Math.max(0, to - Math.max(file.readTo, file.offset));
+  file.record.account.read += bytes;
+  totals.bytesRead += bytes;
 }
 
 function positionOf(file: TailedFile): LinePosition {
@@ -186,7 +196,6 @@ async function deliver(
   } finally {
     file.deliveringSinceMs = undefined;
   }
-  context.totals.bytesRead += spans.to - spans.from;
   context.rateLimit?.taken({ bytes: spans.to - spans.from, lines: spans.count }, clock.monotonicMs());
   context.stuckTopic.took();
   file.advance(spans.to, tail);

@@ -48,6 +48,17 @@ suite("startTailTask()", () => {
     assert.equal(task.status.state, "stopped");
   });
 
+  test("counts what is read while the destination takes nothing, as the account of the file does", async () => {
+    await using bed = await SourceBed.open();
+    bed.sink.closeTopic("t");
+    writeFileSync(bed.path("a.log"), "1\n2\n");
+    const task = start(bed, { path: bed.path("*.log") });
+    await until("it is read", () => task.status.bytesRead > 0);
+    const [record] = bed.checkpoints.records();
+    assert.deepEqual([task.status.bytesRead, record?.account.read, task.status.bytesAcked], [4, 4, 0]);
+    await task.stop({ drain: false, signal: NEVER });
+  });
+
   test("stop() with drain waits for acknowledgements, and writes the checkpoints", async () => {
     await using bed = await SourceBed.open({ autoAck: false });
     writeFileSync(bed.path("a.log"), "1\n2\n");
