@@ -108,6 +108,27 @@ describe("Kafka sink in trouble", () => {
     return topic;
   }
 
+  it("says ETIMEDOUT of a broker that is mute from the start", async () => {
+    const topic = await newTopic();
+    const codes: string[] = [];
+    const observer = { onError: ({ code }: { code: string }) => void codes.push(code) };
+    broker.proxy.isMute = true;
+    try {
+      await using sink = open({ brokers: broker.behind, requestTimeoutMs: 1_200 }, { observer });
+      // Waits for what is asked of the topic first.
+      const delivery = sink.deliver(new RecordedFile(topic).next(topic, ["1"]), { signal: within(20_000) });
+      assert.match(await reasonOf(sink, topic), /Kafka broker .*timed out/);
+      assert.deepEqual([...new Set(codes)], ["ETIMEDOUT"]);
+      broker.proxy.isMute = false;
+      broker.proxy.cut();
+      await delivery;
+      await sink.flush({ signal: within(20_000) });
+    } finally {
+      broker.proxy.isMute = false;
+      broker.proxy.cut();
+    }
+  });
+
   it("ends a connection that is open and mute, and sends again", async () => {
     const topic = await newTopic();
     const codes: string[] = [];

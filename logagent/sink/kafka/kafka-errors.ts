@@ -127,9 +127,9 @@ const CERTIFICATE_PROBLEMS: ReadonlySet<string> = new Set([
 /** Why a broker could not be reached, or did not answer. */
 export function connectionError(what: string, cause: unknown): DeliveryError {
   const root = rootCause(cause);
-  const code = errorCode(root) ?? "NETWORK_EXCEPTION";
+  const code = codeOf(root);
   const texts = [errorMessage(cause), errorMessage(root)];
-  const isLogin = code === "PLT_KFK_AUTHENTICATION" || texts.some((text) => text.includes("SASL"));
+  const isLogin = errorCode(root) === "PLT_KFK_AUTHENTICATION" || texts.some((text) => text.includes("SASL"));
   return new DeliveryError(isLogin ? "SASL_AUTHENTICATION_FAILED" : code, `${what}: ${errorMessage(root)}`, {
     remedy: isLogin || CERTIFICATE_PROBLEMS.has(code) ? "slow" : "soon",
     isTopicStale: true,
@@ -141,6 +141,16 @@ export function connectionError(what: string, cause: unknown): DeliveryError {
 export function tlsFileError({ name, path, cause }: TlsFileProblem): DeliveryError {
   const message = `Cannot read sink.tls.${name} ${path}: ${errorMessage(cause)}`;
   return new DeliveryError("ETLSFILE", message, { remedy: "slow", cause });
+}
+
+/** An errno or the name of a Kafka error, also where the connection library has a code of its own. */
+function codeOf(root: unknown): string {
+  const code = errorCode(root) ?? "NETWORK_EXCEPTION";
+  if (!code.startsWith("PLT_KFK_")) return code;
+  if (root instanceof Error && "apiId" in root && typeof root.apiId === "string") return root.apiId;
+  // Its timeouts carry the code of a broken connection; only their text tells.
+  if (errorMessage(root).includes("timed out")) return "ETIMEDOUT";
+  return code === "PLT_KFK_NETWORK" ? "NETWORK_EXCEPTION" : "EPROTO";
 }
 
 /** What an error of the connection library is about in the end. */
