@@ -3,8 +3,11 @@ import { appendFileSync, ftruncateSync, openSync, renameSync, utimesSync, writeF
 import { suite, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { entrySchema } from "../../conf/collect-config.ts";
+import { TURN_MS } from "../../logagent/rules/token-bucket.ts";
+import { SMALL_CHUNK_BYTES } from "../../logagent/source/chunk-pool.ts";
 import { SourceContext } from "../../logagent/source/source-context.ts";
 import { TailSource } from "../../logagent/source/tail-source.ts";
+import { watchFs } from "../model/watched-fs.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
 
 /** Starts a source for `a.log` with what an entry may say. */
@@ -253,6 +256,35 @@ suite("TailSource with rules", () => {
     }
     await bed.stop(running);
     assert.equal(offsetOf(bed), lines.join("\n").length + 1);
+  });
+
+  test("does not read a chunk anew for each line that its rate allows", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "some line\n".repeat(100_000));
+    const running = start(bed, { rateLimit: { linesPerSecond: 100 } });
+    let readBytes = 0;
+    const ignore = () => undefined;
+    const read = (_fd: number, _position: number, bytes: number) => {
+      readBytes += bytes;
+    };
+    watchFs({ beforeCall: ignore, looked: ignore, opened: ignore, closes: ignore, read });
+    const seconds = 3;
+    try {
+      await running.source.poll();
+      await until(() => bed.sink.lines().length === 100);
+      for (let passedMs = 0; passedMs < seconds * 1000; passedMs += 10) {
+        for (let i = 0; i < 20; i++) await setImmediate();
+        bed.clock.advance(10);
+      }
+    } finally {
+      watchFs(undefined);
+    }
+    const lines = bed.sink.lines().length;
+    assert.ok(lines >= 100 * seconds && lines <= 100 * (seconds + 1), `${lines} lines`);
+    const turns = 1 + (seconds * 1000) / TURN_MS;
+    assert.ok(readBytes <= (turns + 1) * SMALL_CHUNK_BYTES, `${readBytes} bytes`);
+    assert.equal(running.context.totals.bytesRead, lines * "some line\n".length);
+    await bed.stop(running);
   });
 });
 

@@ -12,16 +12,17 @@ suite("TokenBucket", () => {
     const bucket = new TokenBucket(10);
     assert.deepEqual(bucket.allowance(1000), { tokens: 10, waitMs: 0 });
     bucket.take(10, 1000);
-    assert.deepEqual(bucket.allowance(1000), { tokens: 0, waitMs: 100 });
-    assert.deepEqual(bucket.allowance(1100), { tokens: 1, waitMs: 0 });
+    assert.deepEqual(bucket.allowance(1000), { tokens: 0, waitMs: 250 });
+    assert.deepEqual(bucket.allowance(1100), { tokens: 0, waitMs: 150 });
+    assert.deepEqual(bucket.allowance(1250), { tokens: 2, waitMs: 0 });
     assert.deepEqual(bucket.allowance(1_000_000), { tokens: 10, waitMs: 0 });
   });
 
   test("take() may leave a debt, which is paid first", () => {
     const bucket = new TokenBucket(10);
     bucket.take(30, 0);
-    assert.deepEqual(bucket.allowance(0), { tokens: 0, waitMs: 2100 });
-    assert.deepEqual(bucket.allowance(2100), { tokens: 1, waitMs: 0 });
+    assert.deepEqual(bucket.allowance(0), { tokens: 0, waitMs: 2250 });
+    assert.deepEqual(bucket.allowance(2250), { tokens: 2, waitMs: 0 });
   });
 
   test("keeps its rate whenever it is asked, also by a clock that stands or goes back", () => {
@@ -70,7 +71,7 @@ suite("RateLimit", () => {
     assert.deepEqual(limit.allowance(0), { bytes: 0, lines: 0, waitMs: 250 });
     assert.deepEqual(limit.allowance(250), { bytes: 2000, lines: 1, waitMs: 0 });
     limit.taken({ bytes: 6000, lines: 1 }, 250);
-    assert.equal(limit.allowance(250).waitMs, 2001);
+    assert.equal(limit.allowance(250).waitMs, 2250);
     assert.equal(new RateLimit({ linesPerSecond: 1 }).allowance(0).bytes, Number.POSITIVE_INFINITY);
   });
 });
