@@ -181,11 +181,19 @@ export class Lives {
       if (isShorter && record.isUnsure === true) ids.end(id);
     }
     for (const content of world.contents) {
-      const known = records.filter((record) => this.#facts.isAbout(record, content));
+      // What is known of a copy says nothing of the file that it was copied from.
+      const known = records.filter(
+        (record) => this.#facts.isAbout(record, content) && (record.isPacked || isOfFile(record, content)),
+      );
       content.seen = Math.min(content.seen, Math.max(0, ...known.map((record) => record.seen)));
     }
     noteMissed(this.#facts, records);
   }
+}
+
+/** Was it made for the file of a content, as the agent tells files apart? */
+function isOfFile({ ino, birthtimeNs }: CheckpointRecord, { inode }: Content): boolean {
+  return ino === inode.ino && birthtimeNs === inode.birthNs;
 }
 
 /** Does a record say by what its file would be known again, whatever becomes of it? */
