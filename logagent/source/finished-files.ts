@@ -2,6 +2,7 @@ import { Slice } from "../../base/slice.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isCompressedBeside } from "./compressed-file.ts";
 import type { SourceContext } from "./source-context.ts";
+import { wasSeen } from "./unseen-files.ts";
 
 /** Of one entry: with more of them, those that were deleted first are forgotten. */
 const FINISHED_KEPT_MAX = 1_000;
@@ -34,7 +35,10 @@ export class FinishedFiles {
     if (this.#records.size === 0) return;
     const { entry, deps } = this.#context;
     const { checkpoints, clock } = deps;
-    const others = [...checkpoints.recordsOf(entry.path)].filter((record) => !this.#records.has(record));
+    // One that was only found where it went says of its path no more than that somebody was there.
+    const others = [...checkpoints.recordsOf(entry.path)].filter(
+      (record) => !this.#records.has(record) && wasSeen(record),
+    );
     const left = Map.groupBy(others, ({ path }) => path);
     const slice = new Slice(clock);
     for (const record of this.#records.keys()) {

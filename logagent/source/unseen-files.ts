@@ -145,7 +145,7 @@ function leftNs({ birthtimeNs, seenAtMs, leftAtMs }: CheckpointRecord): bigint {
 }
 
 /** Was it seen at its path, and not only found where it went? */
-function wasSeen({ birthtimeNs, seenAtMs, leftAtMs, isPacked }: CheckpointRecord): boolean {
+export function wasSeen({ birthtimeNs, seenAtMs, leftAtMs, isPacked }: CheckpointRecord): boolean {
   return isPacked !== true && birthtimeNs !== 0n && (leftAtMs ?? seenAtMs) >= Number(birthtimeNs / NS_PER_MS);
 }
 

@@ -343,6 +343,27 @@ suite("generations that nobody saw at their path", () => {
     await bed.stop(running);
   });
 
+  // Seed 601419 of the model: the record was forgotten as if the next one had been seen at the path.
+  test("are told from what became of one that is shipped and compressed, when the next one is only found where it went", async () => {
+    await using bed = await openCase();
+    const names = NAMINGS["app.log.1"] as Names;
+    const running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    await kernelTick();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    await bed.run(running, SETTLED_MS);
+    rotateTo(bed, names);
+    await kernelTick();
+    compress(bed.path("app.log.1"), "gz");
+    await bed.run(running, LINGER_MS / 2);
+    writeFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+    rotateTo(bed, names);
+    await bed.run(running, LINGER_MS + 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 20));
+    assert.deepEqual(losses(bed), []);
+    await bed.stop(running);
+  });
+
   test("are told from those of a log of the same name that is written in a folder below", async () => {
     await using bed = await openCase();
     mkdirSync(bed.path("other"));
