@@ -29,7 +29,7 @@ export class Closing {
 
   /** What is not acknowledged of one that gave way still counts when it is. */
   close(file: TailedFile): void {
-    if (this.#context.turns.isUnsettled(file.key)) {
+    if (this.#context.turns.isUnsettled(file)) {
       this.#context.unsettled.addClosed(file, this.#holder);
       this.#shut(file);
       return;

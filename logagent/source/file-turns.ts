@@ -125,8 +125,9 @@ export class FileTurns {
     return this.#looksLeft >= 0;
   }
 
-  isUnsettled(key: string): boolean {
-    return this.#unsettled.has(key);
+  /** Not one that has the number of such a file by now. */
+  isUnsettled({ key, birthtimeNs }: Pick<ClosedFile, "key" | "birthtimeNs">): boolean {
+    return this.#unsettled.get(key)?.birthtimeNs === birthtimeNs;
   }
 
   /** Its deliveries are acknowledged. */

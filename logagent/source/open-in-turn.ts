@@ -41,7 +41,7 @@ export function openInTurn(
   const seen = record === undefined ? "unknown" : seeClosed(path, record, context);
   if (seen === "same") return "waiting";
   if (seen === "replaced") context.unsettled.foundReplaced(options.key);
-  return turns.isUnsettled(options.key) ? "waiting" : visit(path, context, options);
+  return turns.isUnsettled(closed) ? "waiting" : visit(path, context, options);
 }
 
 /** Finds out what it is, and enters what there is of it. */

@@ -73,8 +73,9 @@ function backlog(context: SourceContext, source: TailSource) {
     const end = context.unsettled.isReplaced(record) ? sentTo : record.seen;
     bytesBehind += Math.max(0, end - ackedTo);
   }
-  for (const { key, record } of context.turns.waiting.values()) {
-    if (record === undefined || context.turns.isUnsettled(key)) continue;
+  for (const waiting of context.turns.waiting.values()) {
+    const { record } = waiting;
+    if (record === undefined || context.turns.isUnsettled(waiting)) continue;
     bytesBehind += Math.max(0, record.seen - record.offset);
   }
   for (const content of source.contents()) {

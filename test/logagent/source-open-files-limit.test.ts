@@ -6,15 +6,19 @@ import {
   readdirSync,
   readlinkSync,
   renameSync,
+  statSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { suite, test } from "node:test";
 import { seededRandom } from "../../base/random.ts";
+import { MOVED_SCAN_MS } from "../../logagent/source/moved-search.ts";
 import { TURN_MS } from "../../logagent/source/open-files.ts";
 import { tailStatus } from "../../logagent/task/tail-status.ts";
+import { watchFs } from "../model/watched-fs.ts";
 import { type Running, SourceBed } from "../support/source-bed.ts";
+import { kernelTick, openCase } from "./peer-cases/tail-case.ts";
 
 /** Log files of the bed that this process has open, as the kernel says. */
 function openLogs(bed: SourceBed): readonly string[] {
@@ -35,6 +39,26 @@ const losses = (bed: SourceBed) =>
   bed.logged.flatMap(({ loss }) =>
     loss === undefined ? [] : [loss as { path: string; from: number; to: number }],
   );
+
+/** A file has the number of another one, which the kernel gives away as soon as that is gone. */
+class OtherNumber implements Disposable {
+  constructor(real: bigint, shown: bigint) {
+    const ignore = () => undefined;
+    watchFs({
+      beforeCall: ignore,
+      looked: (stats) => {
+        if (stats.ino === real) stats.ino = shown;
+      },
+      opened: ignore,
+      closes: ignore,
+      read: ignore,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    watchFs(undefined);
+  }
+}
 
 /** Holds b.log for as long as its line is not acknowledged, and has let go of a.log, which is shipped. */
 async function withClosedFile(bed: SourceBed, running: Running): Promise<void> {
@@ -273,5 +297,36 @@ suite("TailSource with fewer descriptors than files", () => {
       problems.some((problem) => /too many open files; raise the limit of the agent/.test(problem)),
       `${problems}`,
     );
+  });
+
+  // Seed 608513 of the model: by its number it was taken for the one that gave way, and by nobody looked into.
+  test("a file that nobody saw at its path is found though it has the number of one that gave way with unacknowledged lines", async () => {
+    await using bed = await openCase({ openFilesMax: 1, autoAck: false });
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.step(running);
+    await kernelTick();
+    writeFileSync(bed.path("a.log"), "a1\n");
+    await bed.run(running, 1_000);
+    const { ino } = statSync(bed.path("a.log"), { bigint: true });
+    writeFileSync(bed.path("b.log"), "b1\n");
+    for (let ms = 0; !isOpen(bed, "b.log"); ms += 250) {
+      assert.ok(ms < 10_000, "b.log is opened");
+      await bed.step(running, 250);
+    }
+    await kernelTick();
+    writeFileSync(bed.path("next"), "a2\n");
+    await kernelTick();
+    writeFileSync(bed.path("last"), "a3\n");
+    unlinkSync(bed.path("a.log"));
+    using _ = new OtherNumber(statSync(bed.path("next"), { bigint: true }).ino, ino);
+    renameSync(bed.path("next"), bed.path("a.log.1"));
+    renameSync(bed.path("last"), bed.path("a.log"));
+    await bed.run(running, 2 * MOVED_SCAN_MS);
+    for (let round = 0; round < 40; round += 1) {
+      bed.sink.ackAll();
+      await bed.run(running, 1_000);
+    }
+    assert.deepEqual(bed.sink.lines().toSorted(), ["a1", "a2", "a3", "b1"]);
+    await bed.stop(running);
   });
 });
