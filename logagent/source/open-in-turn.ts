@@ -51,7 +51,7 @@ function visit(
   options: OpenOptions,
 ): "moved" | "compressed" | "waiting" | "no descriptor" | undefined {
   const { checkpoints, claims } = context.deps;
-  const file = openOrForget(path, context, options);
+  const file = openOrForget(path, context, { ...options, isVisit: true });
   if (!(file instanceof TailedFile)) return file;
   try {
     noteUnread(file, file.record, checkpoints);

@@ -5,13 +5,11 @@ import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { ContentLedger } from "./content-ledger.ts";
 import type { LeftFile } from "./left-files.ts";
 import { openLogFile } from "./open-file.ts";
-import { identityOf, mayGoOn, recordOrGuess, unseenAtMs } from "./record-of-file.ts";
+import { identityOf, mayGoOn, type RecordOptions, recordOrGuess, unseenAtMs } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
 
-export interface OpenOptions {
-  /** New files are shipped from their end: they were there before the entry. */
-  readonly fromEnd: boolean;
+export interface OpenOptions extends RecordOptions {
   /** Take the turns of the path where the file was found first, if that is another one. */
   readonly keepLane: boolean;
   /** The path whose turns it took, when that is known. */

@@ -17,6 +17,13 @@ export interface Opened {
   readonly stats: BigIntStats;
 }
 
+export interface RecordOptions {
+  /** New files are shipped from their end: they were there before the entry. */
+  readonly fromEnd: boolean;
+  /** It is closed again at once. */
+  readonly isVisit?: boolean;
+}
+
 /**
  * Undefined: it is compressed. A file that cannot be read is held as well, as what it is by its identity, if that is clear: it may go
  * before it can be read, and whoever came after it at its path is to wait.
@@ -24,17 +31,17 @@ export interface Opened {
 export function recordOrGuess(
   opened: Opened,
   context: SourceContext,
-  { fromEnd }: { readonly fromEnd: boolean },
+  options: RecordOptions,
 ): { readonly record: CheckpointRecord | undefined; readonly isSure: boolean } {
   const known = context.deps.checkpoints.find(identityOf(opened.stats));
   try {
     const isPacked = known.every((one) => one.isPacked) && isCompressed(opened.fd);
-    return { record: isPacked ? undefined : recordOf(opened, context, fromEnd), isSure: true };
+    return { record: isPacked ? undefined : recordOf(opened, context, options.fromEnd), isSure: true };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
-    const record = guess(opened, known, { context, fromEnd });
+    const record = guess(opened, known, context, options);
     if (record === undefined) throw error;
-    return { record, isSure: known.length === 0 };
+    return { record, isSure: !known.includes(record) };
   }
 }
 
@@ -42,18 +49,25 @@ export function recordOrGuess(
 function guess(
   opened: Opened,
   [only, ...others]: readonly CheckpointRecord[],
-  { context, fromEnd }: { readonly context: SourceContext; readonly fromEnd: boolean },
+  context: SourceContext,
+  { fromEnd, isVisit }: RecordOptions,
 ): CheckpointRecord | undefined {
   const { path, fd, stats } = opened;
   const identity = identityOf(stats);
-  // Without births it would be known by nothing.
-  if (others.length > 0 || identity.birthtimeNs === 0n) return undefined;
-  if (only !== undefined) {
-    const isOther = only.isPacked === true || context.unsettled.isReplaced(only);
+  if (others.length > 0) return undefined;
+  // Without births another file may have its number by now: one that says nothing of its file is replaced, whoever that was.
+  const isNobodys = only === undefined || (identity.birthtimeNs === 0n && !tells(only));
+  if (!isNobodys) {
+    const isOther =
+      identity.birthtimeNs === 0n || only.isPacked === true || context.unsettled.isReplaced(only);
     return isOther ? undefined : goOnWith(only, opened, context);
   }
   if (fromEnd || isCompressedName(path)) return undefined;
-  return mintRecord({ path, fd, identity }, { offset: 0, isReadable: false }, context);
+  // By nothing would it be known again when it is not held.
+  if (identity.birthtimeNs === 0n && isVisit === true) return undefined;
+  const record = mintRecord({ path, fd, identity }, { offset: 0, isReadable: false }, context);
+  if (only !== undefined) replace(only, identity, context);
+  return record;
 }
 
 function recordOf({ path, fd, stats }: Opened, context: SourceContext, fromEnd: boolean): CheckpointRecord {
@@ -64,15 +78,18 @@ function recordOf({ path, fd, stats }: Opened, context: SourceContext, fromEnd: 
   const found = known.find((one) => tells(one) && mayGoOn(one, fd, size));
   // Before anything is said of the others, for it reads.
   const record = found ?? mintFor({ path, fd, identity }, known[0], { context, fromEnd, size });
-  for (const other of known) {
-    if (other === found || other.dev !== identity.dev) continue;
-    if (tells(other) || other.seen > other.offset)
-      context.lostRest(other, other.offset, "replaced while the agent was down");
-    checkpoints.remove(other);
-  }
+  for (const other of known) if (other !== found) replace(other, identity, context);
   if (found === undefined) return record;
   checkpoints.saw(record, size);
   return goOnWith(record, { path, stats }, context);
+}
+
+/** Its file has gone, if it was one of the same device: another one has its number. */
+function replace(other: CheckpointRecord, { dev }: FileIdentity, context: SourceContext): void {
+  if (other.dev !== dev) return;
+  if (tells(other) || other.seen > other.offset)
+    context.lostRest(other, other.offset, "replaced while the agent was down");
+  context.deps.checkpoints.remove(other);
 }
 
 function mintFor(

@@ -6,7 +6,17 @@ import { followPaths } from "../../logagent/source/follow-paths.ts";
 import { READ_RETRY_MAX_MS, READ_RETRY_MS } from "../../logagent/source/read-trouble.ts";
 import { ROTATE_WAIT_MAX_MS } from "../../logagent/source/rotation.ts";
 import { watchFs } from "../model/watched-fs.ts";
+import { checkWritten } from "../model/written-accounts.ts";
 import { SourceBed } from "../support/source-bed.ts";
+import {
+  compress,
+  kernelTick,
+  numbered,
+  openCase,
+  rotateTo,
+  SETTLED_MS,
+  text,
+} from "./peer-cases/tail-case.ts";
 
 const PAGE_BYTES = 4096;
 const LINE = `${"x".repeat(99)}\n`;
@@ -16,18 +26,21 @@ class BadPage implements Disposable {
   reads = 0;
   #isBad = true;
 
-  constructor(path: string, page: number) {
+  constructor(path: string, page: number, { hasBirths = true } = {}) {
     const from = page * PAGE_BYTES;
     const ignore = () => undefined;
     watchFs({
       beforeCall: ignore,
-      looked: ignore,
+      looked: (stats) => {
+        if (!hasBirths && "birthtimeNs" in stats) stats.birthtimeNs = 0n;
+      },
       opened: ignore,
       closes: ignore,
       read: ignore,
       readable: (fd, position, bytes) => {
         if (!this.#isBad || position >= from + PAGE_BYTES || position + bytes <= from) return bytes;
-        if (!readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)) return bytes;
+        const at = readlinkSync(`/proc/self/fd/${fd}`);
+        if (!at.startsWith(path) || at.endsWith(".gz")) return bytes;
         this.reads += 1;
         if (position < from) return from - position;
         throw new CodedError("EIO", "EIO: i/o error, read");
@@ -261,5 +274,57 @@ suite("TailSource with a disk that cannot read", () => {
       { from: 100, to: "unknown" },
     ]);
     await bed.stop(running);
+  });
+
+  // Seed 605340 of the model: it was not held, and nothing said that it had been there.
+  test("a file that cannot be read when it is found, and whose birth nobody knows, is shipped though it is deleted meanwhile", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE);
+    using bad = new BadPage(bed.path("a.log"), 0, { hasBirths: false });
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.run(running, 1_000);
+    rmSync(bed.path("a.log"));
+    await bed.run(running, 1_000);
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    assert.equal(bed.sink.lines().length, 1);
+    assert.deepEqual(bed.checkpoints.newestLosses, []);
+    await bed.stop(running);
+  });
+
+  // Seed 607893 of the model.
+  test("a file that was empty, cannot be read after a restart, and whose birth nobody knows, is lost as far as it was seen when it is cut off", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), "");
+    using bad = new BadPage(bed.path("a.log"), 0, { hasBirths: false });
+    const before = bed.start({ path: bed.path("a.log") });
+    await bed.step(before);
+    await bed.stop(before);
+    appendFileSync(bed.path("a.log"), LINE);
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.run(running, 1_000);
+    writeFileSync(bed.path("a.log"), "");
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 0, to: 100 },
+      { from: 0, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
+
+  // Seed 700146 of the model: it got another record with each scan, and what was seen of it was counted each time.
+  test("a file that cannot be read, and whose birth nobody knows, is counted once though it waits for a descriptor", async () => {
+    await using bed = await SourceBed.open({ openFilesMax: 1, autoAck: false });
+    writeFileSync(bed.path("a.log"), LINE);
+    using _ = new BadPage(bed.path("b.log"), 0, { hasBirths: false });
+    const running = bed.start({ path: bed.path("*.log") });
+    await bed.run(running, 1_000);
+    writeFileSync(bed.path("b.log"), LINE);
+    await bed.run(running, 5_000);
+    await bed.stop(running);
+    await bed.checkpoints.persisted();
+    await checkWritten(bed.disk, bed.checkpoints.folder);
   });
 });
