@@ -172,7 +172,7 @@ export class CompressedGenerations {
     if (original.kind !== "open") return false;
     try {
       const head = await unpackedHead(fd, FINGERPRINT_BYTES, options);
-      if (!holdsHead(original.fd, head)) return false;
+      if (!mayHoldHead(original.fd, head)) return false;
       const content = await this.#unpack(file, fd, options);
       if (content === undefined) return true;
       try {
@@ -248,5 +248,15 @@ export class CompressedGenerations {
 
   #isBeingWritten(mtimeMs: number): boolean {
     return this.#context.deps.clock.wallMs() - mtimeMs < WRITING_MS;
+  }
+}
+
+/** Where the file cannot be read, no program could have read it either: it is another one, and nobody is to wait for it. */
+function mayHoldHead(fd: number, head: Buffer): boolean {
+  try {
+    return holdsHead(fd, head);
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return false;
   }
 }

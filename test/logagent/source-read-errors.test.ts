@@ -3,6 +3,7 @@ import { appendFileSync, readlinkSync, renameSync, rmSync, utimesSync, writeFile
 import { suite, test } from "node:test";
 import { CodedError } from "../../base/errors.ts";
 import { followPaths } from "../../logagent/source/follow-paths.ts";
+import { MOVED_SCAN_MS } from "../../logagent/source/moved-search.ts";
 import { READ_RETRY_MAX_MS, READ_RETRY_MS } from "../../logagent/source/read-trouble.ts";
 import { ROTATE_WAIT_MAX_MS } from "../../logagent/source/rotation.ts";
 import { watchFs } from "../model/watched-fs.ts";
@@ -326,5 +327,32 @@ suite("TailSource with a disk that cannot read", () => {
     await bed.stop(running);
     await bed.checkpoints.persisted();
     await checkWritten(bed.disk, bed.checkpoints.folder);
+  });
+
+  // Seed 601419 of the model: it could not be told from what the other is made of, and the path was taken for one that had been seen.
+  test("a generation that nobody saw before it was compressed is shipped though a file beside it cannot be read for a time", async () => {
+    await using bed = await openCase();
+    const running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    await bed.run(running, SETTLED_MS);
+    const names = (generation: number) => `app.log.${generation}`;
+    for (const from of [10, 20]) {
+      await kernelTick();
+      rotateTo(bed, names);
+      await kernelTick();
+      writeFileSync(bed.path("app.log"), text(numbered("app", from, 10)));
+    }
+    await kernelTick();
+    compress(bed.path("app.log.1"), "gz");
+    writeFileSync(bed.path("app.log.1"), "other\n");
+    using bad = new BadPage(bed.path("app.log.1"), 0);
+    await bed.run(running, 2 * MOVED_SCAN_MS);
+    bad.heal();
+    await bed.run(running, MOVED_SCAN_MS + READ_RETRY_MAX_MS);
+    const lines = bed.sink.lines().filter((line) => line !== "other");
+    assert.deepEqual(lines.toSorted(), numbered("app", 0, 30).toSorted());
+    assert.deepEqual(bed.checkpoints.newestLosses, []);
+    await bed.stop(running);
   });
 });
