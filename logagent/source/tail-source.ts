@@ -8,6 +8,7 @@ import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
 import { GivingWay } from "./giving-way.ts";
+import { heldLineOf, mayReadOn } from "./held-line.ts";
 import { Lanes } from "./lanes.ts";
 import { LooksDue } from "./looks-due.ts";
 import { readFailed, readWorked } from "./read-trouble.ts";
@@ -230,7 +231,7 @@ export class TailSource {
       if (file.content.isSettled && this.#lanes.isOldest(file)) this.#closing.release(file);
     } else if (file.hasUnread) {
       this.#rotation.stopWaitingFor(file, nowMs);
-      if (this.#lanes.hasTurn(file)) this.#ship(file, NO_FLUSH);
+      if (this.#lanes.hasTurn(file) && mayReadOn(file, nowMs)) this.#ship(file, NO_FLUSH);
       else rememberUnread(file, this.#context);
     } else if (file.place.kind === "at its path" && file.drain.kind === "open") this.#flush(file, nowMs);
     else this.#rotation.moveOn(file, nowMs);
@@ -271,8 +272,11 @@ export class TailSource {
       const end = await shipFile(file, this.#context, options);
       // Whoever was stopped may not have come to a read.
       if (end !== "stopped" || file.offset > offset) readWorked(file, this.#context);
-      if (end === "at end") file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
-      if (end === "at end" && options.flush.final) this.#rotation.drained(file);
+      if (end === "at end") {
+        file.caughtUpAtMs = this.#context.deps.clock.monotonicMs();
+        file.heldLine = heldLineOf(file, file.caughtUpAtMs);
+        if (options.flush.final) this.#rotation.drained(file);
+      }
       if (end === "replaced" && file.next === undefined) {
         replaceContent(file, "rewritten in place", this.#context);
       }

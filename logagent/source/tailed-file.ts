@@ -3,6 +3,7 @@ import type { LossReason } from "../checkpoint/loss.ts";
 import { type BytesHash, type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import type { Flush, LinePosition } from "../framing/types.ts";
 import type { ContentLedger } from "./content-ledger.ts";
+import type { HeldLine } from "./held-line.ts";
 import { KERNEL_TICK_MS } from "./kernel-tick.ts";
 import type { LooksDue } from "./looks-due.ts";
 import type { HeldFile, HoldState } from "./open-files.ts";
@@ -58,6 +59,8 @@ export class TailedFile implements FileIdentity, HeldFile {
   readTo: number;
   /** Behind the last byte in the chunk of which lines are being delivered: these no longer need the file. */
   chunkTo: number | undefined;
+  /** When it was read to its end last. */
+  heldLine: HeldLine | undefined;
   place: Place = { kind: "at its path" };
   drain: Drain = { kind: "open" };
   /** Set while lines of it are read and delivered; never two at a time. */
@@ -243,6 +246,7 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.tail = NO_BYTES;
     this.sentTo = 0;
     this.readTo = 0;
+    this.heldLine = undefined;
     this.size = content.record.seen;
     this.#doubtedSize = 0;
     this.grownAtMs = nowMs;
