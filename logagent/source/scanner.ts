@@ -1,17 +1,18 @@
-import { type BigIntStats, statSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { dirname } from "node:path";
-import { errorCode, errorMessage } from "../../base/errors.ts";
 import { Slice } from "../../base/slice.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isIgnoredByAge } from "../rules/ignored-by-age.ts";
+import { fileAt } from "./file-at.ts";
 import { findFiles } from "./find-files.ts";
 import { compileGlob, type Glob, matchesAny } from "./glob.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { MovedSearch } from "./moved-search.ts";
-import { presentPath, wrongKind } from "./open-file.ts";
+import { presentPath } from "./open-file.ts";
 import { openInTurn } from "./open-in-turn.ts";
 import { openLeft } from "./open-tailed-file.ts";
-import { type Overlap, reportOverlap, reportWalk } from "./scan-problems.ts";
+import { Overlaps } from "./overlaps.ts";
+import { reportWalk } from "./scan-problems.ts";
 import type { SourceContext } from "./source-context.ts";
 import { StartAtEnd } from "./start-at-end.ts";
 import { bornNs, type FileStamp, keyOf, sameStamp, type TailedFile } from "./tailed-file.ts";
@@ -135,16 +136,16 @@ export class Scanner {
     const present = new Map<string, Present>();
     const about = new Set<string>();
     const strange = new Set<string>();
-    let overlap: Overlap | undefined;
+    const overlaps = new Overlaps();
     const slice = new Slice(clock);
     for (const path of paths) {
       if (slice.isOver) await slice.giveTurn(options);
       const owner = claims.ownerOf(path);
       if (owner !== undefined && owner !== this.#context.entry.path) {
-        overlap = { path: overlap?.path ?? path, owner, count: (overlap?.count ?? 0) + 1 };
+        overlaps.add(path, owner);
         continue;
       }
-      const stats = this.#stat(path);
+      const stats = fileAt(path, this.#globs, this.#context.problems);
       if (stats === undefined) strange.add(`look at ${path}`);
       if (stats === undefined) continue;
       about.add(path);
@@ -153,28 +154,11 @@ export class Scanner {
       if (known === undefined) present.set(key, { paths: [path], stats });
       else known.paths.push(path);
     }
-    reportOverlap(overlap, this.#context.problems);
+    overlaps.report(this.#context.problems);
     for (const file of this.#held.files.values()) about.add(file.lanePath);
     this.#context.problems.clearOthers("/", about);
     this.#context.problems.clearOthers("look at ", strange);
     return present;
-  }
-
-  /** The file at a path; undefined when there is none, or another thing, which is said. */
-  #stat(path: string): BigIntStats | undefined {
-    const about = `look at ${path}`;
-    try {
-      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile()) return stats;
-      // A pattern that also matches folders is no mistake.
-      const isNamed = this.#globs.some((glob) => glob.isLiteral && glob.literalPrefix === path);
-      if (stats === undefined || (stats.isDirectory() && !isNamed)) this.#context.problems.clear(about);
-      else this.#context.problems.set(about, wrongKind(path, stats));
-    } catch (error) {
-      if (errorCode(error) === "ENOTDIR") this.#context.problems.clear(about);
-      else this.#context.problems.set(about, `Cannot look at ${path}: ${errorMessage(error)}`);
-    }
-    return undefined;
   }
 
   #place(file: TailedFile, present: ReadonlyMap<string, Present>, isComplete: boolean): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { linkSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { OVERLAPS_LOOKED_AT_MAX } from "../../logagent/source/overlaps.ts";
 import { SourceBed } from "../support/source-bed.ts";
 
 suite("TailSource and FileClaims", () => {
@@ -20,6 +21,58 @@ suite("TailSource and FileClaims", () => {
     assert.deepEqual(one.context.problems.list(), []);
     await bed.stop(all);
     await bed.stop(one);
+  });
+
+  test("of files that several entries before it ship, path and owner belong together, and only files count", async () => {
+    await using bed = await SourceBed.open();
+    for (const name of ["b1", "b2", "c", "own"]) writeFileSync(bed.path(`${name}.log`), "1\n");
+    symlinkSync("nowhere", bed.path("a-dangling.log"));
+    symlinkSync("/dev/zero", bed.path("zero.log"));
+    mkdirSync(bed.path("folder.log"));
+    const owners = ["a-dangling.log", "b*.log", "c.log", "folder.log", "zero.log"].map(bed.path, bed);
+    bed.claims.setOrder([...owners, bed.path("*.log")]);
+    const all = bed.start({ path: bed.path("*.log") });
+    const said = async () => {
+      await bed.step(all, 1000);
+      return all.context.problems.list();
+    };
+    assert.deepEqual(await said(), [
+      `Cannot ship ${bed.path("b1.log")} and 1 more: the entry ${bed.path("b*.log")} comes first and ships them; ` +
+        "other entries before it ship 1 more",
+    ]);
+    rmSync(bed.path("b1.log"));
+    rmSync(bed.path("b2.log"));
+    assert.deepEqual(await said(), [
+      `Cannot ship ${bed.path("c.log")}: the entry ${bed.path("c.log")} comes first and ships it`,
+    ]);
+    rmSync(bed.path("c.log"));
+    assert.deepEqual(await said(), []);
+    await bed.stop(all);
+  });
+
+  test("looks at a thousand files that entries before it ship, and says that there are others", async () => {
+    await using bed = await SourceBed.open();
+    const names = Array.from({ length: OVERLAPS_LOOKED_AT_MAX + 1 }, (_, n) => `n${10_000 + n}.log`);
+    for (const name of names) writeFileSync(bed.path(name), "");
+    bed.claims.setOrder([bed.path("n*.log"), bed.path("*.log")]);
+    const all = bed.start({ path: bed.path("*.log") });
+    await bed.step(all);
+    const [said = ""] = all.context.problems.list();
+    assert.match(
+      said,
+      /^Cannot ship .*\/n1\d+\.log and 999 more: .* \(of the first 1000 paths; there are others\)$/,
+    );
+    await bed.stop(all);
+  });
+
+  test("says nothing of an entry before it whose name no file has", async () => {
+    await using bed = await SourceBed.open();
+    const path = bed.path("{a,b}.log");
+    bed.claims.setOrder([bed.path("a.log"), path]);
+    const both = bed.start({ path });
+    await bed.step(both);
+    assert.deepEqual(both.context.problems.list(), []);
+    await bed.stop(both);
   });
 
   test("when the order changes, the file goes over at its offset, and no line is sent twice", async () => {
