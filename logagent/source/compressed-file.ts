@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { errorCode } from "../../base/errors.ts";
+import { CodedError, errorCode } from "../../base/errors.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import { type CheckpointRecord, type FileIdentity, lastingKeyOf } from "../checkpoint/record.ts";
 import { holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
@@ -45,9 +45,13 @@ export async function compressedBeside(
 
 /** Does one lie beside the file of a record that is called like a generation of it? */
 export async function isCompressedBeside(record: CheckpointRecord, index: FolderIndex): Promise<boolean> {
-  const name = basename(record.path);
   const beside = await compressedBeside(record, index);
-  return beside.some(({ path }) => namesBefore(path).some(({ before }) => before === name));
+  return beside.some(({ path }) => isGenerationOf(path, record));
+}
+
+/** By its name. */
+function isGenerationOf(path: string, record: CheckpointRecord): boolean {
+  return namesBefore(path).some(({ before }) => before === basename(record.path));
 }
 
 /** Under which id each compressed file is read: a copy is of one file, and ships once. */
@@ -71,15 +75,16 @@ export class UnpackedAs {
 /** Does the content of a compressed file begin with what is known of the head of a record's file? */
 export async function beginsLike(
   { path, identity }: CompressedFile,
-  { fingerprint }: CheckpointRecord,
+  record: CheckpointRecord,
   context: SourceContext,
   options: { readonly signal: AbortSignal },
 ): Promise<boolean> {
   const opened = openLogFile(path, context.openLimits);
-  // It may have gone on to another name: who unpacks it finds that.
-  if (opened.kind !== "open") return opened.kind === "gone";
+  // It may have gone on to another name: who unpacks it finds that, or says why it cannot be opened.
+  if (opened.kind !== "open") return opened.kind === "gone" || isGenerationOf(path, record);
   try {
     if (opened.stats.ino !== identity.ino || opened.stats.birthtimeNs !== identity.birthtimeNs) return true;
+    const { fingerprint } = record;
     return isSameBytes(fingerprint, await unpackedHead(opened.fd, fingerprint.length, options));
   } catch (error) {
     // Who unpacks it says it.
@@ -92,8 +97,8 @@ export async function beginsLike(
 
 /**
  * The content of a compressed file as an open file without a name, when it is the one of the record: it begins with what was
- * shipped. Undefined when it is another's, not whole, or may not be read; "moved": by now the path is another file's, or nobody's.
- * The caller closes it. Throws what the disk throws.
+ * shipped. Undefined when it is another's, or not whole; "moved": by now the path is another file's, or nobody's. The caller closes it.
+ * Throws what the disk throws, and CodedError "EREFUSED" when it may not be opened.
  */
 export async function unpacked(
   { path, identity }: CompressedFile,
@@ -103,7 +108,8 @@ export async function unpacked(
 ): Promise<number | "moved" | undefined> {
   const { checkpoints } = context.deps;
   const opened = openLogFile(path, context.openLimits);
-  if (opened.kind !== "open") return opened.kind === "gone" ? "moved" : undefined;
+  if (opened.kind === "gone") return "moved";
+  if (opened.kind === "refused") throw new CodedError("EREFUSED", opened.problem);
   try {
     const { ino, birthtimeNs } = opened.stats;
     if (ino !== identity.ino || birthtimeNs !== identity.birthtimeNs) return "moved";

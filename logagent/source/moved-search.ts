@@ -8,7 +8,8 @@ import type { HeldFiles, Present } from "./held-files.ts";
 import { LookingSince } from "./looking-since.ts";
 import { findMoved, type MovedFile, type MovedFiles } from "./moved-files.ts";
 import { openInTurn } from "./open-in-turn.ts";
-import { openUnpacked } from "./open-tailed-file.ts";
+import { ABOUT_MOVED, openUnpacked } from "./open-tailed-file.ts";
+import { mintUnopened } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, type TailedFile } from "./tailed-file.ts";
 import { UnpackTurns } from "./unpack-turns.ts";
@@ -35,6 +36,8 @@ export class MovedSearch {
   readonly #lookingSince: LookingSince;
   #nextMs = 0;
   #hasChanged = false;
+  /** What was to be opened in this search. */
+  readonly #asked = new Set<string>();
 
   constructor(options: {
     readonly context: SourceContext;
@@ -75,12 +78,14 @@ export class MovedSearch {
     this.#hasChanged = false;
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];
     this.#unpackTurns.beginSearch();
+    this.#asked.clear();
     const announced = new AnnouncedFiles(this.#context.turns, this.#unpackTurns);
     try {
       await this.#openAll(records, { present, announced, ...options });
     } finally {
       announced.retract();
     }
+    this.#context.problems.clearOthers(ABOUT_MOVED, this.#asked);
     if (this.#hasChanged) return "stale";
     // A task that is on its way out, or whose entry comes later by now, gives them back soon.
     if (records.every((record) => this.#mayTake(record))) this.#nextMs = clock.monotonicMs() + MOVED_SCAN_MS;
@@ -225,8 +230,11 @@ export class MovedSearch {
   #open(path: string, key: string, lane?: string): void {
     const { files, holder } = this.#held;
     if (files.has(key)) return;
+    this.#asked.add(`${ABOUT_MOVED}${path}`);
     const file = openInTurn(path, this.#context, { fromEnd: false, keepLane: true, holder, key, lane });
     this.#hasChanged ||= file === "moved";
+    const isUnopened = file === undefined || file === "no descriptor";
+    if (isUnopened && lane !== undefined) mintUnopened(path, { key, lane }, this.#context);
     if (file === undefined || typeof file === "string") return;
     file.place = { kind: "moved", sinceMs: this.#context.deps.clock.monotonicMs() };
     this.#hold(file);

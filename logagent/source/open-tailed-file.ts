@@ -9,6 +9,9 @@ import { identityOf, mayGoOn, type RecordOptions, recordOrGuess, unseenAtMs } fr
 import type { SourceContext } from "./source-context.ts";
 import { keyOf, TailedFile } from "./tailed-file.ts";
 
+/** Before the path of a file that was moved: what is the matter with it is a problem until a search finds it well, or no more. */
+export const ABOUT_MOVED = "moved to ";
+
 export interface OpenOptions extends RecordOptions {
   /** Take the turns of the path where the file was found first, if that is another one. */
   readonly keepLane: boolean;
@@ -18,7 +21,7 @@ export interface OpenOptions extends RecordOptions {
   readonly holder: object;
   /** The file that was found at the path: when it is another one by now, it is not opened. */
   readonly key: string;
-  /** As it was found. */
+  /** As it was found by the pattern; undefined: a search found it elsewhere. */
   readonly found?: BigIntStats | undefined;
   /** Of a new file: the path it was at, when that is not the one at which it was found. */
   readonly lane?: string | undefined;
@@ -35,10 +38,11 @@ export function openTailedFile(
   options: OpenOptions,
 ): TailedFile | "moved" | "compressed" | undefined {
   const { checkpoints, claims, clock, openFiles } = context.deps;
+  const about = options.found === undefined ? `${ABOUT_MOVED}${path}` : path;
   const result = openLogFile(path, context.openLimits);
   if (result.kind === "refused") {
     if (result.isExhausted) openFiles.exhausted(clock.monotonicMs());
-    context.problems.set(path, result.problem);
+    context.problems.set(about, result.problem);
   }
   if (result.kind === "gone") return "moved";
   if (result.kind !== "open") return undefined;
@@ -62,7 +66,7 @@ export function openTailedFile(
     }
     checkpoints.foundIn(record, dirname(result.path));
     if (options.lane !== undefined) record.seenAtMs = unseenAtMs(record);
-    context.problems.clear(path);
+    context.problems.clear(about);
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.lanePath ?? (options.keepLane && isOurs ? record.path : path);
     const content = newLedger(record, context);
@@ -76,7 +80,7 @@ export function openTailedFile(
   } catch (error) {
     claims.release(key, options.holder);
     closeSync(fd);
-    context.problems.set(path, `Cannot read ${path}: ${errorMessage(error)}`);
+    context.problems.set(about, `Cannot read ${path}: ${errorMessage(error)}`);
     return undefined;
   }
 }

@@ -1,10 +1,13 @@
 import { type BigIntStats, fstatSync, readSync } from "node:fs";
+import { dirname } from "node:path";
 import { errorCode } from "../../base/errors.ts";
 import { type CheckpointRecord, type FileIdentity, NO_BYTES } from "../checkpoint/record.ts";
 import { hashBefore, hashHead, holdsFurthest, holdsShipped } from "./file-hash.ts";
 import { isCompressedName } from "./generation-name.ts";
 import { NS_PER_MS } from "./kernel-tick.ts";
 import type { SourceContext } from "./source-context.ts";
+import { statOf } from "./stat-of.ts";
+import { keyOf } from "./tailed-file.ts";
 import { isCompressed } from "./unpack.ts";
 
 /** How far back from the end of a file `from: end` looks for the start of a line that is being written. */
@@ -178,6 +181,33 @@ function mintRecord(
     seen: Math.max(fstatSync(file.fd).size, offset),
     seenAtMs: clock.wallMs(),
   });
+}
+
+/**
+ * A record for a file that was found and cannot be opened now, as it is known by its stat: by that it is found again, though it has a
+ * successor at its path. None for one that is known, or by now at another path.
+ */
+export function mintUnopened(
+  path: string,
+  { key, lane }: { readonly key: string; readonly lane: string },
+  { entry, deps }: SourceContext,
+): void {
+  const { checkpoints } = deps;
+  const stats = statOf(path);
+  if (stats === undefined || keyOf(stats) !== key || stats.birthtimeNs === 0n) return;
+  if (checkpoints.find(stats).length > 0) return;
+  const record = checkpoints.mint({
+    ...identityOf(stats),
+    path: lane,
+    entry: entry.path,
+    topic: entry.topic,
+    fingerprint: NO_BYTES,
+    offset: 0,
+    tail: NO_BYTES,
+    seen: Number(stats.size),
+    seenAtMs: unseenAtMs(stats),
+  });
+  checkpoints.foundIn(record, dirname(path));
 }
 
 /** A record for content that has replaced another one in the same file. */
