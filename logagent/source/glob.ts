@@ -126,7 +126,7 @@ function compileSegment(pattern: string, part: string, dot: boolean): Segment {
       wild = true;
       tokens.push(() => true);
     } else if (char === "[") {
-      const end = chars.indexOf("]", chars[i + 1] === "!" || chars[i + 1] === "^" ? i + 3 : i + 2);
+      const end = classEnd(chars, i);
       if (end === -1) throw new GlobError(pattern, 'it has a "[" without "]"');
       wild = true;
       tokens.push(compileClass(chars.slice(i + 1, end)));
@@ -179,8 +179,9 @@ function matchTokens(tokens: readonly Token[], chars: readonly string[]): boolea
   return at === tokens.length;
 }
 
-/** `{a,b}` written out, innermost first; a brace without a comma or a partner stands for itself. */
+/** `{a,b}` written out, innermost first; a pair of braces without a comma stands for itself. */
 function expandBraces(pattern: string): readonly string[] {
+  refuseLoneBraces(pattern);
   const done: string[] = [];
   const rest = [pattern];
   for (let one = rest.pop(); one !== undefined; one = rest.pop()) {
@@ -189,32 +190,70 @@ function expandBraces(pattern: string): readonly string[] {
       done.push(one);
       continue;
     }
-    const before = one.slice(0, group.open);
-    const after = one.slice(group.close + 1);
-    const options = one.slice(group.open + 1, group.close).split(",");
-    if (done.length + rest.length + options.length > EXPANSIONS_MAX) {
+    const { open, commas, close } = group;
+    const before = one.slice(0, open);
+    const after = one.slice(close + 1);
+    const ends = [...commas, close];
+    if (done.length + rest.length + ends.length > EXPANSIONS_MAX) {
       throw new GlobError(pattern, `its braces stand for more than ${EXPANSIONS_MAX} patterns`);
     }
+    const options = ends.map((end, index) => one.slice((ends[index - 1] ?? open) + 1, end));
     for (const option of options.reverse()) rest.push(before + option + after);
   }
   return done;
 }
 
-/** The first `{`…`}` with a comma and no brace inside. */
-function innermostGroup(pattern: string): { readonly open: number; readonly close: number } | undefined {
-  let open = -1;
-  let comma = false;
-  for (let i = 0; i < pattern.length; i++) {
-    const char = pattern[i];
-    if (char === "\\") i += 1;
-    else if (char === "{") {
-      open = i;
-      comma = false;
-    } else if (char === ",") comma = true;
-    else if (char === "}") {
-      if (open !== -1 && comma) return { open, close: i };
-      open = -1;
+interface BraceGroup {
+  readonly open: number;
+  readonly commas: number[];
+  readonly close: number;
+}
+
+/** The first `{`…`}` with a comma of its own that is closed. */
+function innermostGroup(pattern: string): BraceGroup | undefined {
+  const groups: Omit<BraceGroup, "close">[] = [];
+  for (const { char, at } of braceMarks(pattern)) {
+    if (char === "{") groups.push({ open: at, commas: [] });
+    else if (char === ",") groups.at(-1)?.commas.push(at);
+    else {
+      const group = groups.pop();
+      if (group !== undefined && group.commas.length > 0) return { ...group, close: at };
     }
   }
   return undefined;
+}
+
+function refuseLoneBraces(pattern: string): void {
+  const open: number[] = [];
+  for (const { char, at } of braceMarks(pattern)) {
+    if (char === "{") open.push(at);
+    else if (char === "}" && open.pop() === undefined) throw loneBrace(pattern, at, "}", "{");
+  }
+  const [lone] = open;
+  if (lone !== undefined) throw loneBrace(pattern, lone, "{", "}");
+}
+
+function loneBrace(pattern: string, at: number, brace: string, partner: string): GlobError {
+  const expected = `expected "{a,b}", or "\\${brace}" for a name with that character`;
+  return new GlobError(
+    pattern,
+    `it has a "${brace}" without "${partner}" at character ${at + 1}, ${expected}`,
+  );
+}
+
+/** Braces and commas that are neither escaped nor in a class. */
+function* braceMarks(pattern: string): Generator<{ readonly char: "{" | "}" | ","; readonly at: number }> {
+  for (let at = 0; at < pattern.length; at++) {
+    const char = pattern[at];
+    if (char === "\\") at += 1;
+    else if (char === "[") at = Math.max(at, classEnd(pattern, at));
+    else if (char === "{" || char === "}" || char === ",") yield { char, at };
+  }
+}
+
+/** Where the class ends that begins at `open`; -1: nowhere. */
+function classEnd(chars: string | readonly string[], open: number): number {
+  const isNegated = chars[open + 1] === "!" || chars[open + 1] === "^";
+  // A "]" that comes first is meant as it is.
+  return chars.indexOf("]", open + (isNegated ? 3 : 2));
 }

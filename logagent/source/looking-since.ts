@@ -1,6 +1,7 @@
 import type { Entry } from "../../conf/collect-config.ts";
 import { RECORD_KEEP_MS } from "../checkpoint/long-gone.ts";
-import { type Glob, matchesAny } from "./glob.ts";
+import type { FileClaims } from "./file-claims.ts";
+import { type Glob, GlobError, matchesAny } from "./glob.ts";
 import type { TailDeps } from "./types.ts";
 
 interface Applied {
@@ -66,8 +67,18 @@ export class LookingSince {
     const { entry, deps } = this.#parts;
     const mine = deps.claims.globsOf(entry.path);
     return [...this.#appliedBefore]
-      .map(([path, atMs]) => ({ globs: deps.claims.globsOf(path), atMs }))
+      .map(([path, atMs]) => ({ globs: globsOfBefore(path, deps.claims), atMs }))
       .filter(({ globs }) => globs.some((one) => mine.some((other) => mayOverlap(one, other))));
+  }
+}
+
+/** None of a pattern that an older agent took and this one refuses. */
+function globsOfBefore(path: string, claims: FileClaims): readonly Glob[] {
+  try {
+    return claims.globsOf(path);
+  } catch (error) {
+    if (error instanceof GlobError) return [];
+    throw error;
   }
 }
 

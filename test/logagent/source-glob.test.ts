@@ -21,6 +21,12 @@ suite("compileGlob()", () => {
       ["/a/[]]x", "/a/]x"],
       ["/a/{x,y{1,2}}.log", "/a/y2.log"],
       ["/a/{x}.log", "/a/{x}.log"],
+      ["/a/{x,{y}}.log", "/a/{y}.log"],
+      ["/a/{x\\,y,z}.log", "/a/x,y.log"],
+      ["/a/\\{x,y.log", "/a/{x,y.log"],
+      ["/a/x\\}.log", "/a/x}.log"],
+      ["/a/[{]x", "/a/{x"],
+      ["/a/{x,[,}]y}", "/a/}y"],
       ["/a/\\*.log", "/a/*.log"],
       ["/a/.*", "/a/.hidden"],
       ["/*/x", "/a/x"],
@@ -49,6 +55,9 @@ suite("compileGlob()", () => {
       ["a/*.log", /Cannot use path pattern "a\/\*\.log": it does not start with \//],
       ["/a/../b", /it has a "\.\." segment/],
       ["/a/[b", /it has a "\[" without "\]"/],
+      ["/a/{b,c.log", /it has a "\{" without "\}" at character 4, expected "\{a,b\}", or "\\\{" for a name/],
+      ["/a/b,c}.log", /it has a "\}" without "\{" at character 7, expected "\{a,b\}", or "\\\}" for a name/],
+      ["/a/{b,{c,d}.log", /it has a "\{" without "\}" at character 4/],
       ["/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", /its braces stand for more than 64 patterns/],
     ];
     for (const [pattern, message] of refused) {

@@ -43,6 +43,22 @@ async function endsWith(bed: SourceBed, running: Running, count: number): Promis
 }
 
 suite("Files that nobody saw at their path while a config changes entries", () => {
+  test("are found also where an older agent applied a pattern that is refused today", async () => {
+    await using bed = await openCase();
+    await follow(bed, [bed.path("*.log")]);
+    const before = bed.start({ path: bed.path("*.log") });
+    await bed.step(before);
+    bed.checkpoints.markApplied(bed.path("{app,other.log"));
+    await bed.stop(before);
+    await bed.checkpoints.close();
+    await bed.openCheckpoints();
+    await rotateUnseen(bed, 3);
+    await follow(bed, [bed.path("app.log")]);
+    const running = bed.start({ path: bed.path("app.log") });
+    await endsWith(bed, running, 40);
+    assert.deepEqual(running.context.problems.list(), []);
+  });
+
   for (const isRestarted of [false, true]) {
     const when = isRestarted ? ", while the agent is down" : "";
     test(`of a path at which the entry before never saw a file${when}: all lines in order`, async () => {
