@@ -124,6 +124,7 @@ async function shipChunk(
   }
   if (context.rateLimit !== undefined && file.offset > start) return "more";
   if (failure !== undefined) throw failure;
+  if (context.rateLimit !== undefined) lookedThrough(file, base + end, context);
   file.readTo = Math.max(file.offset, base + end);
   if (!isFull) return "at end";
   return file.offset === start ? "line larger than chunk" : "more";

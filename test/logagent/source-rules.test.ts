@@ -258,6 +258,23 @@ suite("TailSource with rules", () => {
     assert.equal(offsetOf(bed), lines.join("\n").length + 1);
   });
 
+  test("has read what it ships of a line that waited for its end, also under a rate limit", async () => {
+    await using bed = await SourceBed.open();
+    const running = start(bed, { rateLimit: { linesPerSecond: 100 } });
+    const text = "first\nsecond, which waits";
+    writeFileSync(bed.path("a.log"), text);
+    await bed.run(running, 1000);
+    assert.ok(running.context.totals.bytesRead >= text.length, "it is read");
+    appendFileSync(bed.path("a.log"), "\n");
+    await bed.run(running, 1000);
+    assert.deepEqual(bed.sink.lines(), ["first", "second, which waits"]);
+    const [record] = bed.checkpoints.records();
+    const { read = 0, framed = 0 } = record?.account ?? {};
+    assert.equal(framed, text.length + 1);
+    assert.ok(framed <= read, `framed ${framed}, read ${read}`);
+    await bed.stop(running);
+  });
+
   test("does not read a chunk anew for each line that its rate allows", async () => {
     await using bed = await SourceBed.open();
     writeFileSync(bed.path("a.log"), "some line\n".repeat(100_000));
