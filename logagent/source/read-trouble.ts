@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import type { Present } from "./held-files.ts";
 import { ROTATE_WAIT_MAX_MS } from "./rotation.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { TailedFile } from "./tailed-file.ts";
@@ -29,4 +30,10 @@ export function readFailed(file: TailedFile, error: unknown, { deps, problems }:
 export function readWorked(file: TailedFile, { problems }: SourceContext): void {
   file.failedReads = 0;
   problems.clear(file.lanePath);
+}
+
+/** A scan came by. While a file cannot be read its own looks come late, and it may be cut off before the next one. */
+export function passedBy(file: TailedFile, present: ReadonlyMap<string, Present>): void {
+  const there = present.get(file.key);
+  if (file.failedReads > 0 && there !== undefined) file.doubtSize(Number(there.stats.size));
 }

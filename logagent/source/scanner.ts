@@ -12,6 +12,7 @@ import { presentPath } from "./open-file.ts";
 import { openInTurn } from "./open-in-turn.ts";
 import { openLeft } from "./open-tailed-file.ts";
 import { Overlaps } from "./overlaps.ts";
+import { passedBy } from "./read-trouble.ts";
 import { reportWalk } from "./scan-problems.ts";
 import type { SourceContext } from "./source-context.ts";
 import { StartAtEnd } from "./start-at-end.ts";
@@ -165,6 +166,7 @@ export class Scanner {
     const { claims, clock } = this.#context.deps;
     const owner = claims.ownerOf(file.lanePath);
     file.isLeaving = owner !== undefined && owner !== this.#context.entry.path;
+    passedBy(file, present);
     const isHere = present.get(file.key)?.paths.includes(file.lanePath) ?? false;
     if (isHere === (file.place.kind === "at its path") || (!isHere && !isComplete)) return;
     if (!isHere) {
@@ -225,8 +227,7 @@ export class Scanner {
   }
 
   #openNew(key: string, paths: readonly string[], stats: BigIntStats): void {
-    const { turns, deps } = this.#context;
-    const { claims, clock } = deps;
+    const { claims, clock } = this.#context.deps;
     const [path = ""] = paths;
     const owner = claims.ownerOf(path);
     // A config may have come since the scan began.
@@ -241,12 +242,11 @@ export class Scanner {
     const fromEnd = this.#startAtEnd.has(key, stats);
     // One that starts at its end has to be held from now on, or what is written next would be skipped.
     if (!fromEnd && this.#isIgnored(stats)) return;
-    const { holder } = this.#held;
     const file = openInTurn(path, this.#context, {
       fromEnd,
       keepLane: this.#isFirst,
-      lanePath: turns.laneOf(key),
-      holder,
+      lanePath: this.#context.turns.laneOf(key),
+      holder: this.#held.holder,
       key,
       found: stats,
     });

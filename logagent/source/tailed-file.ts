@@ -238,6 +238,11 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.#doubtedSize = Math.max(this.size, this.#sizeBefore);
   }
 
+  /** It was seen to be so large, and nothing was compared: it is another content, perhaps. */
+  doubtSize(size: number): void {
+    this.#doubtedSize = Math.max(this.#doubtedSize, size);
+  }
+
   /** Goes on with another content, from its start. */
   startOver(content: ContentLedger, nowMs: number): void {
     this.content = content;

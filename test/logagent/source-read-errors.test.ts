@@ -277,6 +277,28 @@ suite("TailSource with a disk that cannot read", () => {
     await bed.stop(running);
   });
 
+  // Seed 703916 of the model: only its own looks counted, which come late then.
+  test("what was cut off is lost also as far as scans have seen it while it waited to be tried again", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE);
+    using bad = new BadPage(bed.path("a.log"), 0);
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.run(running, 4_000);
+    appendFileSync(bed.path("a.log"), LINE.repeat(2));
+    await bed.run(running, 2_000);
+    assert.equal(bad.reads, 4, "it was not tried since it has grown");
+    writeFileSync(bed.path("a.log"), LINE.repeat(2));
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    assert.equal(bed.sink.lines().length, 2);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 200, to: 300 },
+      { from: 0, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
+
   // Seed 605340 of the model: it was not held, and nothing said that it had been there.
   test("a file that cannot be read when it is found, and whose birth nobody knows, is shipped though it is deleted meanwhile", async () => {
     await using bed = await SourceBed.open();
