@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
+import { errorCode } from "../../base/errors.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { KNOWN_BYTES_MIN } from "./compressed-file.ts";
 import { hashBefore, holdsFurthest, holdsShipped, isSameBytes } from "./file-hash.ts";
@@ -39,7 +40,7 @@ export class WhoseContent {
   ): Promise<Whose> {
     // What is known of its head may have been replaced since it was looked at.
     for (const { fd, place, record } of this.#held.files.values()) {
-      if (place.kind === "moved" && isCopyOf(fd, content)) return { kind: "there", record };
+      if (place.kind === "moved" && mayBeCopyOf(fd, content)) return { kind: "there", record };
     }
     const isFree = (record: CheckpointRecord) => this.#heldFile(record) === undefined;
     const unsettled = new Set([...this.#held.contents()].map(({ id }) => id));
@@ -81,7 +82,7 @@ export class WhoseContent {
     const opened = openLogFile(path, this.#context.openLimits);
     if (opened.kind !== "open") return false;
     try {
-      return isCopyOf(opened.fd, content);
+      return mayBeCopyOf(opened.fd, content);
     } finally {
       closeSync(opened.fd);
     }
@@ -111,4 +112,14 @@ export function isCopyOf(fd: number, content: number, { mayBeShort = false } = {
   const isBeginning = copied < size && copied >= KNOWN_BYTES_MIN;
   const isWhole = copied === size || (isBeginning && (nlink === 0 || mayBeShort));
   return isWhole && holdsFurthest(fd, { furthest: { to: copied, tail: hashBefore(content, copied) } });
+}
+
+/** As {@link isCopyOf}; one that cannot be read, and still has its name, is not what was compressed: that would be gone. */
+function mayBeCopyOf(fd: number, content: number): boolean {
+  try {
+    return isCopyOf(fd, content);
+  } catch (error) {
+    if (errorCode(error) === undefined || fstatSync(fd).nlink === 0) throw error;
+    return false;
+  }
 }

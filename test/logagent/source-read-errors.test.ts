@@ -377,4 +377,27 @@ suite("TailSource with a disk that cannot read", () => {
     assert.deepEqual(bed.checkpoints.newestLosses, []);
     await bed.stop(running);
   });
+
+  // Seed 708399 of the model: what was held could not be told from it, as large as it was.
+  test("a generation that nobody saw before it was compressed is shipped though one as large is held and cannot be read", async () => {
+    await using bed = await openCase();
+    const running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    await bed.run(running, SETTLED_MS);
+    for (const from of [10, 20, 30]) {
+      await kernelTick();
+      rotateTo(bed, (generation) => `app.log.${generation}`);
+      await kernelTick();
+      writeFileSync(bed.path("app.log"), text(numbered("app", from, 10)));
+    }
+    compress(bed.path("app.log.2"), "gz");
+    using bad = new BadPage(bed.path("app.log.1"), 0);
+    await bed.run(running, 2 * MOVED_SCAN_MS);
+    bad.heal();
+    await bed.run(running, MOVED_SCAN_MS + READ_RETRY_MAX_MS);
+    assert.deepEqual(bed.sink.lines().toSorted(), numbered("app", 0, 40).toSorted());
+    assert.deepEqual(bed.checkpoints.newestLosses, []);
+    await bed.stop(running);
+  });
 });
