@@ -26,6 +26,8 @@ const OWNER_CACHE_MAX = 200_000;
  * a rename never makes two tasks ship one file. Entries are named by their `path`, unique within a config.
  */
 export class FileClaims {
+  /** How often the order was set. */
+  orders = 0;
   /** By the path of the entry, in config order. */
   #order: ReadonlyMap<string, Claimant> = new Map();
   readonly #patterns = new Map<string, readonly Glob[]>();
@@ -36,6 +38,7 @@ export class FileClaims {
   setOrder(paths: readonly string[]): void {
     this.#order = new Map(paths.map((path) => [path, { path, globs: this.globsOf(path) }]));
     this.#owners.clear();
+    this.orders += 1;
   }
 
   /** Puts an entry last, unless it has its place. */

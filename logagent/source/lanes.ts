@@ -6,6 +6,8 @@ import type { TailedFile } from "./tailed-file.ts";
  */
 export class Lanes {
   readonly #lanes = new Map<string, TailedFile[]>();
+  /** Paths at which nothing has its turn. */
+  #onHold: ReadonlySet<string> = new Set();
 
   /**
    * Puts a file into its lane: the one at the path is the youngest. One that is found where it was moved to comes before those
@@ -30,8 +32,16 @@ export class Lanes {
     return this.#lanes.get(path) ?? [];
   }
 
+  /** From now on nothing has its turn at these paths, and only at these: another task holds what came before. */
+  hold(paths: ReadonlySet<string>): void {
+    const before = this.#onHold;
+    this.#onHold = paths;
+    for (const path of before) if (!paths.has(path)) for (const file of this.at(path)) file.nextLookMs = 0;
+  }
+
   /** May this file be read, or is one before it not drained? */
   hasTurn(file: TailedFile): boolean {
+    if (this.#onHold.has(file.lanePath)) return false;
     for (const other of this.#lanes.get(file.lanePath) ?? []) {
       if (other === file) return true;
       if (other.drain.kind === "open") return false;

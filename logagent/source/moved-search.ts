@@ -4,6 +4,7 @@ import { AnnouncedFiles, agedNs, isDone } from "./announced-files.ts";
 import { beginsLike, compressedBeside, isTellable, UnpackedAs, unpacked } from "./compressed-file.ts";
 import { CompressedGenerations } from "./compressed-generations.ts";
 import { FinishedFiles } from "./finished-files.ts";
+import { HandedOver } from "./handed-over.ts";
 import type { HeldFiles, Present } from "./held-files.ts";
 import { LookingSince } from "./looking-since.ts";
 import { findMoved, type MovedFile, type MovedFiles } from "./moved-files.ts";
@@ -31,6 +32,7 @@ export class MovedSearch {
   readonly #compressed: CompressedGenerations;
   readonly #unpackedAs = new UnpackedAs();
   readonly #unpackTurns: UnpackTurns;
+  readonly #handedOver: HandedOver;
   readonly #hold: (file: TailedFile) => void;
   readonly #finished: FinishedFiles;
   readonly #lookingSince: LookingSince;
@@ -50,6 +52,7 @@ export class MovedSearch {
     this.#hold = options.hold;
     this.#finished = new FinishedFiles(options.context);
     this.#lookingSince = new LookingSince(options.context);
+    this.#handedOver = new HandedOver(options.context, options.held);
     this.#unpackTurns = new UnpackTurns(options.context, options.held);
     this.#compressed = new CompressedGenerations({
       ...options,
@@ -74,6 +77,7 @@ export class MovedSearch {
     options: { readonly signal: AbortSignal },
   ): Promise<"done" | "stale" | "not due"> {
     const { checkpoints, clock } = this.#context.deps;
+    this.#handedOver.update(clock.monotonicMs());
     if (clock.monotonicMs() < this.#nextMs) return "not due";
     this.#hasChanged = false;
     const records = [...checkpoints.recordsOf(this.#context.entry.path)];

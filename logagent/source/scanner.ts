@@ -80,14 +80,14 @@ export class Scanner {
     }
     if (isComplete) this.#startAtEnd.keepOnly(present);
     if (turns.begin(present) || this.#hasSuccessor(present)) this.#movedSearch.hurry();
+    for (const left of leftFiles?.takeFor(entry.path) ?? []) {
+      this.#hold(openLeft(left, this.#context, this.#held.holder));
+    }
     const search = await this.#movedSearch.run(present, options);
     this.#isStale = search === "stale";
     // Successors come behind those that were there before them: first all of these are to be found.
     this.#staleScans = this.#isStale ? this.#staleScans + 1 : 0;
     const mayOpen = !this.#isStale || this.#staleScans > STALE_SCANS_MAX;
-    for (const left of leftFiles?.takeFor(entry.path) ?? []) {
-      this.#hold(openLeft(left, this.#context, this.#held.holder));
-    }
     if (mayOpen) await this.#openAll(present, options);
     for (const key of this.#letGo.keys()) if (!present.has(key)) this.#letGo.delete(key);
     if (isComplete && mayOpen) turns.end(present);

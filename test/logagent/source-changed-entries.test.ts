@@ -11,6 +11,7 @@ import {
 import { suite, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { followPaths } from "../../logagent/source/follow-paths.ts";
+import { HANDOVER_WAIT_MS } from "../../logagent/source/handed-over.ts";
 import { LEFT_MS } from "../../logagent/source/left-files.ts";
 import type { Running } from "../support/source-bed.ts";
 import { SourceBed } from "../support/source-bed.ts";
@@ -91,6 +92,34 @@ suite("A config that changes entries", () => {
     assert.deepEqual(bed.sink.lines(), ["1", "2"]);
     assert.deepEqual(lossesOf(bed), []);
     await bed.stop(exact);
+  });
+
+  test("while the task of before waits for acknowledgements of a rotated file, what came after it at its path waits, but not for ever", async () => {
+    for (const isGivenBack of [true, false]) {
+      await using bed = await SourceBed.open({ autoAck: false });
+      writeFileSync(bed.path("app.log"), "1\n");
+      const glob = bed.start({ path: bed.path("*.log") });
+      await bed.step(glob);
+      renameSync(bed.path("app.log"), bed.path("app.log.1"));
+      await run(bed, [glob], 1_000);
+      await follow(bed, [{ path: bed.path("app.log"), topic: "u" }]);
+      await glob.source.stop();
+      appendFileSync(bed.path("app.log.1"), "2\n");
+      writeFileSync(bed.path("app.log"), "3\n");
+      const exact = bed.start({ path: bed.path("app.log"), topic: "u" });
+      await run(bed, [exact], HANDOVER_WAIT_MS - 5_000);
+      assert.deepEqual(bed.sink.lines("u"), []);
+      if (isGivenBack) {
+        bed.sink.ackAll();
+        glob.source.close();
+      }
+      await run(bed, [exact], 15_000);
+      bed.sink.ackAll();
+      await run(bed, [exact], 15_000);
+      assert.deepEqual(bed.sink.lines("u"), isGivenBack ? ["2", "3"] : ["3"]);
+      if (!isGivenBack) glob.source.close();
+      await bed.stop(exact);
+    }
   });
 
   test("an overlap whose order changes: rotated files go over before the one at the path", async () => {
