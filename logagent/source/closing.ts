@@ -1,8 +1,9 @@
-import { fstatSync } from "node:fs";
+import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import { presentPath } from "./open-file.ts";
 import type { Scanner } from "./scanner.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { FileStamp, TailedFile } from "./tailed-file.ts";
+import { rememberUnread } from "./unread.ts";
 
 /** Lets go of files, none of which ships. */
 export class Closing {
@@ -29,11 +30,13 @@ export class Closing {
 
   /** What is not acknowledged of one that gave way still counts when it is. */
   close(file: TailedFile): void {
+    if (file.failedReads > 0) this.#context.doubtedSizes.add(file.key, file.size);
     if (this.#context.turns.isUnsettled(file)) {
       this.#context.unsettled.addClosed(file, this.#holder);
       this.#shut(file);
       return;
     }
+    this.#lookForName(file);
     file.content.detach();
     if (this.#leave(file)) return;
     this.drop(file);
@@ -52,8 +55,9 @@ export class Closing {
   /** A deleted file that is not shipped to its end is for the task that goes on with it, if there may be one. */
   #leave(file: TailedFile): boolean {
     const { claims, leftFiles } = this.#context.deps;
-    // What was unpacked is found again in the compressed file.
-    if (leftFiles === undefined || file.isUnpacked || !isDeletedUnread(file)) return false;
+    // A shorter one has another content. What was unpacked is found again in the compressed file.
+    const isDeletedUnread = file.isDeleted && file.size !== file.record.offset;
+    if (leftFiles === undefined || file.isUnpacked || !isDeletedUnread) return false;
     if (!leftFiles.isOpen) {
       leftFiles.abandon(file.record);
       return false;
@@ -75,17 +79,19 @@ export class Closing {
     this.#scanner.forget(file);
     this.#context.deps.deletedFiles.forget(file);
   }
-}
 
-function isDeletedUnread({ fd, record }: TailedFile): boolean {
-  try {
-    // A look at the size of one that is there would have to be entered.
-    if (presentPath(fd) !== undefined) return false;
-    const { nlink, size } = fstatSync(fd);
-    // A shorter one has another content.
-    return nlink === 0 && size !== record.offset;
-  } catch {
-    // Nobody could read on; whatever goes wrong with one, the others are closed as well.
-    return false;
+  /** Has its name gone since the last look? Then this is one like any other: it may be deleted, or have another name still. */
+  #lookForName(file: TailedFile): void {
+    if (file.isUnpacked) return;
+    try {
+      if (presentPath(file.fd) !== undefined) return;
+      const look = file.look(this.#context.deps.clock.monotonicMs());
+      const change = contentChange(file, look, this.#context);
+      if (change !== undefined) replaceContent(file, change, this.#context);
+      takeNext(file, this.#context);
+      rememberUnread(file, this.#context);
+    } catch {
+      // Nobody could read on; whatever goes wrong with one, the others are closed as well.
+    }
   }
 }

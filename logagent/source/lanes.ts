@@ -62,7 +62,9 @@ export class Lanes {
 
 function isBefore(moved: TailedFile, other: TailedFile): boolean {
   if (other.place.kind !== "moved") return true;
+  if (moved.birthtimeNs !== 0n && other.birthtimeNs !== 0n) return moved.birthtimeNs < other.birthtimeNs;
   // Where nobody says: what was rotated earlier was written last earlier.
-  if (moved.birthtimeNs === 0n || other.birthtimeNs === 0n) return moved.mtimeMs < other.mtimeMs;
-  return moved.birthtimeNs < other.birthtimeNs;
+  if (moved.mtimeMs !== other.mtimeMs) return moved.mtimeMs < other.mtimeMs;
+  // What nobody saw before it was compressed, of which no birth is known, came after the last that was seen.
+  return moved.birthtimeNs !== 0n && other.birthtimeNs === 0n;
 }

@@ -128,7 +128,7 @@ export class MovedSearch {
     const slice = new Slice(this.#context.deps.clock);
     for (const file of files.sort((a, b) => Number(agedNs(a) - agedNs(b)))) {
       if (slice.isOver) await slice.giveTurn(options);
-      if (!("record" in file)) this.#openPlain(file);
+      if (!("record" in file)) this.#openPlain(file, options);
       else if (this.#mayTake(file.record)) await this.#openMoved(file, options);
       options.announced.asked(file);
     }
@@ -214,16 +214,20 @@ export class MovedSearch {
   ): Promise<readonly UnseenFile[]> {
     const plain = unseen.filter(({ compressed }) => compressed === undefined);
     const isOpen = this.#context.turns.areOpenFor(plain.length);
-    if (isOpen) for (const file of plain) this.#openPlain(file);
+    if (isOpen) for (const file of plain) this.#openPlain(file, options);
     const compressed = unseen.filter((file) => file.compressed !== undefined);
     const judged = (file: UnseenFile) => options.announced.asked(file);
     this.#note(await this.#compressed.open(compressed, records, { ...options, judged }));
     return isOpen ? [] : plain;
   }
 
-  #openPlain({ path, identity, lane }: UnseenFile): void {
-    const { claims } = this.#context.deps;
-    if (claims.ownerOf(path) === undefined) this.#open(path, keyOf(identity), lane);
+  #openPlain({ path, identity, lane }: UnseenFile, { present }: SearchOptions): void {
+    const { entry, deps } = this.#context;
+    const owner = deps.claims.ownerOf(path);
+    const key = keyOf(identity);
+    // One that came to a name of the pattern after the names were read may have another one at the next scan.
+    const isMissed = owner === entry.path && !present.has(key);
+    if (owner === undefined || isMissed) this.#open(path, key, lane);
   }
 
   #note(outcome: "done" | "later"): void {

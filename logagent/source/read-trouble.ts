@@ -32,8 +32,27 @@ export function readWorked(file: TailedFile, { problems }: SourceContext): void 
   problems.clear(file.lanePath);
 }
 
+/** Of more files of an entry it is not remembered. */
+const DOUBTED_SIZES_MAX = 1_000;
+
 /** A scan came by. While a file cannot be read its own looks come late, and it may be cut off before the next one. */
 export function passedBy(file: TailedFile, present: ReadonlyMap<string, Present>): void {
   const there = present.get(file.key);
   if (file.failedReads > 0 && there !== undefined) file.doubtSize(Number(there.stats.size));
+}
+
+/** How large files were that could not be read when they were opened, by key: nothing was compared, they may be others by now. */
+export class DoubtedSizes {
+  readonly #sizes = new Map<string, number>();
+
+  add(key: string, size: number): void {
+    if (this.#sizes.size < DOUBTED_SIZES_MAX) this.#sizes.set(key, Math.max(size, this.#sizes.get(key) ?? 0));
+  }
+
+  /** It can be read: 0 when it always could. */
+  take(key: string): number {
+    const size = this.#sizes.get(key) ?? 0;
+    this.#sizes.delete(key);
+    return size;
+  }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   appendFileSync,
   closeSync,
+  linkSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -205,6 +206,30 @@ suite("A config that changes entries", () => {
     const after = bed.start({ path: bed.path("app.log"), topic: "u" });
     await run(bed, [after], 5_000);
     assert.deepEqual(bed.sink.lines(), ["1", "2", "3", "4"]);
+    await bed.stop(after);
+  });
+
+  // Seed 907583 of the model: the task that ended saw what there was, and did not say so.
+  test("a topic that changes: what a file with another name had when its task ended is lost when it is rewritten then", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("app.log"), "");
+    const path = bed.path("*.log");
+    const before = bed.start({ path });
+    await bed.step(before);
+    appendFileSync(bed.path("app.log"), "first");
+    linkSync(bed.path("app.log"), bed.path("link.log"));
+    rmSync(bed.path("app.log"));
+    await follow(bed, [{ path, topic: "u" }]);
+    await bed.stop(before);
+    writeFileSync(bed.path("link.log"), "next\n");
+    const after = bed.start({ path, topic: "u" });
+    await run(bed, [after], 5_000);
+    assert.deepEqual(bed.sink.lines("u"), ["next"]);
+    const lost = lossesOf(bed).map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(lost.toReversed(), [
+      { from: 0, to: 5 },
+      { from: 5, to: "unknown" },
+    ]);
     await bed.stop(after);
   });
 

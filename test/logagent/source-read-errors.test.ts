@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readlinkSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { suite, test } from "node:test";
 import { CodedError } from "../../base/errors.ts";
 import { followPaths } from "../../logagent/source/follow-paths.ts";
@@ -51,6 +59,10 @@ class BadPage implements Disposable {
 
   heal(): void {
     this.#isBad = false;
+  }
+
+  fail(): void {
+    this.#isBad = true;
   }
 
   [Symbol.dispose](): void {
@@ -332,6 +344,31 @@ suite("TailSource with a disk that cannot read", () => {
     const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
     assert.deepEqual(losses.toReversed(), [
       { from: 0, to: 100 },
+      { from: 0, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
+
+  // Seed 718148 of the model.
+  test("a file with a known head that cannot be read after a restart, and whose birth nobody knows, is lost as far as it was seen when it is cut off", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE.slice(0, 20));
+    using bad = new BadPage(bed.path("a.log"), 0, { hasBirths: false });
+    bad.heal();
+    const before = bed.start({ path: bed.path("a.log") });
+    await bed.step(before);
+    await bed.stop(before);
+    appendFileSync(bed.path("a.log"), LINE.slice(20) + LINE);
+    bad.fail();
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.run(running, 2_000);
+    truncateSync(bed.path("a.log"), LINE.length);
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    assert.equal(bed.sink.lines().length, 1);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 100, to: 200 },
       { from: 0, to: "unknown" },
     ]);
     await bed.stop(running);

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -12,6 +13,7 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LINGER_MS } from "../../../logagent/source/rotation.ts";
 import { UNPACKED_MAX } from "../../../logagent/source/unpack-turns.ts";
+import { real, watchFs } from "../../model/watched-fs.ts";
 import type { Running, SourceBed } from "../../support/source-bed.ts";
 import {
   compress,
@@ -377,6 +379,62 @@ suite("generations that nobody saw at their path", () => {
     });
     await bed.run(running, 4 * SETTLED_MS);
     assert.deepEqual(bed.sink.lines(), numbered("app", 0, 30));
+    await bed.stop(running);
+  });
+
+  // Seed 802817 of the model: it was left to the next scan, which found it compressed, behind one that was seen.
+  test("that come to a name of the pattern amid a scan, and are compressed before the next: all lines", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), "");
+    writeFileSync(bed.path("aaa.log"), "");
+    const running = bed.start({ path: bed.path("*.log*") });
+    await bed.step(running);
+    await kernelTick();
+    let isRotated = false;
+    const ignore = () => undefined;
+    watchFs({
+      beforeCall: ignore,
+      // The names of the pattern have been read by then.
+      looked: (_, path) => {
+        if (isRotated || path !== bed.path("aaa.log")) return;
+        isRotated = true;
+        real.renameSync(bed.path("app.log"), bed.path("app.log.2"));
+        real.writeFileSync(bed.path("app.log.1"), text(numbered("app", 0, 10)));
+        real.writeFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+      },
+      opened: ignore,
+      closes: ignore,
+      read: ignore,
+    });
+    bed.clock.advance(1_000);
+    await running.source.poll();
+    watchFs(undefined);
+    compress(bed.path("app.log.1"), "gz");
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.ok(isRotated);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 20));
+    await bed.stop(running);
+  });
+
+  // Seed 909179 of the model: the births of two and the last changes of all were in one tick.
+  test("come behind the last one that was seen, also when that was written to in the same tick", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      appendFileSync(bed.path("app.log"), text(numbered("app", 10, 10)));
+      await kernelTick();
+      rotateTo(bed, NAMINGS["app.log.1"] as Names);
+      writeFileSync(bed.path("app.log"), text(numbered("app", 20, 10)));
+      rotateTo(bed, NAMINGS["app.log.1"] as Names);
+      const { mtime } = statSync(bed.path("app.log.1"));
+      compress(bed.path("app.log.1"), "gz");
+      for (const name of ["app.log.1.gz", "app.log.2"]) utimesSync(bed.path(name), mtime, mtime);
+      writeFileSync(bed.path("app.log"), text(numbered("app", 30, 10)));
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
     await bed.stop(running);
   });
 
