@@ -30,7 +30,7 @@ export class Closing {
 
   /** What is not acknowledged of one that gave way still counts when it is. */
   close(file: TailedFile): void {
-    if (file.failedReads > 0) this.#context.doubtedSizes.add(file.key, file.size);
+    this.#context.doubtedSizes.keep(file);
     if (this.#context.turns.isUnsettled(file)) {
       this.#context.unsettled.addClosed(file, this.#holder);
       this.#shut(file);

@@ -59,6 +59,7 @@ function visit(
     // It is read again when it has its turn, and why it cannot be read is said then.
   }
   if (!tells(file.record)) checkpoints.remove(file.record);
+  context.doubtedSizes.keep(file);
   claims.release(file.key, options.holder);
   file.close();
   return "waiting";

@@ -70,17 +70,16 @@ export function openTailedFile(
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.lanePath ?? (options.keepLane && isOurs ? record.path : path);
     const content = newLedger(record, context);
-    if (isSure && ids.has(record.id)) {
-      const sizeFound = Number(options.found?.size ?? 0);
-      checkpoints.saw(record, Math.max(sizeFound, context.doubtedSizes.take(key)));
-    }
+    const sizeBefore = Math.max(Number(options.found?.size ?? 0), context.doubtedSizes.take(record));
+    if (isSure && ids.has(record.id)) checkpoints.saw(record, sizeBefore);
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
     // If its content is another by now, the first look that can read says so.
     if (isSure) seeSize(file, context);
+    else file.doubtedSize = sizeBefore;
     return file;
   } catch (error) {
-    context.doubtedSizes.add(key, Number(stats.size));
+    for (const known of checkpoints.find(stats)) context.doubtedSizes.add(known, Number(stats.size));
     claims.release(key, options.holder);
     closeSync(fd);
     context.problems.set(about, `Cannot read ${path}: ${errorMessage(error)}`);

@@ -98,7 +98,8 @@ export class TailedFile implements FileIdentity, HeldFile {
   #timesSinceMs: number;
   /** The largest since something could be compared, as of the look before the last one. */
   #sizeBefore = 0;
-  #doubtedSize = 0;
+  /** It was seen to be so large, and nothing was compared: it is another content, perhaps. */
+  doubtedSize = 0;
   #mtimeMs: number;
   #ctimeMs: number;
   #closed = false;
@@ -227,20 +228,15 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.#ctimeMs = stats.ctimeMs;
     this.isDeleted = stats.nlink === 0 && !this.isUnpacked;
     this.nextLookMs = nowMs + (nowMs - this.grownAtMs > LOOK_IDLE_AFTER_MS ? LOOK_IDLE_MS : LOOK_MS);
-    this.#sizeBefore = Math.max(sizeBefore, this.#doubtedSize);
-    this.#doubtedSize = 0;
+    this.#sizeBefore = Math.max(sizeBefore, this.doubtedSize);
+    this.doubtedSize = 0;
     return { sizeBefore: this.#sizeBefore, touched };
   }
 
   /** Of what the last look found, nothing could be compared: to the next one it is as it was before that. */
   doubt(): void {
     this.#isFresh = true;
-    this.#doubtedSize = Math.max(this.size, this.#sizeBefore);
-  }
-
-  /** It was seen to be so large, and nothing was compared: it is another content, perhaps. */
-  doubtSize(size: number): void {
-    this.#doubtedSize = Math.max(this.#doubtedSize, size);
+    this.doubtedSize = Math.max(this.size, this.#sizeBefore);
   }
 
   /** Goes on with another content, from its start. */
@@ -253,7 +249,7 @@ export class TailedFile implements FileIdentity, HeldFile {
     this.readTo = 0;
     this.heldLine = undefined;
     this.size = content.record.seen;
-    this.#doubtedSize = 0;
+    this.doubtedSize = 0;
     this.grownAtMs = nowMs;
     this.drain = { kind: "open" };
   }
