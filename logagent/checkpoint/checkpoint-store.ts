@@ -156,6 +156,13 @@ export class CheckpointStore implements AsyncDisposable {
     if (see(record, size)) this.touch();
   }
 
+  /** A file was seen to have so many bytes, and nothing could be compared. */
+  doubted(record: CheckpointRecord, size: number): void {
+    if (size <= Math.max(record.seen, record.doubted ?? 0)) return;
+    record.doubted = size;
+    this.touch();
+  }
+
   /** A file was found in a folder, whatever its name there. */
   foundIn(record: CheckpointRecord, folder: string): void {
     if (changeFolder(record, folder)) this.touch();

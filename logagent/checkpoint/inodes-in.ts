@@ -12,12 +12,17 @@ export const NAMES_PER_FOLDER_MAX = 100_000;
 /** Names that come, go or change while a folder is read make it be read so many times; then what was found has to do. */
 const TRIES_MAX = 3;
 
+export interface FoundInode {
+  readonly path: string;
+  readonly dev: bigint;
+  readonly birthtimeNs: bigint;
+  /** In the same folder: hard links, and symbolic ones to it. */
+  readonly otherPaths?: readonly string[];
+}
+
 export interface FolderInodes {
   /** Regular files, by inode. */
-  readonly files: ReadonlyMap<
-    bigint,
-    { readonly path: string; readonly dev: bigint; readonly birthtimeNs: bigint }
-  >;
+  readonly files: ReadonlyMap<bigint, FoundInode>;
   /** The paths of folders in it. */
   readonly folders: readonly string[];
   /** False: the folder or a name in it could not be looked at, or has too many, so that a file that is not in `files` may be there. */
@@ -51,7 +56,7 @@ async function readOnce(
   folder: string,
   { mayFollow, namesMax = NAMES_PER_FOLDER_MAX }: LookOptions,
 ): Promise<FolderInodes & { readonly hasChanged: boolean }> {
-  const files = new Map<bigint, { path: string; dev: bigint; birthtimeNs: bigint }>();
+  const files = new Map<bigint, FoundInode>();
   const folders: string[] = [];
   let hasChanged = false;
   const changedNs = namesChangedAt(folder);
@@ -67,7 +72,7 @@ async function readOnce(
     if (entry.isDirectory()) continue;
     try {
       const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile()) files.set(stats.ino, { path, dev: stats.dev, birthtimeNs: stats.birthtimeNs });
+      if (stats?.isFile()) files.set(stats.ino, foundAgain(files.get(stats.ino), path, stats));
       else if (stats?.isDirectory()) folders.push(path);
       hasChanged ||= stats === undefined;
     } catch (error) {
@@ -78,6 +83,15 @@ async function readOnce(
   }
   hasChanged ||= namesChangedAt(folder) !== changedNs;
   return { files, folders, isComplete, hasChanged };
+}
+
+function foundAgain(
+  known: FoundInode | undefined,
+  path: string,
+  { dev, birthtimeNs }: Pick<FoundInode, "dev" | "birthtimeNs">,
+): FoundInode {
+  if (known?.dev !== dev || known.birthtimeNs !== birthtimeNs) return { path, dev, birthtimeNs };
+  return { ...known, otherPaths: [...(known.otherPaths ?? []), path] };
 }
 
 /** When a name in a folder came or went last; undefined: nobody says. */

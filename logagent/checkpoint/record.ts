@@ -46,6 +46,8 @@ export interface CheckpointRecord extends FileIdentity {
   position?: LinePosition;
   /** The largest size at which the file was seen: what lies between `offset` and here is lost if the file is gone. */
   seen: number;
+  /** A larger size at which it was seen while nothing could be read of it: what was there may have been another content. */
+  doubted?: number;
   /**
    * The furthest that was sent, or seen in a file that had to wait, and the hash of the bytes before it: what is behind
    * `offset` must not have been replaced either, for it was sent under this id.

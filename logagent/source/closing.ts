@@ -1,5 +1,6 @@
 import { contentChange, replaceContent, takeNext } from "./content-change.ts";
 import { presentPath } from "./open-file.ts";
+import { keepDoubt } from "./read-trouble.ts";
 import type { Scanner } from "./scanner.ts";
 import type { SourceContext } from "./source-context.ts";
 import type { FileStamp, TailedFile } from "./tailed-file.ts";
@@ -30,7 +31,7 @@ export class Closing {
 
   /** What is not acknowledged of one that gave way still counts when it is. */
   close(file: TailedFile): void {
-    this.#context.doubtedSizes.keep(file);
+    keepDoubt(file, this.#context);
     if (this.#context.turns.isUnsettled(file)) {
       this.#context.unsettled.addClosed(file, this.#holder);
       this.#shut(file);

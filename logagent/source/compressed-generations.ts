@@ -17,7 +17,7 @@ import type { TailedFile } from "./tailed-file.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
 import type { PackedFile, UnpackTurns } from "./unpack-turns.ts";
 import type { UnseenFile } from "./unseen-files.ts";
-import { holdsHead, isCopyOf, WhoseContent } from "./whose-content.ts";
+import { holdsHead, isCopyOf, type Whose, WhoseContent } from "./whose-content.ts";
 
 /** With more of them the further ones are unpacked again in each search. */
 const MADE_KEPT_MAX = 1_000;
@@ -140,7 +140,7 @@ export class CompressedGenerations {
     }
     let isTaken = false;
     try {
-      const whose = await this.#whose.of(content, alike, known.atLane(file.lane));
+      const whose = await this.#whoseOrMint(content, alike, file, options);
       signal.throwIfAborted();
       if (whose.kind === "unclear") return "later";
       if (whose.kind === "there") return this.#isOf(whose.record, file, known);
@@ -196,6 +196,21 @@ export class CompressedGenerations {
     } catch (error) {
       if (!options.signal.aborted && errorCode(error) !== undefined)
         this.#mint(file, undefined, options.folder);
+      throw error;
+    }
+  }
+
+  /** As above, when the files that it may be of cannot be read: in doubt it ships, and perhaps twice. */
+  async #whoseOrMint(
+    content: number,
+    alike: readonly CheckpointRecord[],
+    file: UnseenFile,
+    { known, folder }: { readonly known: KnownContents; readonly folder: string },
+  ): Promise<Whose> {
+    try {
+      return await this.#whose.of(content, alike, known.atLane(file.lane));
+    } catch (error) {
+      if (errorCode(error) !== undefined) this.#mint(file, content, folder);
       throw error;
     }
   }

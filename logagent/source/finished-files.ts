@@ -1,8 +1,8 @@
 import { Slice } from "../../base/slice.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import { isCompressedBeside } from "./compressed-file.ts";
+import { wasSeen } from "./record-of-file.ts";
 import type { SourceContext } from "./source-context.ts";
-import { wasSeen } from "./unseen-files.ts";
 
 /** Of one entry: with more of them, those that were deleted first are forgotten. */
 const FINISHED_KEPT_MAX = 1_000;

@@ -1,3 +1,4 @@
+import { wasSeen } from "./record-of-file.ts";
 import type { TailedFile } from "./tailed-file.ts";
 
 /**
@@ -65,6 +66,12 @@ function isBefore(moved: TailedFile, other: TailedFile): boolean {
   if (moved.birthtimeNs !== 0n && other.birthtimeNs !== 0n) return moved.birthtimeNs < other.birthtimeNs;
   // Where nobody says: what was rotated earlier was written last earlier.
   if (moved.mtimeMs !== other.mtimeMs) return moved.mtimeMs < other.mtimeMs;
-  // What nobody saw before it was compressed, of which no birth is known, came after the last that was seen.
-  return moved.birthtimeNs !== 0n && other.birthtimeNs === 0n;
+  // What nobody saw before it was compressed came after all that was seen, and before what nobody saw and is not compressed yet.
+  return isPacked(other)
+    ? !isPacked(moved) && wasSeen(moved.record)
+    : isPacked(moved) && !wasSeen(other.record);
+}
+
+function isPacked({ record }: TailedFile): boolean {
+  return record.isPacked === true;
 }

@@ -1,6 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import type { ClosedFile } from "./file-turns.ts";
 import { type OpenOptions, openTailedFile } from "./open-tailed-file.ts";
+import { keepDoubt } from "./read-trouble.ts";
 import { tells } from "./record-of-file.ts";
 import { seeClosed } from "./see-closed.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -59,7 +60,7 @@ function visit(
     // It is read again when it has its turn, and why it cannot be read is said then.
   }
   if (!tells(file.record)) checkpoints.remove(file.record);
-  context.doubtedSizes.keep(file);
+  keepDoubt(file, context);
   claims.release(file.key, options.holder);
   file.close();
   return "waiting";

@@ -70,7 +70,8 @@ export function openTailedFile(
     const isOurs = claims.ownerOf(record.path) === context.entry.path;
     const lanePath = options.lanePath ?? (options.keepLane && isOurs ? record.path : path);
     const content = newLedger(record, context);
-    const sizeBefore = Math.max(Number(options.found?.size ?? 0), context.doubtedSizes.take(record));
+    const sizeBefore = Math.max(Number(options.found?.size ?? 0), record.doubted ?? 0);
+    delete record.doubted;
     if (isSure && ids.has(record.id)) checkpoints.saw(record, sizeBefore);
     const nowMs = clock.monotonicMs();
     const file = new TailedFile({ fd, identity: identityOf(stats), lanePath, content, nowMs });
@@ -79,7 +80,7 @@ export function openTailedFile(
     else file.doubtedSize = sizeBefore;
     return file;
   } catch (error) {
-    for (const known of checkpoints.find(stats)) context.doubtedSizes.add(known, Number(stats.size));
+    for (const known of checkpoints.find(stats)) checkpoints.doubted(known, Number(stats.size));
     claims.release(key, options.holder);
     closeSync(fd);
     context.problems.set(about, `Cannot read ${path}: ${errorMessage(error)}`);

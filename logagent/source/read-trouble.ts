@@ -1,5 +1,4 @@
 import { errorMessage } from "../../base/errors.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { Present } from "./held-files.ts";
 import { ROTATE_WAIT_MAX_MS } from "./rotation.ts";
 import type { SourceContext } from "./source-context.ts";
@@ -33,9 +32,6 @@ export function readWorked(file: TailedFile, { problems }: SourceContext): void 
   problems.clear(file.lanePath);
 }
 
-/** Of more files of an entry it is not remembered. */
-const DOUBTED_SIZES_MAX = 1_000;
-
 /** A scan came by. While a file cannot be read its own looks come late, and it may be cut off before the next one. */
 export function passedBy(file: TailedFile, present: ReadonlyMap<string, Present>): void {
   const there = present.get(file.key);
@@ -43,24 +39,7 @@ export function passedBy(file: TailedFile, present: ReadonlyMap<string, Present>
   file.doubtedSize = Math.max(file.doubtedSize, Number(there.stats.size));
 }
 
-/** How large files were when they could not be read, by the record they had: nothing was compared, they may be others by now. */
-export class DoubtedSizes {
-  /** By the id of the record. */
-  readonly #sizes = new Map<string, number>();
-
-  add({ id }: CheckpointRecord, size: number): void {
-    if (this.#sizes.size < DOUBTED_SIZES_MAX) this.#sizes.set(id, Math.max(size, this.#sizes.get(id) ?? 0));
-  }
-
-  /** Of a file that is closed. */
-  keep({ record, doubtedSize }: TailedFile): void {
-    if (doubtedSize > 0) this.add(record, doubtedSize);
-  }
-
-  /** Its file can be read, and goes on with it: 0 when it always could. */
-  take({ id }: CheckpointRecord): number {
-    const size = this.#sizes.get(id) ?? 0;
-    this.#sizes.delete(id);
-    return size;
-  }
+/** Before a file is closed. */
+export function keepDoubt({ record, doubtedSize }: TailedFile, { deps }: SourceContext): void {
+  if (doubtedSize > 0) deps.checkpoints.doubted(record, doubtedSize);
 }

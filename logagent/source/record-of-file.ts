@@ -157,6 +157,11 @@ export function unseenAtMs({ birthtimeNs }: FileIdentity): number {
   return Number(birthtimeNs / NS_PER_MS) - 1;
 }
 
+/** Was it seen at its path, and not only found where it went? */
+export function wasSeen({ birthtimeNs, seenAtMs, leftAtMs, isPacked }: CheckpointRecord): boolean {
+  return isPacked !== true && birthtimeNs !== 0n && (leftAtMs ?? seenAtMs) >= Number(birthtimeNs / NS_PER_MS);
+}
+
 /** A record for content that was never shipped. It is read from `offset`. While it cannot be read, it is known as an empty one is. */
 function mintRecord(
   file: { readonly path: string; readonly fd: number; readonly identity: FileIdentity },

@@ -7,7 +7,6 @@ import { RateLimit } from "../rules/rate-limit.ts";
 import { FileTurns } from "./file-turns.ts";
 import type { OpenLimits } from "./open-file.ts";
 import { Problems } from "./problems.ts";
-import { DoubtedSizes } from "./read-trouble.ts";
 import { RefusedLines } from "./refused-lines.ts";
 import { StuckTopic } from "./stuck-topic.ts";
 import type { TailedFile } from "./tailed-file.ts";
@@ -27,7 +26,6 @@ export class SourceContext {
   /** Who waits while not all files can be open. */
   readonly turns: FileTurns;
   readonly unsettled: Unsettled;
-  readonly doubtedSizes = new DoubtedSizes();
   readonly stuckTopic: StuckTopic;
   readonly refusedLines: RefusedLines;
   /** Of all files of the entry together. */

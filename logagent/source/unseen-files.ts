@@ -9,6 +9,7 @@ import { compareMarks, isCompressedName, namesBefore } from "./generation-name.t
 import { KERNEL_TICK_MS, NS_PER_MS } from "./kernel-tick.ts";
 import type { LookingSince } from "./looking-since.ts";
 import { SUBFOLDERS_MAX } from "./moved-files.ts";
+import { wasSeen } from "./record-of-file.ts";
 import { statOf } from "./stat-of.ts";
 
 /** A file that was at a path and left it before anybody looked. */
@@ -78,10 +79,11 @@ export async function findUnseen(
   for (const place of await placesOf(left, all, index, options)) {
     const { files } = await index.look(place.folder);
     const names = new Set([...files.values()].map(({ path }) => basename(path)));
-    for (const [ino, { path, dev, birthtimeNs }] of files) {
+    for (const [ino, { path, otherPaths = [], dev, birthtimeNs }] of files) {
       if (slice.isOver) await slice.giveTurn(options);
       if (birthtimeNs < place.oldestNs) continue;
-      const file = unseenAt(path, { dev, ino, birthtimeNs }, { ...place, names }, ask);
+      const at = (name: string) => unseenAt(name, { dev, ino, birthtimeNs }, { ...place, names }, ask);
+      const file = at(path) ?? otherPaths.map(at).find((found) => found !== undefined);
       if (file !== undefined) unseen.push(file);
     }
   }
@@ -142,11 +144,6 @@ function wallNs(ms: number): bigint {
 function leftNs({ birthtimeNs, seenAtMs, leftAtMs }: CheckpointRecord): bigint {
   const seenAtNs = wallNs(leftAtMs ?? seenAtMs);
   return seenAtNs > birthtimeNs ? seenAtNs : birthtimeNs;
-}
-
-/** Was it seen at its path, and not only found where it went? */
-export function wasSeen({ birthtimeNs, seenAtMs, leftAtMs, isPacked }: CheckpointRecord): boolean {
-  return isPacked !== true && birthtimeNs !== 0n && (leftAtMs ?? seenAtMs) >= Number(birthtimeNs / NS_PER_MS);
 }
 
 function newestByLane(records: Iterable<CheckpointRecord>): ReadonlyMap<string, CheckpointRecord> {

@@ -374,6 +374,32 @@ suite("TailSource with a disk that cannot read", () => {
     await bed.stop(running);
   });
 
+  // Seed 1209189 of the model: the task that saw it took that with it.
+  test("what was cut off while it could not be read is lost as far as another task has seen it", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE);
+    using bad = new BadPage(bed.path("a.log"), 0);
+    bad.heal();
+    const before = bed.start({ path: bed.path("a.log") });
+    await bed.step(before);
+    bad.fail();
+    appendFileSync(bed.path("a.log"), LINE.repeat(2));
+    await bed.run(before, 2_000);
+    await bed.stop(before);
+    truncateSync(bed.path("a.log"), 2 * LINE.length);
+    const running = bed.start({ path: bed.path("a.log"), topic: "u" });
+    await bed.run(running, 2_000);
+    bad.heal();
+    await bed.run(running, READ_RETRY_MAX_MS);
+    assert.equal(bed.sink.lines("u").length, 1);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 200, to: 300 },
+      { from: 100, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
+
   // Seed 700146 of the model: it got another record with each scan, and what was seen of it was counted each time.
   test("a file that cannot be read, and whose birth nobody knows, is counted once though it waits for a descriptor", async () => {
     await using bed = await SourceBed.open({ openFilesMax: 1, autoAck: false });

@@ -208,8 +208,10 @@ export class World {
     if (inode.bad === undefined) return;
     const badMs = this.#options.wallMs() - inode.bad.sinceMs;
     inode.bad = undefined;
+    // Of two contents that it had nobody knows which is in it while it cannot be read: found then, it is not held.
+    const isClear = this.contents.filter((content) => content.inode === inode).length === 1;
     // Those behind it wait a minute, and have waited for that when they come to their turn; only the next try tells that it is over.
-    if (badMs < ROTATE_WAIT_MAX_MS - READ_RETRY_MAX_MS) return;
+    if (isClear && badMs < ROTATE_WAIT_MAX_MS - READ_RETRY_MAX_MS) return;
     const { lane } = inode.content;
     for (const content of this.contents) if (content.lane === lane) content.isUnordered = true;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -413,6 +414,40 @@ suite("generations that nobody saw at their path", () => {
     await bed.run(running, 4 * SETTLED_MS);
     assert.ok(isRotated);
     assert.deepEqual(bed.sink.lines(), numbered("app", 0, 20));
+    await bed.stop(running);
+  });
+
+  // Seed 1301328 of the model: of two names in one folder the last was taken, and that was no generation's.
+  test("are found under whichever of their names is a generation's", async () => {
+    for (const other of ["aaa", "zzz"]) {
+      await using bed = await openCase();
+      writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+      let running = bed.start({ path: bed.path("app.log") });
+      await bed.step(running);
+      running = await whileDown(bed, running, async () => {
+        await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 2, 10);
+        linkSync(bed.path("app.log.1"), bed.path(other));
+      });
+      await bed.run(running, 4 * SETTLED_MS);
+      assert.deepEqual(bed.sink.lines(), numbered("app", 0, 40));
+      await bed.stop(running);
+    }
+  });
+
+  // Seed 1303731 of the model: all that nobody saw was written in one tick.
+  test("come one after another also when the older is compressed, and all were written in the same tick", async () => {
+    await using bed = await openCase();
+    writeFileSync(bed.path("app.log"), text(numbered("app", 0, 10)));
+    let running = bed.start({ path: bed.path("app.log") });
+    await bed.step(running);
+    running = await whileDown(bed, running, async () => {
+      await rotateAgain(bed, NAMINGS["app.log.1"] as Names, 3, 10);
+      const { mtime } = statSync(bed.path("app.log.1"));
+      compress(bed.path("app.log.2"), "gz");
+      for (const name of ["app.log.2.gz", "app.log.1"]) utimesSync(bed.path(name), mtime, mtime);
+    });
+    await bed.run(running, 4 * SETTLED_MS);
+    assert.deepEqual(bed.sink.lines(), numbered("app", 0, 50));
     await bed.stop(running);
   });
 
