@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode } from "../../base/errors.ts";
-import type { CheckpointRecord } from "../checkpoint/record.ts";
+import { type CheckpointRecord, lastingKeyOf } from "../checkpoint/record.ts";
 import { endedNs, isTellable, type UnpackedAs, unpacked } from "./compressed-file.ts";
 import { FINGERPRINT_BYTES, hashBefore } from "./file-hash.ts";
 import { uncompressedPath } from "./generation-name.ts";
@@ -17,10 +17,12 @@ import type { TailedFile } from "./tailed-file.ts";
 import { unpack, unpackedHead } from "./unpack.ts";
 import type { PackedFile, UnpackTurns } from "./unpack-turns.ts";
 import type { UnseenFile } from "./unseen-files.ts";
-import { holdsHead, isCopyOf, type Whose, WhoseContent } from "./whose-content.ts";
+import { holdsHead, isCopyOf, WhoseContent } from "./whose-content.ts";
 
 /** With more of them the further ones are unpacked again in each search. */
 const MADE_KEPT_MAX = 1_000;
+/** With more of them the further ones are judged only where the next search finds them. */
+const UNDECIDED_MAX = 1_000;
 /** What was written to so shortly before may be short of its end. */
 const WRITING_MS = 10_000;
 
@@ -41,6 +43,8 @@ export class CompressedGenerations {
   readonly #unpackedAs: UnpackedAs;
   readonly #unpackTurns: UnpackTurns;
   readonly #whose: WhoseContent;
+  /** By lasting key: could not be judged, and have no record. */
+  readonly #undecided = new Map<string, UnseenFile>();
   /** By path, size and time of compressed files beside what they are made of, which is still there. */
   readonly #made = new Map<string, string>();
 
@@ -67,16 +71,43 @@ export class CompressedGenerations {
     records: readonly CheckpointRecord[],
     options: Options & { readonly judged: (file: UnseenFile) => void },
   ): Promise<Outcome> {
-    if (unseen.length === 0) return "done";
+    const files = await this.#withUndecided(unseen);
+    if (files.length === 0) return "done";
     const known = new KnownContents(records.filter((record) => record.isPacked !== true));
     let outcome: Outcome = "done";
-    for (const file of unseen) {
-      const work = () => this.#openOne(file, known, options);
-      const isKnown = this.#unpackedAs.idOf(file.identity) !== undefined;
-      if (!isKnown && (await this.#unpackTurns.attempt(file, options, work)) === "later") outcome = "later";
+    for (const file of files) {
+      if (this.#unpackedAs.idOf(file.identity) === undefined) {
+        const judged = await this.#unpackTurns.attempt(file, options, () =>
+          this.#openOne(file, known, options),
+        );
+        if (judged === "waiting") this.#remember(file);
+        else if (judged === "later") outcome = "later";
+      }
       options.judged(file);
     }
     return outcome;
+  }
+
+  /** Something could not be read: who came after it at its path is known by the next search, which would not ask for it again. */
+  #remember(file: UnseenFile): void {
+    const hasRecord = this.#context.deps.checkpoints.find(file.identity).length > 0;
+    if (!hasRecord && this.#undecided.size < UNDECIDED_MAX)
+      this.#undecided.set(lastingKeyOf(file.identity), file);
+  }
+
+  /** Those that could not be judged in the search before come first, where they are now. */
+  async #withUndecided(unseen: readonly UnseenFile[]): Promise<readonly UnseenFile[]> {
+    if (this.#undecided.size === 0) return unseen;
+    const found = new Set(unseen.map(({ identity }) => lastingKeyOf(identity)));
+    const files: UnseenFile[] = [];
+    for (const [key, file] of this.#undecided) {
+      const { files: present } = await this.#context.deps.scans.folders.look(dirname(file.path));
+      const there = present.get(file.identity.ino);
+      if (there?.birthtimeNs === file.identity.birthtimeNs && !found.has(key))
+        files.push({ ...file, path: there.path });
+    }
+    this.#undecided.clear();
+    return [...files, ...unseen];
   }
 
   /** Goes on with one that has a record: after a restart, or when it had to wait. */
@@ -140,7 +171,7 @@ export class CompressedGenerations {
     }
     let isTaken = false;
     try {
-      const whose = await this.#whoseOrMint(content, alike, file, options);
+      const whose = await this.#whose.of(content, alike, known.atLane(file.lane));
       signal.throwIfAborted();
       if (whose.kind === "unclear") return "later";
       if (whose.kind === "there") return this.#isOf(whose.record, file, known);
@@ -196,21 +227,6 @@ export class CompressedGenerations {
     } catch (error) {
       if (!options.signal.aborted && errorCode(error) !== undefined)
         this.#mint(file, undefined, options.folder);
-      throw error;
-    }
-  }
-
-  /** As above, when the files that it may be of cannot be read: in doubt it ships, and perhaps twice. */
-  async #whoseOrMint(
-    content: number,
-    alike: readonly CheckpointRecord[],
-    file: UnseenFile,
-    { known, folder }: { readonly known: KnownContents; readonly folder: string },
-  ): Promise<Whose> {
-    try {
-      return await this.#whose.of(content, alike, known.atLane(file.lane));
-    } catch (error) {
-      if (errorCode(error) !== undefined) this.#mint(file, content, folder);
       throw error;
     }
   }

@@ -34,6 +34,8 @@ export class Content {
   isOdd = false;
   /** One at its path could not be read for so long that those behind it did not wait. */
   isUnordered = false;
+  /** Made by a copytruncate. */
+  isCopy = false;
   /** Delivered at least once. */
   readonly #sent = new ByteSet();
   /** Acknowledged or refused for good: settled. */

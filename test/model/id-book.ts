@@ -46,7 +46,8 @@ export class IdBook {
     hold("an id has one content", facts.contents.length > 0, () => `${id}:${from} ${said(bytes)}`);
     const [content] = facts.contents;
     // By a clock that went back what was compressed long ago is younger than who was seen after it.
-    const mayComeAgain = content?.packedAt !== undefined && !isClockSteady;
+    // And what was shipped of a file, and not acknowledged, may come again from its packed copy, which is also read as what it is.
+    const mayComeAgain = content?.packedAt !== undefined && (!isClockSteady || content.isCopy);
     if (content !== undefined && facts.contents.length === 1 && !mayComeAgain)
       this.#requireSoleId(id, content);
     return holders;

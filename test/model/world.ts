@@ -122,6 +122,7 @@ export class World {
     const bytes = Buffer.from(content.bytes);
     this.#write(copy, bytes, () => copy.content.beginLike(content, bytes.byteLength));
     copy.content.isOdd = true;
+    copy.content.isCopy = true;
     this.closeWriter(copy);
   }
 
