@@ -5,7 +5,6 @@ import { Slice } from "../../base/slice.ts";
 import { foldersOf } from "../checkpoint/gone-records.ts";
 import type { CheckpointRecord } from "../checkpoint/record.ts";
 import type { FolderIndex } from "./folder-index.ts";
-import { NS_PER_MS } from "./kernel-tick.ts";
 import { statOf } from "./stat-of.ts";
 
 /** Folders next to a file, where rotated ones may be put, that are searched for it. */
@@ -63,9 +62,7 @@ function hasNews(record: CheckpointRecord, stats: BigIntStats): boolean {
   if (record.isPacked === true) {
     return record.offset < record.seen || (record.seen === 0 && record.isResting !== true);
   }
-  // Rewritten since it was seen it may be as long by chance.
-  const isTouched = stats.mtimeNs / NS_PER_MS > record.seenAtMs;
-  return Number(stats.size) !== record.offset || record.offset < record.seen || isTouched;
+  return Number(stats.size) !== record.offset || record.offset < record.seen;
 }
 
 /** One search, for which a folder is looked at once. */

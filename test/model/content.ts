@@ -135,7 +135,9 @@ export class Content {
   isUnnoticed(contents: readonly Content[]): boolean {
     const { seen, inode } = this;
     if (seen === 0 || this.cutAt <= seen || inode.paths.size === 0) return true;
-    return this.unnoticedSuccessors(contents).length > 0;
+    // Elsewhere it is not opened while it is as long as what was shipped.
+    const isAsLong = (next: Content) => next.inode === inode && next.hasMoved && next.size === seen;
+    return this.unnoticedSuccessors(contents).length > 0 || contents.some(isAsLong);
   }
 
   /** That were in the file after it and begin with all that was seen of it, or, where no more than its size was seen, are as large. */
