@@ -163,6 +163,12 @@ export class CheckpointStore implements AsyncDisposable {
     this.touch();
   }
 
+  /** What was doubted of a file that is gone counts as seen. */
+  believe(record: CheckpointRecord): void {
+    this.saw(record, record.doubted ?? 0);
+    delete record.doubted;
+  }
+
   /** A file was found in a folder, whatever its name there. */
   foundIn(record: CheckpointRecord, folder: string): void {
     if (changeFolder(record, folder)) this.touch();

@@ -281,6 +281,7 @@ export class MovedSearch {
   }
 
   #gone(record: CheckpointRecord): void {
+    this.#context.deps.checkpoints.believe(record);
     this.#context.lostRest(record, record.offset, "gone while nobody held it");
     record.seen = record.offset;
     record.isResting = true;

@@ -136,7 +136,8 @@ export function openUnpacked(fd: number, record: CheckpointRecord, context: Sour
   const nowMs = clock.monotonicMs();
   record.isUnsure = false;
   const file = new TailedFile({ fd, identity, lanePath: record.path, content, nowMs, isUnpacked: true });
-  checkpoints.saw(record, file.size);
+  checkpoints.believe(record);
+  seeSize(file, context);
   return file;
 }
 
