@@ -400,6 +400,29 @@ suite("TailSource with a disk that cannot read", () => {
     await bed.stop(running);
   });
 
+  // Seed 1606346 of the model.
+  test("what was there while it could not be read is lost when the file is gone before the next task", async () => {
+    await using bed = await SourceBed.open();
+    writeFileSync(bed.path("a.log"), LINE);
+    using bad = new BadPage(bed.path("a.log"), 0);
+    bad.heal();
+    const before = bed.start({ path: bed.path("a.log") });
+    await bed.step(before);
+    bad.fail();
+    appendFileSync(bed.path("a.log"), LINE.repeat(2));
+    await bed.run(before, 2_000);
+    await bed.stop(before);
+    rmSync(bed.path("a.log"));
+    const running = bed.start({ path: bed.path("a.log") });
+    await bed.run(running, 20_000);
+    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
+    assert.deepEqual(losses.toReversed(), [
+      { from: 100, to: 300 },
+      { from: 300, to: "unknown" },
+    ]);
+    await bed.stop(running);
+  });
+
   // Seed 700146 of the model: it got another record with each scan, and what was seen of it was counted each time.
   test("a file that cannot be read, and whose birth nobody knows, is counted once though it waits for a descriptor", async () => {
     await using bed = await SourceBed.open({ openFilesMax: 1, autoAck: false });
