@@ -80,7 +80,9 @@ export function openTailedFile(
     else file.doubtedSize = sizeBefore;
     return file;
   } catch (error) {
-    for (const known of checkpoints.find(stats)) checkpoints.doubted(known, Number(stats.size));
+    // Of several contents that it had, the last is the one that may be there.
+    const last = checkpoints.find(stats).at(-1);
+    if (last !== undefined) checkpoints.doubted(last, Number(stats.size));
     claims.release(key, options.holder);
     closeSync(fd);
     context.problems.set(about, `Cannot read ${path}: ${errorMessage(error)}`);
