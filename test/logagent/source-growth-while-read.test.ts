@@ -20,12 +20,7 @@ test("shipFile() does not take growth that was seen while a read was under way f
     running.source.hint({ kind: "content", path: bed.path("a.log") });
     void running.source.poll();
   };
-  const ignore = () => undefined;
   watchFs({
-    beforeCall: ignore,
-    looked: ignore,
-    opened: ignore,
-    closes: ignore,
     read: (_fd, _position, bytes) => (bytes > SMALL_CHUNK_BYTES ? look() : undefined),
   });
   try {

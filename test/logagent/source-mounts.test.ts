@@ -118,15 +118,10 @@ suite("TailSource and mounts", () => {
   /** The paths below a folder that are touched by name. */
   function touched(folder: string): string[] {
     const paths: string[] = [];
-    const ignore = () => undefined;
     watchFs({
-      beforeCall: ignore,
       looked: (_stats, path) => {
         if (path?.startsWith(folder)) paths.push(path);
       },
-      opened: ignore,
-      closes: ignore,
-      read: ignore,
     });
     return paths;
   }
@@ -232,16 +227,12 @@ suite("TailSource and mounts", () => {
     mounts.rows = [];
     symlinkSync(bed.path("nfs/far.log"), bed.path("link.log"));
     const running = bed.start({ path: bed.path("link.log") });
-    const ignore = () => undefined;
     watchFs({
-      beforeCall: ignore,
       looked: (_stats, path) => {
         if (path !== bed.path("link.log")) return;
         mounts.rows = [row(bed.path("nfs"), "nfs4")];
         mounts.clock.advance(MOUNTS_AGE_MAX_MS);
       },
-      opened: ignore,
-      closes: ignore,
       read: () => assert.fail("nothing is read"),
     });
     try {

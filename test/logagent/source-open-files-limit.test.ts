@@ -43,15 +43,10 @@ const losses = (bed: SourceBed) =>
 /** A file has the number of another one, which the kernel gives away as soon as that is gone. */
 class OtherNumber implements Disposable {
   constructor(real: bigint, shown: bigint) {
-    const ignore = () => undefined;
     watchFs({
-      beforeCall: ignore,
       looked: (stats) => {
         if (stats.ino === real) stats.ino = shown;
       },
-      opened: ignore,
-      closes: ignore,
-      read: ignore,
     });
   }
 

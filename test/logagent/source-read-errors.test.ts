@@ -37,15 +37,10 @@ class BadPage implements Disposable {
 
   constructor(path: string, page: number, { hasBirths = true } = {}) {
     const from = page * PAGE_BYTES;
-    const ignore = () => undefined;
     watchFs({
-      beforeCall: ignore,
       looked: (stats) => {
         if (!hasBirths && "birthtimeNs" in stats) stats.birthtimeNs = 0n;
       },
-      opened: ignore,
-      closes: ignore,
-      read: ignore,
       readable: (fd, position, bytes) => {
         if (!this.#isBad || position >= from + PAGE_BYTES || position + bytes <= from) return bytes;
         const at = readlinkSync(`/proc/self/fd/${fd}`);
@@ -68,6 +63,11 @@ class BadPage implements Disposable {
   [Symbol.dispose](): void {
     watchFs(undefined);
   }
+}
+
+/** Of each loss record, in the order in which they were written. */
+function lostRanges(bed: SourceBed): { from: number; to: number | "unknown" }[] {
+  return bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to })).toReversed();
 }
 
 suite("TailSource with a disk that cannot read", () => {
@@ -259,8 +259,7 @@ suite("TailSource with a disk that cannot read", () => {
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.deepEqual(bed.sink.lines(), ["short"]);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 6, to: 200 },
       { from: 0, to: "unknown" },
     ]);
@@ -281,8 +280,7 @@ suite("TailSource with a disk that cannot read", () => {
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.equal(bed.sink.lines().length, 2);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 200, to: 300 },
       { from: 100, to: "unknown" },
     ]);
@@ -303,8 +301,7 @@ suite("TailSource with a disk that cannot read", () => {
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.equal(bed.sink.lines().length, 2);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 200, to: 300 },
       { from: 0, to: "unknown" },
     ]);
@@ -341,8 +338,7 @@ suite("TailSource with a disk that cannot read", () => {
     writeFileSync(bed.path("a.log"), "");
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 0, to: 100 },
       { from: 0, to: "unknown" },
     ]);
@@ -366,8 +362,7 @@ suite("TailSource with a disk that cannot read", () => {
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.equal(bed.sink.lines().length, 1);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 100, to: 200 },
       { from: 0, to: "unknown" },
     ]);
@@ -392,8 +387,7 @@ suite("TailSource with a disk that cannot read", () => {
     bad.heal();
     await bed.run(running, READ_RETRY_MAX_MS);
     assert.equal(bed.sink.lines("u").length, 1);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 200, to: 300 },
       { from: 100, to: "unknown" },
     ]);
@@ -415,8 +409,7 @@ suite("TailSource with a disk that cannot read", () => {
     rmSync(bed.path("a.log"));
     const running = bed.start({ path: bed.path("a.log") });
     await bed.run(running, 20_000);
-    const losses = bed.checkpoints.newestLosses.map(({ from, to }) => ({ from, to }));
-    assert.deepEqual(losses.toReversed(), [
+    assert.deepEqual(lostRanges(bed), [
       { from: 100, to: 300 },
       { from: 300, to: "unknown" },
     ]);

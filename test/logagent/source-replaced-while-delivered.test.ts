@@ -154,12 +154,7 @@ suite("A file that is replaced while a delivery of it waits", () => {
       bed.clock.advance(250);
       void running.source.poll();
     };
-    const ignore = () => undefined;
     watchFs({
-      beforeCall: ignore,
-      looked: ignore,
-      opened: ignore,
-      closes: ignore,
       read: (_fd, _position, bytes) => (bytes > SMALL_CHUNK_BYTES ? rewrite() : undefined),
     });
     try {

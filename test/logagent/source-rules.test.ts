@@ -280,11 +280,10 @@ suite("TailSource with rules", () => {
     writeFileSync(bed.path("a.log"), "some line\n".repeat(100_000));
     const running = start(bed, { rateLimit: { linesPerSecond: 100 } });
     let readBytes = 0;
-    const ignore = () => undefined;
     const read = (_fd: number, _position: number, bytes: number) => {
       readBytes += bytes;
     };
-    watchFs({ beforeCall: ignore, looked: ignore, opened: ignore, closes: ignore, read });
+    watchFs({ read });
     const seconds = 3;
     try {
       await running.source.poll();

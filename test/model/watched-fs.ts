@@ -4,16 +4,16 @@ import { syncBuiltinESMExports } from "node:module";
 /** The file system as it is, for whoever is not the agent. */
 export const real = { ...fs };
 
-/** Sees every call that the agent makes about files, and may change the world before each of them. */
+/** Sees the calls that the agent makes about files, as far as it wants to, and may change the world before each of them. */
 export interface FsWatcher {
   /** Before a call. */
-  beforeCall(): void;
+  beforeCall?(): void;
   /** May change the numbers that the kernel gave. `path` is what was asked for; undefined for an open file. */
-  looked(stats: BigIntStats | Stats, path: string | undefined): void;
-  opened(fd: number): void;
+  looked?(stats: BigIntStats | Stats, path: string | undefined): void;
+  opened?(fd: number): void;
   /** Before it is closed. */
-  closes(fd: number): void;
-  read(fd: number, position: number, bytes: number): void;
+  closes?(fd: number): void;
+  read?(fd: number, position: number, bytes: number): void;
   /** How many of these bytes are read at one time; throws what the kernel would say. */
   readable?(fd: number, position: number, bytes: number): number;
 }
@@ -26,10 +26,10 @@ export function watchFs(next: FsWatcher | undefined): void {
 }
 
 function readSync(fd: number, bytes: Buffer, offset: number, length: number, position: number): number {
-  watcher?.beforeCall();
+  watcher?.beforeCall?.();
   const readable = watcher?.readable?.(fd, position, length) ?? length;
   const got = real.readSync(fd, bytes, offset, readable, position);
-  watcher?.read(fd, position, got);
+  watcher?.read?.(fd, position, got);
   return got;
 }
 
@@ -37,29 +37,29 @@ type ReadCallback = (error: Error | null, bytes: number, buffer: Buffer) => void
 
 Object.assign(fs, {
   statSync: (path: string, options?: object) => {
-    watcher?.beforeCall();
+    watcher?.beforeCall?.();
     const stats = real.statSync(path, options) as BigIntStats | Stats | undefined;
-    if (stats !== undefined) watcher?.looked(stats, path);
+    if (stats !== undefined) watcher?.looked?.(stats, path);
     return stats;
   },
   fstatSync: (fd: number, options?: object) => {
-    watcher?.beforeCall();
+    watcher?.beforeCall?.();
     const stats = real.fstatSync(fd, options) as BigIntStats | Stats;
-    watcher?.looked(stats, undefined);
+    watcher?.looked?.(stats, undefined);
     return stats;
   },
   openSync: (path: string, ...rest: [string]) => {
-    watcher?.beforeCall();
+    watcher?.beforeCall?.();
     const fd = real.openSync(path, ...rest);
-    watcher?.opened(fd);
+    watcher?.opened?.(fd);
     return fd;
   },
   closeSync: (fd: number) => {
-    watcher?.closes(fd);
+    watcher?.closes?.(fd);
     real.closeSync(fd);
   },
   readdirSync: (path: string, ...rest: []) => {
-    watcher?.beforeCall();
+    watcher?.beforeCall?.();
     return real.readdirSync(path, ...rest);
   },
   readSync,
