@@ -1,4 +1,4 @@
-import { contentChange, replaceContent, takeNext } from "./content-change.ts";
+import { followContent, takeNext } from "./content-change.ts";
 import { presentPath } from "./open-file.ts";
 import { keepDoubt } from "./read-trouble.ts";
 import type { Scanner } from "./scanner.ts";
@@ -86,9 +86,7 @@ export class Closing {
     if (file.isUnpacked) return;
     try {
       if (presentPath(file.fd) !== undefined) return;
-      const look = file.look(this.#context.deps.clock.monotonicMs());
-      const change = contentChange(file, look, this.#context);
-      if (change !== undefined) replaceContent(file, change, this.#context);
+      followContent(file, file.look(this.#context.deps.clock.monotonicMs()), this.#context);
       takeNext(file, this.#context);
       rememberUnread(file, this.#context);
     } catch {

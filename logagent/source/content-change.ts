@@ -18,10 +18,16 @@ interface OnDisk {
 }
 
 /**
- * After a look: is what was read before still there? Gives the reason when it is not. Bytes that were seen and cut off unread
- * are entered as lost. Throws what `read` throws.
+ * After a look: is what was read before still there? If not, the file gets a new content, as by `replaceContent`. Bytes that were
+ * seen and cut off unread are entered as lost. Throws what `read` throws.
  */
-export function contentChange(file: TailedFile, look: Look, context: SourceContext): LossReason | undefined {
+export function followContent(file: TailedFile, look: Look, context: SourceContext): void {
+  const change = contentChange(file, look, context);
+  if (change !== undefined) replaceContent(file, change, context);
+}
+
+/** The reason why it is not. */
+function contentChange(file: TailedFile, look: Look, context: SourceContext): LossReason | undefined {
   const onDisk = onDiskOf(file);
   const { record, offset, tail, sentTo } = onDisk;
   const { checkpoints } = context.deps;

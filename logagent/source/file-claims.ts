@@ -26,8 +26,7 @@ const OWNER_CACHE_MAX = 200_000;
  * a rename never makes two tasks ship one file. Entries are named by their `path`, unique within a config.
  */
 export class FileClaims {
-  /** How often the order was set. */
-  orders = 0;
+  #orders = 0;
   /** By the path of the entry, in config order. */
   #order: ReadonlyMap<string, Claimant> = new Map();
   readonly #patterns = new Map<string, readonly Glob[]>();
@@ -38,7 +37,12 @@ export class FileClaims {
   setOrder(paths: readonly string[]): void {
     this.#order = new Map(paths.map((path) => [path, { path, globs: this.globsOf(path) }]));
     this.#owners.clear();
-    this.orders += 1;
+    this.#orders += 1;
+  }
+
+  /** How often the order was set. */
+  get orders(): number {
+    return this.#orders;
   }
 
   /** Puts an entry last, unless it has its place. */

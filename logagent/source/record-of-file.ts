@@ -135,21 +135,10 @@ export function mintPacked(
   file: { readonly path: string; readonly fd: number | undefined; readonly identity: FileIdentity },
   context: SourceContext,
 ): CheckpointRecord {
-  const { checkpoints } = context.deps;
-  const { fd, identity, path } = file;
-  const isReadable = fd !== undefined;
-  return checkpoints.mint({
-    ...identity,
-    path,
-    entry: context.entry.path,
-    topic: context.entry.topic,
-    fingerprint: isReadable ? hashHead(fd) : NO_BYTES,
-    offset: 0,
-    tail: NO_BYTES,
-    seen: isReadable ? fstatSync(fd).size : 0,
-    seenAtMs: unseenAtMs(identity),
-    isPacked: true,
-  });
+  const { fd } = file;
+  const content = { isPacked: true, fingerprint: NO_BYTES, seen: 0 };
+  if (fd === undefined) return mintUnseen(file, content, context);
+  return mintUnseen(file, { ...content, fingerprint: hashHead(fd), seen: fstatSync(fd).size }, context);
 }
 
 /** Nobody saw it where it was: others may have come after it, and gone as well. */
@@ -195,24 +184,33 @@ function mintRecord(
 export function mintUnopened(
   path: string,
   { key, lane }: { readonly key: string; readonly lane: string },
-  { entry, deps }: SourceContext,
+  context: SourceContext,
 ): void {
-  const { checkpoints } = deps;
+  const { checkpoints } = context.deps;
   const stats = statOf(path);
   if (stats === undefined || keyOf(stats) !== key || stats.birthtimeNs === 0n) return;
   if (checkpoints.find(stats).length > 0) return;
-  const record = checkpoints.mint({
-    ...identityOf(stats),
-    path: lane,
+  const content = { fingerprint: NO_BYTES, seen: Number(stats.size) };
+  const record = mintUnseen({ path: lane, identity: identityOf(stats) }, content, context);
+  checkpoints.foundIn(record, dirname(path));
+}
+
+/** A record for a file that was first found where it had gone from `path`. */
+function mintUnseen(
+  { path, identity }: { readonly path: string; readonly identity: FileIdentity },
+  content: Pick<CheckpointRecord, "fingerprint" | "seen" | "isPacked">,
+  { entry, deps }: SourceContext,
+): CheckpointRecord {
+  return deps.checkpoints.mint({
+    ...identity,
+    path,
     entry: entry.path,
     topic: entry.topic,
-    fingerprint: NO_BYTES,
     offset: 0,
     tail: NO_BYTES,
-    seen: Number(stats.size),
-    seenAtMs: unseenAtMs(stats),
+    seenAtMs: unseenAtMs(identity),
+    ...content,
   });
-  checkpoints.foundIn(record, dirname(path));
 }
 
 /** A record for content that has replaced another one in the same file. */

@@ -4,7 +4,7 @@ import { untilAborted } from "../../base/until-aborted.ts";
 import { FINAL_FLUSH, type Flush, NO_FLUSH } from "../framing/types.ts";
 import { flushDue } from "../rules/flush-due.ts";
 import { Closing } from "./closing.ts";
-import { contentChange, replaceContent, takeNext } from "./content-change.ts";
+import { followContent, replaceContent, takeNext } from "./content-change.ts";
 import type { ContentLedger } from "./content-ledger.ts";
 import type { Hint } from "./folder-hints.ts";
 import { GivingWay } from "./giving-way.ts";
@@ -209,8 +209,7 @@ export class TailSource {
     try {
       const look = file.look(nowMs);
       this.#context.deps.deletedFiles.note(file);
-      const change = contentChange(file, look, this.#context);
-      if (change !== undefined) replaceContent(file, change, this.#context);
+      followContent(file, look, this.#context);
       if (file.shipping !== undefined) {
         this.#givingWay.hurry(file);
         rememberUnread(file, this.#context);
